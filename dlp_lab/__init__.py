@@ -1,0 +1,60 @@
+"""Medical-image processing inside JupyterLab: a folder of DICOM in, derived DICOM out.
+
+import dlp_lab as dlp
+
+volume = dlp.read_series("study/series")
+smooth = dlp.run("3dblur", volume, sigma_mm=1.5)
+job = dlp.submit("3dblur", "study/series", sigma_mm=1.5).wait()
+"""
+
+from __future__ import annotations
+
+from importlib import import_module
+from typing import TYPE_CHECKING
+
+if TYPE_CHECKING:
+    from dlp_lab.geometry import Geometry as Geometry
+    from dlp_lab.jobs.convert import dicom_to_hdf5 as dicom_to_hdf5
+    from dlp_lab.jobs.convert import hdf5_to_dicom as hdf5_to_dicom
+    from dlp_lab.jobs.convert import read_series as read_series
+    from dlp_lab.jobs.handle import JobHandle as JobHandle
+    from dlp_lab.jobs.handle import submit as submit
+    from dlp_lab.tasks import run as run
+    from dlp_lab.volume import Volume as Volume
+    from dlp_lab.widgets.planes import show_planes as show_planes
+
+__version__ = "0.1.0"
+
+_PUBLIC = {
+    "Geometry": "dlp_lab.geometry",
+    "JobHandle": "dlp_lab.jobs.handle",
+    "Volume": "dlp_lab.volume",
+    "dicom_to_hdf5": "dlp_lab.jobs.convert",
+    "hdf5_to_dicom": "dlp_lab.jobs.convert",
+    "read_series": "dlp_lab.jobs.convert",
+    "run": "dlp_lab.tasks",
+    "show_planes": "dlp_lab.widgets.planes",
+    "submit": "dlp_lab.jobs.handle",
+}
+__all__ = ["__version__", *sorted(_PUBLIC)]
+
+
+def __getattr__(name: str) -> object:
+    """Import a public name at its first use: the server and the command line start without numpy and pydicom."""
+    if name not in _PUBLIC:
+        raise AttributeError(f"module 'dlp_lab' has no attribute {name!r}")
+    return getattr(import_module(_PUBLIC[name]), name)
+
+
+def __dir__() -> list[str]:
+    return sorted({*globals(), *_PUBLIC})
+
+
+def _jupyter_labextension_paths() -> list[dict[str, str]]:
+    return [{"src": "labextension", "dest": "dlp-lab"}]
+
+
+def _jupyter_server_extension_points() -> list[dict[str, object]]:
+    from dlp_lab.server.extension import DlpLabApp
+
+    return [{"module": "dlp_lab", "app": DlpLabApp}]

@@ -1,0 +1,205 @@
+"""The command line: `dlp-lab`, and the two scripts `dicom_to_hd5` and `hd5_to_dicom`.
+
+Exit status: 0 done; 1 failed; 2 refused, the message says why; 130 interrupted.
+"""
+
+from __future__ import annotations
+
+import argparse
+import json
+import sys
+from collections.abc import Callable, Sequence
+from pathlib import Path
+from typing import Any
+
+from dlp_lab import __version__
+from dlp_lab.errors import DlpError
+
+Arguments = argparse.Namespace
+
+
+def main(argv: Sequence[str] | None = None) -> int:
+    """Entry point of `dlp-lab`."""
+    arguments = list(sys.argv[1:] if argv is None else argv)
+    if arguments[:1] == ["serve"]:
+        # its options are traitlets of the server, which parse themselves
+        from dlp_lab.server.standalone import serve
+
+        return serve(arguments[1:])
+    return _run(_parser(arguments), arguments)
+
+
+def dicom_to_hd5() -> int:
+    """Entry point of the script `dicom_to_hd5`."""
+    parser = argparse.ArgumentParser(prog="dicom_to_hd5", add_help=False, description=_TO_HDF5)
+    _add_dicom_to_hdf5(parser)
+    return _run(parser, sys.argv[1:])
+
+
+def hd5_to_dicom() -> int:
+    """Entry point of the script `hd5_to_dicom`."""
+    parser = argparse.ArgumentParser(prog="hd5_to_dicom", add_help=False, description=_TO_DICOM)
+    _add_hdf5_to_dicom(parser)
+    return _run(parser, sys.argv[1:])
+
+
+def _run(parser: argparse.ArgumentParser, argv: Sequence[str]) -> int:
+    arguments = parser.parse_args(argv)
+    command: Callable[[Arguments], int] = arguments.command
+    try:
+        return command(arguments)
+    except DlpError as error:
+        print(f"{parser.prog}: {error}", file=sys.stderr)
+        return error.exit_status
+    except KeyboardInterrupt:
+        print(f"{parser.prog}: interrupted", file=sys.stderr)
+        return 130
+
+
+def _parser(argv: Sequence[str]) -> argparse.ArgumentParser:
+    parser = argparse.ArgumentParser(
+        prog="dlp-lab", description="Medical-image processing: a folder of DICOM in, derived DICOM out."
+    )
+    parser.add_argument("--version", action="version", version=f"dlp-lab {__version__}")
+    commands = parser.add_subparsers(metavar="COMMAND", required=True)
+
+    run = commands.add_parser("run", help="run a task on a folder of DICOM, and wait for the result")
+    # the tasks are looked up, and plug-ins loaded, only when one is to be run
+    if argv[:1] == ["run"]:
+        _add_tasks(run)
+
+    tasks = commands.add_parser("tasks", help="list the tasks and their parameters")
+    tasks.add_argument("--json", action="store_true", help="as JSON, with the JSON Schema of the parameters")
+    tasks.set_defaults(command=_tasks)
+
+    commands.add_parser("serve", help="start the stand-alone web backend (dlp-lab serve --help)", add_help=False)
+    _add_dicom_to_hdf5(commands.add_parser("dicom-to-hdf5", add_help=False, help=_TO_HDF5, description=_TO_HDF5))
+    _add_hdf5_to_dicom(commands.add_parser("hdf5-to-dicom", add_help=False, help=_TO_DICOM, description=_TO_DICOM))
+    return parser
+
+
+# --- run, tasks -------------------------------------------------------------------------------------------------------
+
+
+def _add_tasks(run: argparse.ArgumentParser) -> None:
+    """One subcommand for each task, with a flag for each parameter, made from the task's JSON Schema."""
+    from dlp_lab.tasks import all_tasks
+
+    tasks = run.add_subparsers(metavar="TASK", required=True)
+    for task in all_tasks().values():
+        parser = tasks.add_parser(task.name, help=task.title, description=task.title)
+        parser.add_argument("input_dir", metavar="DIR", help="folder with the DICOM files of one series")
+        parser.add_argument("--root", help="folder that holds the input and the output (default: the current folder)")
+        parser.add_argument("--keep-hdf5", action="store_true", help="also keep source and result as HDF5 + JSON")
+        parameters = parser.add_argument_group("parameters of the task")
+        for name, schema in task.json_schema()["properties"].items():
+            parameters.add_argument(
+                f"--{name.replace('_', '-')}",
+                dest=f"param_{name}",
+                metavar=_metavar(schema),
+                type=_json_value,
+                help=f"{schema.get('description', '')} (default: {schema.get('default')})".replace("%", "%%"),
+            )
+        parser.set_defaults(command=_run_task, task=task.name)
+
+
+def _metavar(schema: dict[str, Any]) -> str:
+    choices = schema.get("enum")
+    return "{" + ",".join(map(str, choices)) + "}" if choices else str(schema.get("unit", "VALUE")).upper()
+
+
+def _json_value(text: str) -> Any:
+    """A flag's value as JSON; `1,2,3` is a list, and what is no JSON is text."""
+    for candidate in (text, f"[{text}]"):
+        try:
+            return json.loads(candidate)
+        except ValueError:
+            continue
+    return text
+
+
+def _run_task(arguments: Arguments) -> int:
+    from dlp_lab.jobs.handle import submit
+
+    prefix = "param_"
+    params = {
+        name.removeprefix(prefix): value
+        for name, value in vars(arguments).items()
+        if name.startswith(prefix) and value is not None
+    }
+    job = submit(arguments.task, arguments.input_dir, keep_hdf5=arguments.keep_hdf5, root=arguments.root, **params)
+    try:
+        job.wait()
+    except KeyboardInterrupt:
+        job.cancel()
+        raise
+    for warning in job.job.warnings:
+        print(f"warning: {warning}", file=sys.stderr)
+    print(job.output_path)
+    return 0
+
+
+def _tasks(arguments: Arguments) -> int:
+    from dlp_lab.tasks import all_tasks
+
+    if arguments.json:
+        print(json.dumps({name: task.json_schema() for name, task in all_tasks().items()}, indent=2))
+        return 0
+    for name, task in all_tasks().items():
+        print(f"{name}: {task.title}")
+        for parameter, schema in task.json_schema()["properties"].items():
+            print(f"  {parameter} = {schema.get('default')}: {schema.get('description', '')}")
+    return 0
+
+
+# --- DICOM to HDF5 and back -------------------------------------------------------------------------------------------
+
+_TO_HDF5 = "Convert a folder of DICOM to HDF5 + JSON."
+_TO_DICOM = "Convert an HDF5 volume to DICOM, with a folder of DICOM as the template."
+
+
+def _add_dicom_to_hdf5(parser: argparse.ArgumentParser) -> None:
+    parser.add_argument("--help", action="help", help="show this and exit")
+    parser.add_argument("-i", "--input-dicom", metavar="DIR", required=True, type=Path, help="folder of one series")
+    parser.add_argument("-h", "--output-hdf5", metavar="FILE", required=True, type=Path, help="HDF5 file to write")
+    parser.add_argument("-j", "--output-json", metavar="FILE", required=True, type=Path, help="JSON file to write")
+    parser.add_argument(
+        "--normalize",
+        choices=("none", "minmax"),
+        default="none",
+        help="minmax stores values scaled to [0, 1]; the range is kept in the file (default: none)",
+    )
+    parser.set_defaults(command=_dicom_to_hdf5)
+
+
+def _add_hdf5_to_dicom(parser: argparse.ArgumentParser) -> None:
+    parser.add_argument("--help", action="help", help="show this and exit")
+    parser.add_argument("-h", "--input-hdf5", metavar="FILE", required=True, type=Path, help="HDF5 file with a volume")
+    parser.add_argument(
+        "-d",
+        "--input-dicom",
+        metavar="DIR",
+        required=True,
+        type=Path,
+        help="template: folder of the series it belongs to",
+    )
+    parser.add_argument("-o", "--output-dicom", metavar="DIR", required=True, type=Path, help="new folder to write")
+    parser.set_defaults(command=_hdf5_to_dicom)
+
+
+def _dicom_to_hdf5(arguments: Arguments) -> int:
+    from dlp_lab.jobs.convert import dicom_to_hdf5
+
+    volume = dicom_to_hdf5(arguments.input_dicom, arguments.output_hdf5, arguments.output_json, arguments.normalize)
+    for warning in volume.warnings:
+        print(f"warning: {warning}", file=sys.stderr)
+    print(f"{arguments.output_hdf5}: {volume!r}")
+    return 0
+
+
+def _hdf5_to_dicom(arguments: Arguments) -> int:
+    from dlp_lab.jobs.convert import hdf5_to_dicom
+
+    written = hdf5_to_dicom(arguments.input_hdf5, arguments.input_dicom, arguments.output_dicom)
+    print(f"{arguments.output_dicom}: {len(written.files)} slices, SeriesInstanceUID {written.series_instance_uid}")
+    return 0

@@ -1,0 +1,161 @@
+"""What every slice must be, and what the slices of one series must share, before they can be stacked."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Sequence
+
+import numpy as np
+
+from dlp_lab.dicom.header import Header
+from dlp_lab.errors import (
+    DuplicateInstance,
+    Malformed,
+    MixedGrid,
+    MixedOrientation,
+    NoGeometry,
+    NotGrayscale,
+    TooLarge,
+    UnsupportedPixels,
+    UnsupportedSopClass,
+)
+
+ORIENTATION_TOLERANCE = 1e-3
+"""Scanners write direction cosines that differ by 1e-4 between the slices of one series."""
+MAX_SLICE_BYTES = 512 * 2**20
+MAX_SERIES_BYTES = 8 * 2**30
+
+
+def check_slices(headers: Sequence[Header], warnings: list[str]) -> None:
+    """Refuse what cannot be a slice of one volume; note in `warnings` what is odd and accepted.
+
+    Afterwards position, orientation and pixel spacing of every header are known.
+
+    Raises:
+        DicomError: The class tells what is wrong, the message names file and tag.
+    """
+    for header in headers:
+        _check_kind(header)
+        _check_pixels(header)
+        _check_place(header)
+    total = sum(header.slice_bytes for header in headers)
+    if total > MAX_SERIES_BYTES:
+        raise TooLarge(
+            f"the series declares {total / 2**30:.1f} GiB of pixels; up to {MAX_SERIES_BYTES >> 30} GiB are read"
+        )
+    _check_common(headers)
+    _check_unique(headers)
+    _note_oddities(headers, warnings)
+
+
+def _check_kind(header: Header) -> None:
+    name = header.path.name
+    if not header.is_single_frame_image or header.frames != 1:
+        raise UnsupportedSopClass(
+            f"{name} is {header.sop_class_uid.name} with {header.frames} frames; "
+            "single-frame CT, MR or PET images are needed"
+        )
+    if header.samples_per_pixel != 1 or not header.photometric_interpretation.startswith("MONOCHROME"):
+        raise NotGrayscale(
+            f"{name}: PhotometricInterpretation (0028,0004) is {header.photometric_interpretation or 'absent'}, "
+            f"with {header.samples_per_pixel} samples per pixel; greyscale images are needed"
+        )
+    if "MOSAIC" in header.image_type:
+        raise UnsupportedSopClass(f"{name} is a mosaic (ImageType), many slices in one image; convert it first")
+
+
+def _check_pixels(header: Header) -> None:
+    name = header.path.name
+    if header.has_modality_lut:
+        raise UnsupportedPixels(f"{name} maps its values by a ModalityLUTSequence (0028,3000), which is not read")
+    if header.bits_allocated not in (8, 16, 32) or not 0 < header.bits_stored <= header.bits_allocated:
+        raise UnsupportedPixels(
+            f"{name}: {header.bits_stored} bits stored of {header.bits_allocated} allocated (0028,0100); "
+            "8, 16 or 32 allocated bits are read"
+        )
+    if header.high_bit != header.bits_stored - 1:
+        raise UnsupportedPixels(
+            f"{name}: HighBit (0028,0102) is {header.high_bit}, {header.bits_stored - 1} was expected"
+        )
+    if header.rescale_slope == 0:
+        raise Malformed(f"{name}: RescaleSlope (0028,1053) is 0, so all values would be lost")
+    if header.slice_bytes > MAX_SLICE_BYTES:
+        raise TooLarge(
+            f"{name} declares {header.rows} x {header.columns} pixels; up to {MAX_SLICE_BYTES >> 20} MiB are read"
+        )
+
+
+def _check_place(header: Header) -> None:
+    name = header.path.name
+    for keyword, value in (
+        ("ImagePositionPatient (0020,0032)", header.position_lps_mm),
+        ("ImageOrientationPatient (0020,0037)", header.orientation),
+        ("PixelSpacing (0028,0030)", header.pixel_spacing_mm),
+    ):
+        if value is None:
+            raise NoGeometry(f"{name} has no {keyword}, so its place is not known; no geometry is guessed")
+    if min(header.pixel_spacing_mm or ()) <= 0:
+        raise NoGeometry(f"{name}: PixelSpacing (0028,0030) must be above 0")
+    towards_column, towards_row = np.reshape(header.orientation or (), (2, 3))
+    lengths = np.linalg.norm(towards_column), np.linalg.norm(towards_row)
+    if max(abs(length - 1) for length in lengths) > 1e-2 or abs(towards_column @ towards_row) > 1e-2:
+        raise NoGeometry(f"{name}: ImageOrientationPatient (0020,0037) is not two perpendicular directions of length 1")
+
+
+def _note_oddities(headers: Sequence[Header], warnings: list[str]) -> None:
+    first = headers[0]
+    if any(header.without_preamble for header in headers):
+        warnings.append("files without the DICOM preamble (PS3.10) were read")
+    if any(header.uids_from_meta for header in headers):
+        warnings.append(
+            "SOP class or instance UID is empty in the data set and was taken from the file meta information"
+        )
+    if not first.series_instance_uid:
+        warnings.append("SeriesInstanceUID (0020,000E) is empty; all such files were taken as one series")
+    if first.frame_of_reference_uid is None:
+        warnings.append("FrameOfReferenceUID (0020,0052) is absent; the result can be placed only beside its source")
+    if first.photometric_interpretation == "MONOCHROME1":
+        warnings.append("PhotometricInterpretation is MONOCHROME1 (low values bright); values are kept, not inverted")
+
+
+def _check_common(headers: Sequence[Header]) -> None:
+    """Refuse slices that differ in what a volume must share."""
+    first = headers[0]
+    shared: list[tuple[str, Callable[[Header], object]]] = [
+        ("Rows x Columns (0028,0010)", lambda header: (header.rows, header.columns)),
+        ("Modality (0008,0060)", lambda header: header.modality),
+        ("SOPClassUID (0008,0016)", lambda header: header.sop_class_uid.name),
+        ("FrameOfReferenceUID (0020,0052)", lambda header: header.frame_of_reference_uid),
+        ("PhotometricInterpretation (0028,0004)", lambda header: header.photometric_interpretation),
+        ("unit of the values (RescaleType or Units)", lambda header: header.unit),
+        ("PixelRepresentation (0028,0103)", lambda header: header.signed),
+        ("BitsAllocated (0028,0100)", lambda header: header.bits_allocated),
+    ]
+    for header in headers[1:]:
+        for name, value in shared:
+            if value(header) != value(first):
+                raise MixedGrid(
+                    f"{header.path.name} and {first.path.name} differ in {name}: {value(header)} and {value(first)}; "
+                    "the slices of a volume share it"
+                )
+        if not np.allclose(header.pixel_spacing_mm or (), first.pixel_spacing_mm or (), rtol=1e-4, atol=0):
+            raise MixedGrid(
+                f"{header.path.name} and {first.path.name} differ in PixelSpacing (0028,0030): "
+                f"{header.pixel_spacing_mm} and {first.pixel_spacing_mm} mm"
+            )
+        if np.abs(np.subtract(header.orientation or (), first.orientation or ())).max() > ORIENTATION_TOLERANCE:
+            hint = " (one of them is a localizer)" if "LOCALIZER" in {*header.image_type, *first.image_type} else ""
+            raise MixedOrientation(
+                f"{header.path.name} and {first.path.name} differ in ImageOrientationPatient (0020,0037){hint}; "
+                "take the images of other orientations out of the folder"
+            )
+
+
+def _check_unique(headers: Sequence[Header]) -> None:
+    seen: dict[str, Header] = {}
+    for header in headers:
+        other = seen.setdefault(header.sop_instance_uid, header)
+        if other is not header:
+            raise DuplicateInstance(
+                f"{other.path.name} and {header.path.name} hold the same image (SOPInstanceUID (0008,0018)); "
+                "take one of them out of the folder"
+            )

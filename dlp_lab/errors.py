@@ -1,0 +1,270 @@
+"""Every exception that dlp-lab raises on purpose.
+
+A message says what came, what was expected and what to do. It may name a file by its name and a slice by its index;
+it never holds a patient's name or id. Each class knows how the doors answer: the stable `code` that programs test, the
+HTTP status of the REST routes and the exit status of the command line.
+"""
+
+from __future__ import annotations
+
+from typing import ClassVar
+
+
+class DlpError(Exception):
+    """Base of all errors that are an answer to the user, not a defect of the program."""
+
+    code: ClassVar[str] = "ERROR"
+    http_status: ClassVar[int] = 500
+    exit_status: ClassVar[int] = 1
+
+
+# --- what was asked for -----------------------------------------------------------------------------------------------
+
+
+class MalformedRequest(DlpError, ValueError):
+    """The request cannot be understood: not JSON, a missing or unknown attribute."""
+
+    code = "MALFORMED_REQUEST"
+    http_status = 400
+    exit_status = 2
+
+
+class RequestRefused(DlpError, ValueError):
+    """The request is understood, and what it asks for cannot be done."""
+
+    code = "REFUSED"
+    http_status = 422
+    exit_status = 2
+
+
+class UnknownTask(RequestRefused, LookupError):
+    """No task of that name is installed."""
+
+    code = "UNKNOWN_TASK"
+
+
+class NoSuchTask(DlpError, LookupError):
+    """The address of a task that is not installed."""
+
+    code = "NO_SUCH_TASK"
+    http_status = 404
+
+
+class BadParameters(RequestRefused):
+    """The parameters do not fit the task's schema."""
+
+    code = "BAD_PARAMETERS"
+
+
+class PathRefused(RequestRefused):
+    """The path does not exist, is not a folder, or leaves the configured root."""
+
+    code = "PATH_REFUSED"
+
+
+class OutputExists(RequestRefused, FileExistsError):
+    """Something is already where the output should go; nothing is ever overwritten."""
+
+    code = "OUTPUT_EXISTS"
+
+
+class NoSuchJob(DlpError, LookupError):
+    """No job has that uid."""
+
+    code = "NO_SUCH_JOB"
+    http_status = 404
+    exit_status = 2
+
+
+class JobAlreadyEnded(DlpError):
+    """The job has ended, so it cannot be cancelled."""
+
+    code = "JOB_ALREADY_ENDED"
+    http_status = 409
+
+
+# --- what became of a job ---------------------------------------------------------------------------------------------
+
+
+class JobFailed(DlpError, RuntimeError):
+    """Raised by `wait()` for a job that ended without a result."""
+
+    code = "JOB_FAILED"
+
+
+class JobCancelled(DlpError):
+    """Raised inside a task by its `report` when the job was cancelled."""
+
+    code = "JOB_CANCELLED"
+
+
+class WorkerCrashed(DlpError, RuntimeError):
+    """The worker process ended without an answer (killed, out of memory, crashed in a native library)."""
+
+    code = "WORKER_CRASHED"
+
+
+class ServerStopped(DlpError, RuntimeError):
+    """The server stopped while the job was running, too often to try once more."""
+
+    code = "SERVER_STOPPED"
+
+
+class OutOfMemory(DlpError, MemoryError):
+    """The job needs more memory than there is."""
+
+    code = "OUT_OF_MEMORY"
+
+
+class DiskFull(DlpError, OSError):
+    """There is no room for the result."""
+
+    code = "DISK_FULL"
+
+
+class QueueUnusable(DlpError, RuntimeError):
+    """The queue's database is damaged, or a newer dlp-lab wrote it."""
+
+    code = "QUEUE_UNUSABLE"
+
+
+class TaskResultInvalid(DlpError, ValueError):
+    """A task returned something that cannot be written: wrong grid, or values that are not finite."""
+
+    code = "TASK_RESULT_INVALID"
+
+
+# --- what was read ----------------------------------------------------------------------------------------------------
+
+
+class VolumeError(DlpError, ValueError):
+    """Voxels and geometry that do not fit each other."""
+
+    code = "VOLUME_INVALID"
+    http_status = 422
+
+
+class Hdf5Error(RequestRefused):
+    """The HDF5 file is not one that can be read as a volume."""
+
+    code = "HDF5_REFUSED"
+
+
+class DicomError(RequestRefused):
+    """Base of all refusals of a DICOM input."""
+
+    code = "DICOM_REFUSED"
+
+
+class NoDicom(DicomError):
+    """The folder holds no DICOM image."""
+
+    code = "NO_DICOM"
+
+
+class Unreadable(DicomError):
+    """A file could not be opened. It is not skipped, for it may be a slice."""
+
+    code = "UNREADABLE"
+
+
+class Malformed(DicomError):
+    """A file is DICOM but broken."""
+
+    code = "MALFORMED"
+
+
+class MultipleSeries(DicomError):
+    """More than one usable image series is in the folder."""
+
+    code = "MULTIPLE_SERIES"
+
+
+class UnsupportedSopClass(DicomError):
+    """The images are of a kind that is not read (multi-frame, ultrasound, secondary capture, ...)."""
+
+    code = "UNSUPPORTED_SOP_CLASS"
+
+
+class NotGrayscale(DicomError):
+    """The images have colour."""
+
+    code = "NOT_GRAYSCALE"
+
+
+class UnsupportedPixels(DicomError):
+    """The pixel format is not one whose values can be read for certain."""
+
+    code = "UNSUPPORTED_PIXELS"
+
+
+class NoGeometry(DicomError):
+    """Position, orientation or pixel spacing is absent. No geometry is ever guessed."""
+
+    code = "NO_GEOMETRY"
+
+
+class MixedOrientation(DicomError):
+    """The slices of one series do not share an orientation (often a localizer among them)."""
+
+    code = "MIXED_ORIENTATION"
+
+
+class MixedGrid(DicomError):
+    """The slices of one series differ in matrix, pixel spacing or another property that must be common."""
+
+    code = "MIXED_GRID"
+
+
+class DuplicateInstance(DicomError):
+    """Two files hold the same SOPInstanceUID."""
+
+    code = "DUPLICATE_INSTANCE"
+
+
+class DuplicatePosition(DicomError):
+    """Two slices lie at the same place (several echoes, phases, time points, ...)."""
+
+    code = "DUPLICATE_POSITION"
+
+
+class MissingSlices(DicomError):
+    """There is a gap in the stack."""
+
+    code = "MISSING_SLICES"
+
+
+class IrregularSpacing(DicomError):
+    """The slices are not equally spaced."""
+
+    code = "IRREGULAR_SPACING"
+
+
+class Sheared(DicomError):
+    """The stack is tilted: its slices are shifted against each other (gantry tilt)."""
+
+    code = "SHEARED"
+
+
+class Truncated(DicomError):
+    """A file ends before its pixels do."""
+
+    code = "TRUNCATED"
+
+
+class TooLarge(DicomError):
+    """The headers declare more pixels than the limit allows."""
+
+    code = "TOO_LARGE"
+
+
+class NoDecoder(DicomError):
+    """No installed decoder reads the transfer syntax."""
+
+    code = "NO_DECODER"
+
+
+class TemplateMismatch(DicomError):
+    """Volume and template series do not lie on the same grid."""
+
+    code = "TEMPLATE_MISMATCH"

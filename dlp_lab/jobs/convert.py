@@ -1,0 +1,81 @@
+"""DICOM to HDF5 + JSON and back, without a queue."""
+
+from __future__ import annotations
+
+import secrets
+from pathlib import Path
+
+from dlp_lab.dicom.read import read_volume
+from dlp_lab.dicom.series import one_series
+from dlp_lab.dicom.template import place_on_template
+from dlp_lab.dicom.write_image import Derivation, DerivedSeries, write_derived_series
+from dlp_lab.errors import OutputExists, PathRefused
+from dlp_lab.store.hdf5 import Normalization, read_hdf5, write_hdf5
+from dlp_lab.store.metadata import volume_metadata, write_json
+from dlp_lab.store.workspace import published_folder
+from dlp_lab.volume import Volume
+
+
+def read_series(folder: Path | str) -> Volume:
+    """Read the one image series in a folder as a volume, in real-world values and patient millimetres.
+
+    Raises:
+        DlpError: The folder does not exist, or its content is refused; the message tells why.
+    """
+    path = Path(folder)
+    if not path.is_dir():
+        raise PathRefused(f"{folder} is not a folder; give the folder that holds the DICOM files of a series")
+    return read_volume(one_series(path))
+
+
+def dicom_to_hdf5(folder: Path | str, hdf5: Path | str, json: Path | str, normalize: Normalization = "none") -> Volume:
+    """Read the series in `folder` and write it as HDF5 and JSON, both or neither.
+
+    Args:
+        folder: Holds the DICOM files of one series.
+        hdf5, json: New files; nothing is overwritten.
+        normalize: "minmax" stores values in [0, 1]; the range is kept in the file.
+
+    Raises:
+        DlpError: The series is refused, or a file to be written already exists.
+    """
+    for path in (Path(hdf5), Path(json)):
+        if path.exists():
+            raise OutputExists(f"{path.name} already exists; choose another name, nothing is overwritten")
+    volume = read_series(folder)
+    write_hdf5(volume, Path(hdf5), normalize)
+    try:
+        write_json(volume_metadata(volume, normalize), Path(json))
+    except BaseException:
+        Path(hdf5).unlink()
+        raise
+    return volume
+
+
+def hdf5_to_dicom(hdf5: Path | str, template: Path | str, output: Path | str) -> DerivedSeries:
+    """Write the volume of an HDF5 file as a series derived from a template series.
+
+    Args:
+        hdf5: A file of `dicom_to_hdf5`, or any other with exactly one 3-D dataset `(slice, row, column)`.
+        template: Folder of the series that gives patient, study and place. A volume that knows its place must lie on
+            the template's grid; a bare array must have its shape, its slices in order along the normal.
+        output: New folder.
+
+    Raises:
+        DlpError: A file is refused, the two do not fit, or the output already exists.
+    """
+    values = read_hdf5(Path(hdf5))
+    if not Path(template).is_dir():
+        raise PathRefused(f"{template} is not a folder; give the folder with the template series")
+    series = one_series(Path(template))
+    volume = place_on_template(values, series)
+    with published_folder(Path(output)) as folder:
+        derivation = Derivation(
+            uid_seed=secrets.token_hex(16), label="from HDF5", description="Values taken from an HDF5 file"
+        )
+        written = write_derived_series(series, volume, folder, derivation)
+    return DerivedSeries(
+        written.series_instance_uid,
+        tuple(Path(output) / path.name for path in written.files),
+        written.rescale,
+    )

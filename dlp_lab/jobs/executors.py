@@ -1,0 +1,249 @@
+"""Where jobs run."""
+
+from __future__ import annotations
+
+import contextlib
+import importlib.machinery
+import logging
+import multiprocessing
+import os
+import signal
+import sys
+import threading
+import time
+from collections.abc import Iterator
+from dataclasses import dataclass
+from multiprocessing import connection, forkserver
+from multiprocessing.context import ForkServerProcess
+from typing import Protocol
+
+import msgspec
+
+from dlp_lab.jobs.job import Job
+from dlp_lab.jobs.updates import Cancelled, Crashed, Ending, Progress, Update
+from dlp_lab.jobs.worker import worker_main
+from dlp_lab.store.workspace import Workspace
+
+_SECONDS_TO_OBEY = 2.0
+
+_log = logging.getLogger(__name__)
+
+
+class Executor(Protocol):
+    """Runs claimed jobs, each in a process of its own. `tests/contracts/executor_contract.py` checks:
+
+    * One thread calls all methods, except `wake`, which any thread may call.
+    * `prepare` may be called before the first `start`, to make it quick. It does not wait.
+    * `free_slots` is how many more jobs may be started now; it is never below 0.
+    * `start` returns at once; the job's attempt is the pair of its `uid` and `attempts`.
+    * `updates` waits up to `timeout` seconds for something to tell, and tells it: any number of `Progress`, then
+      exactly one ending for every job started. When the ending is told, no process of the job is left.
+    * `cancel` asks for an end; it returns at once, may be repeated, and ignores jobs it does not run. A job that had
+      answered before is not `Cancelled`.
+    * `close` stops all jobs within a few seconds, and may be repeated; `updates(0)` tells their endings afterwards.
+    """
+
+    def prepare(self) -> None: ...
+
+    def free_slots(self) -> int: ...
+
+    def start(self, job: Job) -> None: ...
+
+    def cancel(self, uid: str) -> None: ...
+
+    def updates(self, timeout: float) -> list[Update]: ...
+
+    def wake(self) -> None: ...
+
+    def close(self) -> None: ...
+
+
+@dataclass
+class _Worker:
+    """A process at work.
+
+    Attributes:
+        answer: How the job ended, as the process itself says.
+        kill_at: Monotonic time after which it is no longer asked to end but made to; None while it may run.
+    """
+
+    uid: str
+    attempt: int
+    process: ForkServerProcess
+    pipe: connection.Connection | None
+    answer: Ending | None = None
+    kill_at: float | None = None
+
+    def signal_group(self, number: signal.Signals) -> None:
+        """Reaches the process and all it started."""
+        pid = self.process.pid
+        assert pid is not None
+        try:
+            os.killpg(pid, number)
+        except ProcessLookupError:
+            # it has ended, or not yet made itself the leader of a group
+            with contextlib.suppress(ProcessLookupError):
+                if self.process.exitcode is None:
+                    os.kill(pid, number)
+
+
+class LocalExecutor:
+    """`Executor` on this machine: a new process for each job, forked from a server that has the libraries loaded.
+
+    POSIX only.
+
+    Args:
+        workspace: Where the jobs read and write.
+        slots: How many jobs may run at once, at least 1.
+    """
+
+    def __init__(self, workspace: Workspace, slots: int) -> None:
+        if slots < 1:
+            raise ValueError(f"at least 1 slot is needed; got {slots}")
+        self._workspace = workspace
+        self._slots = slots
+        self._workers: dict[str, _Worker] = {}
+        self._context = multiprocessing.get_context("forkserver")
+        self._wake_lock = threading.Lock()
+        self._wake_reader, self._wake_writer = os.pipe()
+        os.set_blocking(self._wake_reader, False)
+        os.set_blocking(self._wake_writer, False)
+        self._untold: list[Update] = []
+
+    def prepare(self) -> None:
+        self._context.set_forkserver_preload(["dlp_lab.jobs.preload"])
+        forkserver.ensure_running()
+
+    def free_slots(self) -> int:
+        return max(0, self._slots - len(self._workers))
+
+    def start(self, job: Job) -> None:
+        self.prepare()
+        reader, writer = self._context.Pipe(duplex=False)
+        process = self._context.Process(
+            target=worker_main,
+            args=(writer, str(self._workspace.root), self._workspace.output, msgspec.json.encode(job)),
+            name=f"dlp-lab-job-{job.uid}",
+        )
+        try:
+            with _main_module_left_alone():
+                process.start()
+        except (OSError, EOFError) as error:
+            reader.close()
+            _log.warning("the worker of job %s could not be started: %s", job.uid, type(error).__name__)
+            self._untold.append(Crashed(job.uid, job.attempts, "the worker process could not be started"))
+            return
+        finally:
+            writer.close()
+        self._workers[job.uid] = _Worker(job.uid, job.attempts, process, reader)
+
+    def cancel(self, uid: str) -> None:
+        worker = self._workers.get(uid)
+        if worker and worker.kill_at is None:
+            worker.kill_at = time.monotonic() + _SECONDS_TO_OBEY
+            worker.signal_group(signal.SIGTERM)
+
+    def updates(self, timeout: float) -> list[Update]:
+        self._wait(0.0 if self._untold else timeout)
+        told, self._untold = self._untold, []
+        for worker in list(self._workers.values()):
+            # Looked at before the pipe is read: what an ended process wrote is then all there.
+            ended = connection.wait([worker.process.sentinel], 0)
+            told.extend(self._read_pipe(worker))
+            if ended:
+                told.append(self._bury(worker))
+            elif worker.kill_at is not None and time.monotonic() >= worker.kill_at:
+                worker.signal_group(signal.SIGKILL)
+        return told
+
+    def wake(self) -> None:
+        # a full pipe wakes as well as one byte more would
+        with self._wake_lock, contextlib.suppress(BlockingIOError):
+            if self._wake_writer >= 0:
+                os.write(self._wake_writer, b"x")
+
+    def close(self) -> None:
+        for uid in list(self._workers):
+            self.cancel(uid)
+        told: list[Update] = []
+        while self._workers:
+            told.extend(self.updates(0.1))
+        self._untold += told
+        with self._wake_lock:
+            if self._wake_reader >= 0:
+                os.close(self._wake_writer)
+                os.close(self._wake_reader)
+                self._wake_reader = self._wake_writer = -1
+
+    def _wait(self, timeout: float) -> None:
+        watched: list[connection.Connection | int] = [worker.process.sentinel for worker in self._workers.values()]
+        watched += [worker.pipe for worker in self._workers.values() if worker.pipe]
+        if self._wake_reader >= 0:
+            watched.append(self._wake_reader)
+        deadlines = [worker.kill_at for worker in self._workers.values() if worker.kill_at is not None]
+        for deadline in deadlines:
+            timeout = min(timeout, max(0.01, deadline - time.monotonic()))
+        if watched and self._wake_reader in connection.wait(watched, timeout):
+            with contextlib.suppress(BlockingIOError):
+                os.read(self._wake_reader, 4096)
+
+    @staticmethod
+    def _read_pipe(worker: _Worker) -> Iterator[Progress]:
+        """What the process said; how the job ended is kept until the process is gone."""
+        while worker.pipe and worker.pipe.poll():
+            try:
+                update = msgspec.json.decode(worker.pipe.recv_bytes(), type=Update)
+            except (EOFError, OSError, msgspec.DecodeError):
+                worker.pipe.close()
+                worker.pipe = None
+                return
+            if isinstance(update, Progress):
+                yield update
+            else:
+                worker.answer = update
+
+    def _bury(self, worker: _Worker) -> Ending:
+        del self._workers[worker.uid]
+        worker.process.join()
+        with contextlib.suppress(ProcessLookupError, PermissionError):
+            os.killpg(worker.process.pid or 0, signal.SIGKILL)  # what it started and left behind
+        exit_status = worker.process.exitcode
+        worker.process.close()
+        if worker.pipe:
+            worker.pipe.close()
+        if worker.answer:
+            return worker.answer
+        if worker.kill_at is not None:
+            return Cancelled(worker.uid, worker.attempt)
+        return Crashed(worker.uid, worker.attempt, _how_it_ended(exit_status))
+
+
+def _how_it_ended(exit_status: int | None) -> str:
+    if exit_status is not None and exit_status < 0:
+        try:
+            name = signal.Signals(-exit_status).name
+        except ValueError:
+            name = f"signal {-exit_status}"
+        hint = " (perhaps the machine ran out of memory)" if name == "SIGKILL" else ""
+        return f"the worker process was ended by {name}{hint}; the job's log has what it printed"
+    return f"the worker process ended with exit status {exit_status} and no answer; the job's log has what it printed"
+
+
+_main_lock = threading.Lock()
+
+
+@contextlib.contextmanager
+def _main_module_left_alone() -> Iterator[None]:
+    """Keep a new process from importing the parent's main script.
+
+    multiprocessing does so, to find functions defined in it; under the `jupyter lab` script that imports JupyterLab,
+    more than a second for each job. A main module whose spec is named "*.__main__" is left alone.
+    """
+    main = sys.modules["__main__"]
+    with _main_lock:
+        spec = getattr(main, "__spec__", None)
+        main.__spec__ = importlib.machinery.ModuleSpec("dlp_lab.__main__", None)
+        try:
+            yield
+        finally:
+            main.__spec__ = spec

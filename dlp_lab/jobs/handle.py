@@ -1,0 +1,133 @@
+"""Jobs from Python: `submit(...)` and the handle it returns."""
+
+from __future__ import annotations
+
+import atexit
+import os
+import threading
+import time
+from pathlib import Path
+from typing import Any
+
+from dlp_lab.errors import JobFailed
+from dlp_lab.jobs.job import Job, JobRequest
+from dlp_lab.jobs.service import JobService
+from dlp_lab.store.workspace import Workspace
+
+_POLL_SECONDS = 0.05
+
+_services: dict[tuple[int, Workspace], JobService] = {}
+_services_lock = threading.Lock()
+
+
+def job_service(workspace: Workspace) -> JobService:
+    """This process's service of a workspace; made at the first call, closed when Python exits."""
+    key = os.getpid(), workspace  # a forked process must not use its parent's
+    with _services_lock:
+        service = _services.get(key)
+        if service is None:
+            service = _services[key] = JobService(workspace)
+            atexit.register(service.close)
+        return service
+
+
+class JobHandle:
+    """A submitted job.
+
+    Attributes:
+        uid: Its unguessable name.
+    """
+
+    def __init__(self, service: JobService, uid: str) -> None:
+        self._service = service
+        self.uid = uid
+
+    @property
+    def job(self) -> Job:
+        """Its record, as of now."""
+        return self._service.get(self.uid)
+
+    @property
+    def output_path(self) -> Path:
+        """Absolute path of the result's folder.
+
+        Raises:
+            JobFailed: There is no result: it has not ended yet, failed or was cancelled.
+        """
+        job = self.job
+        if job.state != "succeeded":
+            hint = job.message if job.ended else "call wait() first"
+            raise JobFailed(f"the job has no result, it is {job.state}: {hint}")
+        return self._service.workspace.job_folder(self.uid)
+
+    def wait(self, timeout: float | None = None, progress: bool = True) -> JobHandle:
+        """Wait until the job has succeeded.
+
+        Args:
+            timeout: Seconds to wait at most; None waits as long as it takes. The job runs on after a timeout.
+            progress: Whether to show a progress bar.
+
+        Returns:
+            The handle itself, so that `submit(...).wait().output_path` works.
+
+        Raises:
+            JobFailed: It failed or was cancelled; the message says why.
+            TimeoutError: It has not ended in time.
+        """
+        from tqdm.auto import tqdm  # in a notebook this loads ipywidgets, which scripts need not have
+
+        deadline = None if timeout is None else time.monotonic() + timeout
+        bar_format = "{desc} {percentage:3.0f}%|{bar}| {elapsed}"
+        with tqdm(total=100, desc=self.job.task, disable=not progress, bar_format=bar_format) as bar:
+            while not (job := self.job).ended:
+                bar.set_description_str(f"{job.task}: {job.message}", refresh=False)
+                bar.update(round(100 * job.progress) - bar.n)
+                if deadline is not None and time.monotonic() > deadline:
+                    raise TimeoutError(f"the job is still {job.state} after {timeout:g} s; it runs on")
+                time.sleep(_POLL_SECONDS)
+            bar.set_description_str(f"{job.task}: {job.state}", refresh=False)
+            bar.update(round(100 * job.progress) - bar.n)
+        if job.state != "succeeded":
+            raise JobFailed(f"{job.error_code}: {job.message}" if job.error_code else job.message)
+        return self
+
+    def cancel(self) -> Job:
+        """Cancel the job.
+
+        Raises:
+            JobAlreadyEnded: It has ended.
+        """
+        return self._service.cancel(self.uid)
+
+    def __repr__(self) -> str:
+        job = self.job
+        return f"<job {self.uid}: {job.task}, {job.state}>"
+
+
+def submit(
+    task: str,
+    input_dir: Path | str,
+    *,
+    keep_hdf5: bool = False,
+    root: Path | str | None = None,
+    **params: Any,
+) -> JobHandle:
+    """Submit a job, such as `submit("3dblur", "study1/series2", sigma_mm=2)`.
+
+    In a kernel of a Jupyter server with dlp-lab the job is one of the server's jobs. Elsewhere it runs in the
+    background of this process, and waits for another one should this process end.
+
+    Args:
+        task: Name of an installed task.
+        input_dir: Folder with the DICOM series: absolute, or relative to the current folder.
+        keep_hdf5: Whether to keep source and result as HDF5 + JSON too.
+        root: Folder that holds input and output; `$DLP_LAB_ROOT` or the current folder by default.
+        params: The task's parameters.
+
+    Raises:
+        UnknownTask, BadParameters, PathRefused, DicomError: See `JobService.submit`.
+    """
+    workspace = Workspace.from_environment(root)
+    service = job_service(workspace)
+    request = JobRequest(task=task, input_dir=workspace.relative(input_dir), params=params, keep_hdf5=keep_hdf5)
+    return JobHandle(service, service.submit(request).uid)

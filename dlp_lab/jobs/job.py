@@ -1,0 +1,105 @@
+"""What is asked of a job, and what became of it.
+
+`Job` is one type everywhere: the row of the database, the JSON of the REST routes and of `job.json` beside the result,
+and (generated from it) the type in the JupyterLab extension.
+"""
+
+from __future__ import annotations
+
+from typing import Any, Literal, get_args
+
+import msgspec
+
+JobState = Literal["queued", "running", "succeeded", "failed", "cancelled"]
+JOB_STATES: tuple[JobState, ...] = get_args(JobState)
+ENDED: frozenset[JobState] = frozenset(("succeeded", "failed", "cancelled"))
+
+
+class JobRequest(msgspec.Struct, frozen=True, forbid_unknown_fields=True, kw_only=True):
+    """What is asked.
+
+    Attributes:
+        task: Name of an installed task.
+        input_dir: Folder with the DICOM series, relative to the root, with "/" between names.
+        params: The task's parameters; absent ones take their defaults.
+        keep_hdf5: Whether the result folder also gets the source and the result volume as HDF5 + JSON.
+    """
+
+    task: str
+    input_dir: str
+    params: dict[str, Any] = {}
+    keep_hdf5: bool = False
+
+
+class Job(msgspec.Struct, frozen=True, kw_only=True):
+    """A job and what became of it.
+
+    Attributes:
+        uid: 32 lower-case hexadecimal digits, unguessable; also the name of the output folder.
+        task, input_dir, params, keep_hdf5: As asked, with defaults filled in.
+        state: Where it stands.
+        progress: 0 to 1.
+        message: The step at work, or the sentence that says how it ended.
+        error_code: Stable code of the reason when it failed, such as "MISSING_SLICES".
+        output_dir: Folder of the result, relative to the root; only when it succeeded.
+        warnings: What was noticed in the input and accepted.
+        submitted_at, started_at, ended_at: UTC, ISO 8601 with milliseconds.
+        attempts: How often it was started.
+    """
+
+    uid: str
+    task: str
+    input_dir: str
+    params: dict[str, Any]
+    keep_hdf5: bool
+    state: JobState
+    submitted_at: str
+    progress: float = 0.0
+    message: str = ""
+    error_code: str | None = None
+    output_dir: str | None = None
+    warnings: list[str] = []
+    started_at: str | None = None
+    ended_at: str | None = None
+    attempts: int = 0
+
+    @property
+    def ended(self) -> bool:
+        """Whether nothing more will happen to it."""
+        return self.state in ENDED
+
+
+class TaskInfo(msgspec.Struct, frozen=True, kw_only=True):
+    """A task as the doors show it: its name, its title and the JSON Schema of its parameters."""
+
+    name: str
+    title: str
+    description: str
+    params_schema: dict[str, Any]
+
+
+class JobEvent(msgspec.Struct, frozen=True, kw_only=True):
+    """What Jupyter's event bus carries when a job changes. It reaches every client, so it names no folder, no file."""
+
+    uid: str
+    state: JobState
+    progress: float
+
+
+class JobList(msgspec.Struct, frozen=True, kw_only=True):
+    """Reply of the job listing, newest first."""
+
+    jobs: list[Job]
+
+
+class TaskList(msgspec.Struct, frozen=True, kw_only=True):
+    """Reply of the task listing."""
+
+    tasks: list[TaskInfo]
+
+
+class ErrorReply(msgspec.Struct, frozen=True, kw_only=True):
+    """Body of every refusal of the versioned API."""
+
+    code: str
+    message: str

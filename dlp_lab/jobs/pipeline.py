@@ -1,0 +1,96 @@
+"""What a job does: read a series, run a task, write the result. The one place where DICOM, tasks and files meet."""
+
+from __future__ import annotations
+
+import datetime
+from collections.abc import Callable
+
+import msgspec
+
+from dlp_lab.dicom.read import read_volume
+from dlp_lab.dicom.series import Series, one_series
+from dlp_lab.dicom.write_image import Derivation, DerivedSeries, write_derived_series
+from dlp_lab.jobs.job import Job
+from dlp_lab.store.hdf5 import write_hdf5
+from dlp_lab.store.metadata import volume_metadata, write_json
+from dlp_lab.store.provenance import software_versions
+from dlp_lab.store.workspace import Workspace, published_folder
+from dlp_lab.tasks import task_named
+from dlp_lab.tasks.task import ImageResult, Report
+from dlp_lab.volume import Volume
+
+RECORD = "job.json"
+
+
+def run_job(workspace: Workspace, job: Job, report: Report) -> list[str]:
+    """Run a job to its end: its output folder is whole when this returns, and absent when it raises.
+
+    The folder holds the derived series (`0001.dcm`, ...), `job.json` with how it came about, and with `keep_hdf5` also
+    `source.h5`, `source.json`, `result.h5` and `result.json`.
+
+    Args:
+        workspace: Where the job's folders are.
+        job: What to do.
+        report: Told of the progress; may raise `JobCancelled`.
+
+    Returns:
+        What was noticed in the input and accepted.
+
+    Raises:
+        DlpError: The job cannot be done; the message is for the user.
+    """
+    task = task_named(job.task).from_params(job.params)
+    series = one_series(workspace.input_folder(job.input_dir))
+    volume = read_volume(series, _part(report, 0.0, 0.3))
+    result = task.run(volume, _part(report, 0.3, 0.8))
+    with published_folder(workspace.job_folder(job.uid)) as folder:
+        derivation = Derivation(
+            uid_seed=job.uid,
+            label=job.task,
+            description=result.description,
+            code=result.derivation_code,
+            reach_slices=result.reach_slices,
+        )
+        written = write_derived_series(series, result.volume, folder, derivation, _part(report, 0.8, 1.0))
+        if job.keep_hdf5:
+            for name, kept in (("source", volume), ("result", result.volume)):
+                write_hdf5(kept, folder / f"{name}.h5")
+                write_json(volume_metadata(kept), folder / f"{name}.json")
+        write_json(_record(job, series, volume, result, written), folder / RECORD)
+    return list(volume.warnings)
+
+
+def _part(report: Report, start: float, end: float) -> Callable[[float, str], None]:
+    """`report` for one step of several: its 0 to 1 become `start` to `end` of the whole."""
+
+    def report_part(fraction: float, message: str) -> None:
+        report(start + (end - start) * fraction, message)
+
+    return report_part
+
+
+def _record(job: Job, series: Series, volume: Volume, result: ImageResult, written: DerivedSeries) -> dict[str, object]:
+    return {
+        "uid": job.uid,
+        "request": {
+            "task": job.task,
+            "input_dir": job.input_dir,
+            "params": msgspec.to_builtins(job.params),
+            "keep_hdf5": job.keep_hdf5,
+        },
+        "made_at": datetime.datetime.now(datetime.UTC).isoformat(timespec="seconds"),
+        "software": software_versions(),
+        "source": {
+            "series_instance_uid": series.first.series_instance_uid,
+            "sop_instance_uids": [str(header.sop_instance_uid) for header in series.headers],
+            **volume_metadata(volume),
+        },
+        "result": {
+            "description": result.description,
+            "series_instance_uid": written.series_instance_uid,
+            "files": [path.name for path in written.files],
+            "rescale_slope": written.rescale.slope,
+            "rescale_intercept": written.rescale.intercept,
+            "greatest_rounding_error": written.rescale.slope / 2,
+        },
+    }

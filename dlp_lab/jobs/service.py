@@ -1,0 +1,228 @@
+"""The queue at work: takes jobs in, starts them in order, records what becomes of them, tells who listens.
+
+Any number of processes may have a service on one workspace: a Jupyter server, its kernels, the command line. One of
+them, the holder of a lock, starts the jobs of all; when it ends, however it ends, another takes over.
+"""
+
+from __future__ import annotations
+
+import fcntl
+import logging
+import os
+import sqlite3
+import threading
+from collections.abc import Callable
+
+import msgspec
+
+from dlp_lab.dicom.series import one_series
+from dlp_lab.errors import ServerStopped, WorkerCrashed
+from dlp_lab.jobs.executors import Executor, LocalExecutor
+from dlp_lab.jobs.job import Job, JobRequest
+from dlp_lab.jobs.job_store import JobStore
+from dlp_lab.jobs.updates import Cancelled, Crashed, Failed, Progress, Succeeded, Update
+from dlp_lab.store.workspace import Workspace
+from dlp_lab.tasks import task_named
+
+ATTEMPTS_AFTER_CRASH = 2
+ATTEMPTS_AFTER_SERVER_STOP = 3
+
+_POLL_SECONDS = 0.2
+_SECONDS_AFTER_ERROR = 1.0
+
+Listener = Callable[[Job], None]
+
+_log = logging.getLogger(__name__)
+
+
+def default_slots() -> int:
+    """How many jobs run at once unless told otherwise: half of the processors, for a task may use more than one."""
+    return max(1, (os.cpu_count() or 1) // 2)
+
+
+class JobService:
+    """The queue of a workspace. POSIX only, for its lock is `flock`.
+
+    Args:
+        workspace: Root and output folder; the output folder is made.
+        slots: How many jobs may run at once, should this service be the one to start them.
+        executor: Where they run; on this machine by default. The service closes it.
+
+    Raises:
+        PathRefused: The output folder cannot be made.
+        QueueUnusable: The queue's database is damaged or too new.
+    """
+
+    def __init__(self, workspace: Workspace, *, slots: int | None = None, executor: Executor | None = None) -> None:
+        workspace.create()
+        self.workspace = workspace
+        self._store = JobStore(workspace.queue_database)
+        self._executor = executor or LocalExecutor(workspace, slots or default_slots())
+        self._lock_descriptor = os.open(workspace.dispatcher_lock, os.O_CREAT | os.O_RDWR, 0o600)
+        self._dispatches = False
+        self._listeners: list[Listener] = []
+        self._told_revision = self._store.revision()
+        self._unrecorded: list[Update] = []
+        self._closing = threading.Event()
+        self._closed = False
+        self._thread = threading.Thread(target=self._work, name="dlp-lab-jobs", daemon=True)
+        self._thread.start()
+
+    # --- for the doors ------------------------------------------------------------------------------------------------
+
+    def submit(self, request: JobRequest) -> Job:
+        """Check a request and put it in the queue. What can be refused is refused now, not in an hour.
+
+        Reads the headers of the input folder, so it may take a while.
+
+        Raises:
+            UnknownTask: No such task is installed.
+            BadParameters: The parameters do not fit it.
+            PathRefused: The input folder does not exist or leaves the root.
+            DicomError: It holds no series that can be processed.
+        """
+        task = task_named(request.task).from_params(request.params)
+        folder = self.workspace.input_folder(request.input_dir)
+        one_series(folder)
+        checked = msgspec.structs.replace(request, input_dir=self.workspace.relative(folder), params=task.params())
+        job = self._store.add(checked)
+        self._executor.wake()
+        _log.info("job %s queued: %s", job.uid, job.task)
+        return job
+
+    def get(self, uid: str) -> Job:
+        """The record of a job, as of now.
+
+        Raises:
+            NoSuchJob: There is none of that uid.
+        """
+        return self._store.get(uid)
+
+    def newest(self, limit: int = 100) -> list[Job]:
+        """The jobs last submitted, newest first."""
+        return self._store.newest(limit)
+
+    def cancel(self, uid: str) -> Job:
+        """Cancel a job: at once when it waits; a running one stops within a few seconds.
+
+        Raises:
+            NoSuchJob: There is none of that uid.
+            JobAlreadyEnded: It has ended.
+        """
+        job = self._store.request_cancel(uid)
+        self._executor.wake()
+        _log.info("job %s: cancellation asked for", uid)
+        return job
+
+    def add_listener(self, listener: Listener) -> None:
+        """Call `listener` with the record of each job that any process changes, from a thread of the service."""
+        self._listeners.append(listener)
+
+    @property
+    def dispatches(self) -> bool:
+        """Whether this service is the one that starts the workspace's jobs."""
+        return self._dispatches
+
+    def close(self) -> None:
+        """Stop working. Jobs that run here are stopped and wait in the queue for the next service."""
+        if self._closed:
+            return
+        self._closed = True
+        self._closing.set()
+        self._executor.wake()
+        self._thread.join()
+        self._store.close()
+        os.close(self._lock_descriptor)
+
+    # --- the thread ---------------------------------------------------------------------------------------------------
+
+    def _work(self) -> None:
+        while not self._closing.is_set():
+            try:
+                self._work_once()
+            except (sqlite3.Error, OSError):
+                # a full disk or a database locked for long: nothing is lost, and it may be better soon
+                _log.exception("the queue could not be worked on; trying again")
+                self._closing.wait(_SECONDS_AFTER_ERROR)
+        try:
+            self._stop_dispatching()
+        except (sqlite3.Error, OSError):
+            _log.exception("jobs could not be put back in the queue; the next service will find them")
+
+    def _work_once(self) -> None:
+        if not self._dispatches:
+            self._try_to_dispatch()
+        self._unrecorded.extend(self._executor.updates(_POLL_SECONDS))
+        if self._dispatches and not self._closing.is_set():
+            self._record_updates()
+            for uid in self._store.cancel_requests():
+                self._executor.cancel(uid)
+            while self._executor.free_slots() > 0 and (job := self._store.claim_next()):
+                _log.info("job %s: attempt %d starts", job.uid, job.attempts)
+                self._executor.start(job)
+        self._tell_listeners()
+
+    def _try_to_dispatch(self) -> None:
+        try:
+            fcntl.flock(self._lock_descriptor, fcntl.LOCK_EX | fcntl.LOCK_NB)
+        except BlockingIOError:
+            return
+        self._dispatches = True
+        for job in self._store.running():
+            reason = f"the server stopped while the job was running ({ATTEMPTS_AFTER_SERVER_STOP} times)"
+            self._store.record_crash(
+                job.uid, job.attempts, ServerStopped.code, reason, attempts_allowed=ATTEMPTS_AFTER_SERVER_STOP
+            )
+            _log.warning("job %s was left running by a server that stopped", job.uid)
+        self._executor.prepare()
+
+    def _stop_dispatching(self) -> None:
+        self._executor.close()
+        if not self._dispatches:
+            return
+        self._unrecorded.extend(self._executor.updates(0))
+        # that they were stopped is no answer of theirs
+        self._unrecorded = [update for update in self._unrecorded if not isinstance(update, Cancelled | Crashed)]
+        self._record_updates()
+        for job in self._store.running():
+            self.workspace.remove_result(job.uid)
+            self._store.put_back(job.uid, job.attempts)
+        fcntl.flock(self._lock_descriptor, fcntl.LOCK_UN)
+
+    def _record_updates(self) -> None:
+        while self._unrecorded:
+            # taken off the list only when it is recorded, for recording may fail
+            self._record(self._unrecorded[0])
+            del self._unrecorded[0]
+
+    def _record(self, update: Update) -> None:
+        uid, attempt = update.uid, update.attempt
+        match update:
+            case Progress(fraction=fraction, message=message):
+                self._store.set_progress(uid, attempt, fraction, message)
+                return
+            case Succeeded(warnings=warnings):
+                output_dir = self.workspace.relative(self.workspace.job_folder(uid))
+                self._store.finish(uid, attempt, "succeeded", "done", output_dir=output_dir, warnings=warnings)
+            case Failed(code=code, message=message):
+                self.workspace.remove_result(uid)
+                self._store.finish(uid, attempt, "failed", message, error_code=code)
+            case Cancelled():
+                self.workspace.remove_result(uid)
+                self._store.finish(uid, attempt, "cancelled", "cancelled")
+            case Crashed(reason=reason):
+                self.workspace.remove_result(uid)
+                self._store.record_crash(
+                    uid, attempt, WorkerCrashed.code, reason, attempts_allowed=ATTEMPTS_AFTER_CRASH
+                )
+        _log.info("job %s: attempt %d %s", uid, attempt, type(update).__name__.lower())
+
+    def _tell_listeners(self) -> None:
+        revision, jobs = self._store.changed_since(self._told_revision)
+        self._told_revision = revision
+        for job in jobs:
+            for listener in list(self._listeners):
+                try:
+                    listener(job)
+                except Exception:  # a listener's defect must not stop the queue
+                    _log.exception("a listener failed")

@@ -1,0 +1,107 @@
+"""dlp-lab inside a Jupyter server: its options, its routes below `<base_url>dlp-lab/`, its queue."""
+
+from __future__ import annotations
+
+import asyncio
+import logging
+import os
+import threading
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+from jupyter_server.extension.application import ExtensionApp
+from jupyter_server.serverapp import ServerApp
+from traitlets import Enum, Int, Unicode
+
+from dlp_lab.server import job_routes, v1_health, v1_jobs, v1_tasks
+from dlp_lab.server.api_handler import JOBS_SETTING
+from dlp_lab.server.events import JobEvents
+from dlp_lab.server.log_file import write_log_to
+from dlp_lab.store.workspace import DEFAULT_OUTPUT, OUTPUT_VARIABLE, ROOT_VARIABLE, Workspace
+
+if TYPE_CHECKING:
+    from dlp_lab.jobs.service import JobService  # loads numpy, which must not delay JupyterLab's start
+
+ROUTES: list[tuple[str, type]] = [*job_routes.ROUTES, *v1_health.ROUTES, *v1_jobs.ROUTES, *v1_tasks.ROUTES]
+"""Every address below `dlp-lab/`, with its handler."""
+
+
+class DlpLabApp(ExtensionApp):
+    """Medical-image processing: DICOM in, derived DICOM out, by jobs that run in a durable queue."""
+
+    name = "dlp_lab"
+    load_other_extensions = True
+
+    root = Unicode(
+        "",
+        help="Folder that holds all input and output. Nothing outside it is read or written. "
+        "By default the folder that the server serves.",
+    ).tag(config=True)
+    output_dir = Unicode(
+        DEFAULT_OUTPUT, help="Folder for the results and the queue, relative to the root. It is made if it is absent."
+    ).tag(config=True)
+    max_concurrent_jobs = Int(
+        max(1, (os.cpu_count() or 1) // 2),
+        min=1,
+        help="How many jobs run at the same time, each in its own process; the others wait in order.",
+    ).tag(config=True)
+    executor = Enum(["local"], "local", help="Where jobs run: 'local' is processes on this machine.").tag(config=True)
+    log_file = Unicode("", help="File that the log is also appended to; none by default.").tag(config=True)
+
+    serverapp: ServerApp
+
+    def initialize_settings(self) -> None:
+        level: Any = self.log_level
+        package_log = logging.getLogger("dlp_lab")
+        package_log.setLevel(level)
+        if self.log_file:
+            write_log_to(Path(self.log_file), [package_log, logging.getLogger(self.serverapp.log.name)], level)
+        self._workspace = Workspace(Path(self.root or self.serverapp.root_dir), self.output_dir)
+        # The server's kernels inherit these, so that a job submitted in a notebook is a job of the server.
+        os.environ[ROOT_VARIABLE] = str(self._workspace.root)
+        os.environ[OUTPUT_VARIABLE] = self._workspace.output
+        self._service: JobService | None = None
+        self._service_lock = threading.Lock()
+        self._stopped = False
+        event_logger = self.serverapp.event_logger
+        assert event_logger is not None  # made before extensions are loaded
+        self._events = JobEvents(event_logger, self.serverapp.io_loop.asyncio_loop)  # type: ignore[attr-defined]
+        self.settings[JOBS_SETTING] = self._open_queue
+
+    def initialize_handlers(self) -> None:
+        self.handlers.extend((rf"/dlp-lab/{path}", handler) for path, handler in ROUTES)
+
+    async def _open_queue(self) -> JobService:
+        if self._service:
+            return self._service
+        return await asyncio.to_thread(self._open_queue_now)
+
+    def _open_queue_now(self) -> JobService:
+        from dlp_lab.jobs.service import JobService
+
+        with self._service_lock:
+            if self._stopped:
+                raise RuntimeError("the server is stopping")
+            service = self._service
+            if service is None:
+                self._service = service = JobService(self._workspace, slots=self.max_concurrent_jobs)
+                service.add_listener(self._events.job_changed)
+            return service
+
+    async def _start_jupyter_server_extension(self, serverapp: ServerApp) -> None:
+        # Opened without a request too: jobs may be waiting since the server last stopped.
+        self._opening = asyncio.create_task(self._open_queue())
+        self._opening.add_done_callback(self._note_failure)
+
+    def _note_failure(self, opening: asyncio.Task[Any]) -> None:
+        if not opening.cancelled() and (error := opening.exception()):
+            self.log.error("the job queue could not be opened: %s", error)
+
+    async def stop_extension(self) -> None:
+        await asyncio.to_thread(self._close_queue)
+
+    def _close_queue(self) -> None:
+        with self._service_lock:
+            self._stopped = True
+            if self._service:
+                self._service.close()

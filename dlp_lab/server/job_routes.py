@@ -1,0 +1,88 @@
+"""The two routes that scripts use: `POST /job/` and `GET /query/<uid>`."""
+
+from __future__ import annotations
+
+from http import HTTPStatus
+from typing import Any
+
+import msgspec
+from jupyter_server.auth.decorator import authorized
+from tornado import web
+
+from dlp_lab.jobs.job import Job, JobRequest
+from dlp_lab.server.api_handler import DlpHandler
+
+_EXAMPLE = '{"job_name": "3dblur", "in_dir": "dicom_data"}'
+
+
+class SubmitBody(msgspec.Struct, frozen=True, forbid_unknown_fields=True, kw_only=True):
+    """Body of `POST /job/`."""
+
+    job_name: str
+    in_dir: str
+    params: dict[str, Any] = {}
+    keep_hdf5: bool = False
+
+
+class Submitted(msgspec.Struct, frozen=True):
+    """Reply to `POST /job/`."""
+
+    uid: str
+
+
+class QueryReply(msgspec.Struct, frozen=True, kw_only=True, omit_defaults=True):
+    """Reply to `GET /query/<uid>`."""
+
+    msg: str
+    uid: str = ""
+    state: str = ""
+    progress: float | None = None
+    message: str | None = None
+    output_dir: str | None = None
+
+
+class _MsgHandler(DlpHandler):
+    def error_body(self, code: str, message: str) -> object:
+        return QueryReply(msg=message)
+
+
+class SubmitHandler(_MsgHandler):
+    """`POST /job/`."""
+
+    @web.authenticated
+    @authorized
+    async def post(self) -> None:
+        body = self.json_body(SubmitBody, _EXAMPLE)
+        request = JobRequest(task=body.job_name, input_dir=body.in_dir, params=body.params, keep_hdf5=body.keep_hdf5)
+        jobs = await self.jobs()
+        job = await self.in_thread(jobs.submit, request)
+        self.reply(Submitted(job.uid), HTTPStatus.CREATED)
+
+
+class QueryHandler(_MsgHandler):
+    """`GET /query/<uid>`."""
+
+    @web.authenticated
+    @authorized
+    async def get(self, uid: str) -> None:
+        jobs = await self.jobs()
+        job = await self.in_thread(jobs.get, uid)
+        reply, status = _reply_about(job)
+        self.reply(reply, status)
+
+
+def _reply_about(job: Job) -> tuple[QueryReply, HTTPStatus]:
+    if job.state == "succeeded":
+        done = QueryReply(msg="Job has completed", uid=job.uid, state=job.state, output_dir=job.output_dir)
+        return done, HTTPStatus.OK
+    if job.ended:
+        how = "Job was cancelled" if job.state == "cancelled" else f"Job has failed: {job.message}"
+        return QueryReply(msg=how, uid=job.uid, state=job.state), HTTPStatus.INTERNAL_SERVER_ERROR
+    running = QueryReply(msg="Job is running", uid=job.uid, state=job.state, progress=job.progress, message=job.message)
+    return running, HTTPStatus.ACCEPTED
+
+
+ROUTES = [
+    (r"job/?", SubmitHandler),
+    (r"query/([^/]+)/?", QueryHandler),
+]

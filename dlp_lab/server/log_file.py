@@ -1,0 +1,30 @@
+"""The log as a file."""
+
+from __future__ import annotations
+
+import logging
+import os
+from collections.abc import Iterable
+from pathlib import Path
+
+
+class _OneLineFormatter(logging.Formatter):
+    """Control characters are escaped, so that what a client sends cannot look like a line of the log."""
+
+    def format(self, record: logging.LogRecord) -> str:
+        lines = super().format(record).split("\n")
+        return "\n    ".join(
+            "".join(c if c.isprintable() or c == "\t" else c.encode("unicode_escape").decode() for c in line)
+            for line in lines
+        )
+
+
+def write_log_to(path: Path, loggers: Iterable[logging.Logger], level: int | str) -> None:
+    """Append what the loggers say to a file that its owner alone can read."""
+    os.close(os.open(path, os.O_CREAT | os.O_WRONLY | os.O_APPEND, 0o600))
+    handler = logging.FileHandler(path, encoding="utf-8", errors="backslashreplace")
+    handler.setLevel(level)
+    handler.setFormatter(_OneLineFormatter("%(asctime)s %(levelname)s %(name)s %(message)s"))
+    for logger in loggers:
+        if not any(getattr(other, "baseFilename", None) == handler.baseFilename for other in logger.handlers):
+            logger.addHandler(handler)

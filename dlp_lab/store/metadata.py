@@ -1,0 +1,52 @@
+"""The JSON beside an HDF5 volume: what other programs need to know of it, and nothing of the patient."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Mapping
+from pathlib import Path
+from typing import Any
+
+from dlp_lab.errors import OutputExists
+from dlp_lab.store.hdf5 import FORMAT_VERSION, Normalization
+from dlp_lab.volume import Volume
+
+
+def volume_metadata(volume: Volume, normalize: Normalization = "none") -> dict[str, Any]:
+    """Describe a volume; `docs/format.md` lists the keys.
+
+    `spacing` is in the order of the volume's axes (slice, row, column), in mm, as are all spacings.
+    """
+    geometry = volume.geometry
+    low, high = volume.value_range()
+    return {
+        "format_version": FORMAT_VERSION,
+        "modality": volume.modality,
+        "unit": volume.unit,
+        "shape": list(geometry.shape),
+        "dtype": "float32" if normalize == "minmax" else str(volume.voxels.dtype),
+        "spacing": list(geometry.spacing_kji_mm),
+        "spacing_slices": geometry.spacing_kji_mm[0],
+        "spacing_pixel": list(geometry.spacing_kji_mm[1:]),
+        "affine_kji_to_lps": geometry.affine_kji_to_lps.tolist(),
+        "frame_of_reference_uid": geometry.frame_of_reference_uid,
+        "source_series_uid": volume.source_series_uid,
+        "value_range": [low, high],
+        "normalization": normalize,
+        "warnings": list(volume.warnings),
+    }
+
+
+def write_json(content: Mapping[str, Any], path: Path) -> None:
+    """Write `content` as readable JSON to the new file `path`.
+
+    Raises:
+        OutputExists: `path` exists; nothing is overwritten.
+    """
+    text = json.dumps(content, indent=2, allow_nan=False) + "\n"
+    path.parent.mkdir(parents=True, exist_ok=True)
+    try:
+        with open(path, "x", encoding="utf-8") as file:
+            file.write(text)
+    except FileExistsError:
+        raise OutputExists(f"{path.name} already exists; choose another name, nothing is overwritten") from None

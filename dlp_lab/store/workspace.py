@@ -1,0 +1,175 @@
+"""Where things lie. The only module that joins or checks paths.
+
+Everything dlp-lab reads or writes for a job is inside one *root* folder. Doors speak of folders by their path relative
+to the root; no absolute path leaves the server. Results go to `<root>/<output>/<job uid>/`; the queue's own files
+are in `<root>/<output>/.dlp-lab/`.
+"""
+
+from __future__ import annotations
+
+import os
+import re
+import shutil
+from collections.abc import Iterator
+from contextlib import contextmanager
+from dataclasses import dataclass
+from pathlib import Path
+
+from dlp_lab.errors import OutputExists, PathRefused
+
+DEFAULT_OUTPUT = "dlp-lab-output"
+ROOT_VARIABLE = "DLP_LAB_ROOT"
+OUTPUT_VARIABLE = "DLP_LAB_OUTPUT"
+
+_JOB_UID = re.compile(r"[0-9a-f]{32}")
+
+
+@dataclass(frozen=True)
+class Workspace:
+    """A root folder and the name of the output folder in it.
+
+    Attributes:
+        root: Absolute path without symbolic links.
+        output: Output folder relative to the root.
+
+    Raises:
+        PathRefused: The root is not a folder, or the output folder leaves it.
+    """
+
+    root: Path
+    output: str = DEFAULT_OUTPUT
+
+    def __post_init__(self) -> None:
+        real = Path(os.path.realpath(self.root))
+        if not real.is_dir():
+            raise PathRefused(f"the root {self.root} is not a folder; name an existing one")
+        object.__setattr__(self, "root", real)
+        if not self.output_folder.is_relative_to(real) or self.output_folder == real:
+            raise PathRefused(f"the output folder {self.output!r} must be a folder inside the root, such as 'results'")
+
+    @classmethod
+    def from_environment(cls, root: Path | str | None = None) -> Workspace:
+        """The workspace of a notebook or a shell: `root`, else `$DLP_LAB_ROOT`, else the current folder.
+
+        A Jupyter server with the extension sets the variable for its kernels, so that their jobs are the server's jobs.
+        """
+        chosen = root if root is not None else os.environ.get(ROOT_VARIABLE, os.getcwd())
+        return cls(Path(chosen), os.environ.get(OUTPUT_VARIABLE, DEFAULT_OUTPUT))
+
+    @property
+    def output_folder(self) -> Path:
+        return Path(os.path.realpath(self.root / self.output))
+
+    @property
+    def state_folder(self) -> Path:
+        """Folder of the queue's database and logs."""
+        return self.output_folder / ".dlp-lab"
+
+    @property
+    def queue_database(self) -> Path:
+        return self.state_folder / "jobs.sqlite"
+
+    @property
+    def dispatcher_lock(self) -> Path:
+        """File whose lock is held by the one process that starts this workspace's jobs."""
+        return self.state_folder / "dispatcher.lock"
+
+    def job_log(self, uid: str) -> Path:
+        """What the worker of a job prints. Its lock is held as long as the worker lives."""
+        return self.state_folder / "logs" / f"{_checked_uid(uid)}.log"
+
+    def create(self) -> None:
+        """Make the output and the state folder, readable by their owner alone.
+
+        Raises:
+            PathRefused: They cannot be made.
+        """
+        try:
+            self.output_folder.mkdir(mode=0o700, parents=True, exist_ok=True)
+            self.state_folder.mkdir(mode=0o700, exist_ok=True)
+            (self.state_folder / "logs").mkdir(mode=0o700, exist_ok=True)
+        except OSError as error:
+            raise PathRefused(
+                f"the output folder {self.output!r} cannot be made in the root: {error.strerror}; "
+                "choose another one, or a root that can be written to"
+            ) from error
+
+    def input_folder(self, relative: str) -> Path:
+        """The folder inside the root that a request names.
+
+        Raises:
+            PathRefused: It is absolute, does not exist, is no folder, or leaves the root (also by a symbolic link).
+        """
+        if "\0" in relative or os.path.isabs(relative):
+            raise PathRefused(f"in_dir {relative!r}: give a folder relative to the root, such as 'study1/series2'")
+        real = Path(os.path.realpath(self.root / relative))
+        if not real.is_relative_to(self.root):
+            raise PathRefused(f"in_dir {relative!r} leaves the root; give a folder inside it")
+        if not real.exists():
+            raise PathRefused(f"in_dir {relative!r} does not exist; give an existing folder relative to the root")
+        if not real.is_dir():
+            raise PathRefused(f"in_dir {relative!r} is a file; give the folder that holds the DICOM files")
+        return real
+
+    def relative(self, path: Path | str) -> str:
+        """`path` relative to the root, with "/" between names.
+
+        Raises:
+            PathRefused: It is not inside the root.
+        """
+        real = Path(os.path.realpath(path))
+        if not real.is_relative_to(self.root):
+            raise PathRefused(f"{path} is not inside the root {self.root}; choose another root or another folder")
+        return real.relative_to(self.root).as_posix()
+
+    def job_folder(self, uid: str) -> Path:
+        """Where the result of a job is, once it succeeded."""
+        return self.output_folder / _checked_uid(uid)
+
+    def remove_result(self, uid: str) -> None:
+        """Remove what an attempt at a job left behind: a result that was never recorded, or half of one."""
+        target = self.job_folder(uid)
+        for leftover in [target, *target.parent.glob(f".{uid}.partial-*")]:
+            shutil.rmtree(leftover, ignore_errors=True)
+
+
+def _checked_uid(uid: str) -> str:
+    if not _JOB_UID.fullmatch(uid):
+        raise PathRefused("a job uid is 32 lower-case hexadecimal digits")
+    return uid
+
+
+@contextmanager
+def published_folder(target: Path) -> Iterator[Path]:
+    """A folder to write into that appears as `target` only when all went well.
+
+    Yields a new hidden folder beside `target`. When the block ends, its files are flushed to disk and it is renamed to
+    `target` in one step; when the block raises, it is removed. So `target` is whole or absent.
+
+    Raises:
+        OutputExists: `target` already exists and is not an empty folder.
+    """
+    if target.exists() and (not target.is_dir() or any(target.iterdir())):
+        raise OutputExists(f"{target.name} already exists; choose another output, nothing is overwritten")
+    target.parent.mkdir(parents=True, exist_ok=True)
+    partial = target.parent / f".{target.name}.partial-{os.getpid()}"
+    shutil.rmtree(partial, ignore_errors=True)
+    partial.mkdir(mode=0o700)
+    try:
+        yield partial
+        for folder, _, names in os.walk(partial):
+            for path in [*(os.path.join(folder, name) for name in names), folder]:
+                _flush_to_disk(path)
+        os.replace(partial, target)
+        _flush_to_disk(target.parent)
+    except BaseException:
+        shutil.rmtree(partial, ignore_errors=True)
+        raise
+
+
+def _flush_to_disk(path: str | Path) -> None:
+    descriptor = os.open(path, os.O_RDONLY)
+    try:
+        os.fsync(descriptor)
+    finally:
+        os.close(descriptor)

@@ -1,0 +1,94 @@
+"""What a task is.
+
+A task is a frozen struct: its fields are its parameters, with unit, range and description, and give the JSON Schema
+that the REST validation, the command line flags and the forms are made from. It sees a `Volume` and knows nothing of
+DICOM, files, queues or servers.
+"""
+
+from __future__ import annotations
+
+import inspect
+from dataclasses import dataclass
+from typing import Any, ClassVar, Protocol
+
+import msgspec
+
+from dlp_lab.errors import BadParameters
+from dlp_lab.volume import Volume
+
+JsonObject = dict[str, Any]
+
+
+class Report(Protocol):
+    """Called by a task to say how far it is.
+
+    * `fraction` grows from 0 to 1 over the task's own work.
+    * `message` names the step, in a few words without patient data.
+    * Raises `JobCancelled` when the user has cancelled; a task lets it pass.
+    """
+
+    def __call__(self, fraction: float, message: str, /) -> None: ...
+
+
+def no_report(fraction: float, message: str) -> None:
+    """A `Report` for nobody."""
+
+
+@dataclass(frozen=True)
+class ImageResult:
+    """A derived image on the grid of its source.
+
+    Attributes:
+        volume: The new values, in the source's unit.
+        description: What was done, for DerivationDescription and SeriesDescription.
+        derivation_code: (value, scheme, meaning) of CID 7203 "Image Derivation" (PS3.16), or None if none fits.
+        reach_slices: How many slices to either side contribute to a slice; None when all do.
+    """
+
+    volume: Volume
+    description: str
+    derivation_code: tuple[str, str, str] | None = None
+    reach_slices: int | None = None
+
+
+class Task(msgspec.Struct, frozen=True, forbid_unknown_fields=True, kw_only=True):
+    """Base of all tasks; subclass it, give fields, `name`, `title` and `run`."""
+
+    name: ClassVar[str]
+    title: ClassVar[str]
+
+    def run(self, volume: Volume, report: Report) -> ImageResult:
+        """Compute the result. The input volume stays untouched."""
+        raise NotImplementedError
+
+    @classmethod
+    def from_params(cls, params: JsonObject) -> Task:
+        """The task with these parameters; defaults fill what is absent.
+
+        Raises:
+            BadParameters: A parameter is unknown, of the wrong type or out of its range; the message names it.
+        """
+        try:
+            return msgspec.convert(params, cls)
+        except msgspec.ValidationError as error:
+            known = ", ".join(cls.__struct_fields__)
+            raise BadParameters(f"task {cls.name}: {error}. Its parameters: {known}.") from None
+
+    def params(self) -> JsonObject:
+        """All parameters as JSON values, defaults included."""
+        values: JsonObject = msgspec.to_builtins(self)
+        return values
+
+    @classmethod
+    def json_schema(cls) -> JsonObject:
+        """JSON Schema (2020-12) of the parameters, one flat object without references."""
+        schema = msgspec.json.schema(cls)
+        own: JsonObject = dict(schema["$defs"][schema["$ref"].rpartition("/")[2]])
+        own["title"] = cls.title
+        own["description"] = cls.summary()
+        return own
+
+    @classmethod
+    def summary(cls) -> str:
+        """What the task is for: the first paragraph of its docstring, in one line."""
+        return " ".join(inspect.cleandoc(cls.__doc__ or "").split("\n\n")[0].split())

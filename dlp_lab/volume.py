@@ -1,0 +1,59 @@
+"""A volume: voxels with their place in the patient and their unit."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, replace
+from typing import Any
+
+import numpy as np
+from numpy.typing import NDArray
+
+from dlp_lab.errors import VolumeError
+from dlp_lab.geometry import Geometry
+
+
+@dataclass(frozen=True, eq=False)
+class Volume:
+    """An image volume in real-world values.
+
+    Attributes:
+        voxels: `(k, j, i)` array in the unit named by `unit`, never in stored units.
+        geometry: Where the voxels lie; of the same shape.
+        unit: "HU", "BQML", ...; None where the modality has none, as MR.
+        modality: DICOM Modality ("CT", "MR", "PT"), or None if unknown.
+        source_series_uid: SeriesInstanceUID this volume comes from, or None.
+        warnings: Sentences about what was noticed and accepted while reading.
+
+    Raises:
+        VolumeError: Shape and geometry disagree, or the voxels are not real numbers.
+    """
+
+    voxels: NDArray[Any]
+    geometry: Geometry
+    unit: str | None = None
+    modality: str | None = None
+    source_series_uid: str | None = None
+    warnings: tuple[str, ...] = ()
+
+    def __post_init__(self) -> None:
+        if self.voxels.shape != self.geometry.shape:
+            raise VolumeError(
+                f"the voxels have shape {self.voxels.shape}, their geometry {self.geometry.shape}; "
+                "both are counted (slice, row, column)"
+            )
+        if self.voxels.dtype.kind not in "iuf":
+            raise VolumeError(f"voxels are whole or real numbers; got dtype {self.voxels.dtype}")
+
+    def with_voxels(self, voxels: NDArray[Any]) -> Volume:
+        """The same place, unit and origin with other values."""
+        return replace(self, voxels=voxels)
+
+    def value_range(self) -> tuple[float, float]:
+        """Least and greatest value."""
+        return float(np.min(self.voxels)), float(np.max(self.voxels))
+
+    def __repr__(self) -> str:
+        size = " x ".join(str(n) for n in self.geometry.shape)
+        spacing = " x ".join(f"{mm:.4g}" for mm in self.geometry.spacing_kji_mm)
+        unit = f" in {self.unit}" if self.unit else ""
+        return f"<Volume {size} (slices x rows x columns), {spacing} mm, {self.voxels.dtype}{unit}>"

@@ -1,0 +1,37 @@
+import { Api, Refused } from '../api';
+import { FakeServer, makeJob } from './fixtures';
+
+describe('Api', () => {
+  it('posts a request as it is to the versioned route under the base URL', async () => {
+    const server = new FakeServer();
+    server.postReply = { status: 201, body: makeJob() };
+    const request = { task: '3dblur', input_dir: 'a b/ü', params: {} };
+    expect(await new Api(server.settings).submit(request)).toEqual(makeJob());
+    expect(server.seen).toEqual([
+      { method: 'POST', route: 'jobs', body: request }
+    ]);
+  });
+
+  it('throws the sentence of a refusal', async () => {
+    const server = new FakeServer();
+    server.postReply = {
+      status: 422,
+      body: { code: 'NO_DICOM', message: 'The folder holds no DICOM image.' }
+    };
+    const cancelled = new Api(server.settings).cancel('u');
+    await expect(cancelled).rejects.toBeInstanceOf(Refused);
+    await expect(cancelled).rejects.toMatchObject({
+      code: 'NO_DICOM',
+      message: 'The folder holds no DICOM image.'
+    });
+    expect(server.seen[0].route).toBe('jobs/u/cancel');
+  });
+
+  it('says what to look at when the answer is not from dlp-lab', async () => {
+    const server = new FakeServer();
+    server.postReply = { status: 404, body: '<html>Not found</html>' };
+    await expect(new Api(server.settings).cancel('u')).rejects.toThrow(
+      'status 404. Is the server extension dlp_lab enabled?'
+    );
+  });
+});

@@ -1,0 +1,139 @@
+import { JobsModel } from '../jobs_model';
+import { FakeServer, makeJob } from './fixtures';
+
+const A = 'a'.repeat(32);
+const B = 'b'.repeat(32);
+
+/** Let all that is ready run. */
+const settle = () => new Promise(resolve => setTimeout(resolve, 20));
+
+describe('JobsModel', () => {
+  let server: FakeServer;
+  let model: JobsModel;
+
+  beforeEach(async () => {
+    server = new FakeServer();
+    server.jobs = [makeJob({ uid: A, state: 'running', message: 'reading' })];
+    model = server.model();
+    await settle();
+  });
+
+  afterEach(() => model.dispose());
+
+  it('lists jobs and tasks by itself when it starts', () => {
+    expect(model.isLoaded).toBe(true);
+    expect(model.jobs.map(job => job.uid)).toEqual([A]);
+    expect(model.taskTitle('3dblur')).toBe('3-D Gaussian blur');
+    expect(model.taskTitle('gone')).toBe('gone');
+  });
+
+  it('takes the progress of a known job from the event, without a request', async () => {
+    const changed = jest.fn();
+    model.stateChanged.connect(changed);
+    server.emit({ uid: A, state: 'running', progress: 0.5 });
+    expect(model.jobs[0].progress).toBe(0.5);
+    expect(model.jobs[0].message).toBe('reading');
+    expect(changed).toHaveBeenCalledTimes(1);
+    await settle();
+    expect(server.listings).toBe(1);
+  });
+
+  it('lists again when a job ends, for the result and the message', async () => {
+    server.jobs = [makeJob({ uid: A, state: 'succeeded', output_dir: 'out' })];
+    server.emit({ uid: A, state: 'succeeded', progress: 1 });
+    expect(model.jobs[0].state).toBe('succeeded');
+    await settle();
+    expect(model.jobs[0].output_dir).toBe('out');
+    expect(server.listings).toBe(2);
+  });
+
+  it('lists again for a job that another client submitted', async () => {
+    server.jobs = [makeJob({ uid: B }), ...server.jobs];
+    server.emit({ uid: B, state: 'queued', progress: 0 });
+    await settle();
+    expect(model.jobs.map(job => job.uid)).toEqual([B, A]);
+  });
+
+  it('ignores the events of others', async () => {
+    server.emit(
+      { uid: A, state: 'failed', progress: 1 },
+      'https://example.org/other'
+    );
+    await settle();
+    expect(model.jobs[0].state).toBe('running');
+    expect(server.listings).toBe(1);
+  });
+
+  it('sends at most two listings for a hundred events', async () => {
+    let open = () => undefined as void;
+    server.gate = new Promise(resolve => {
+      open = resolve;
+    });
+    for (let index = 0; index < 100; index++) {
+      server.emit({ uid: `unknown${index}`, state: 'queued', progress: 0 });
+    }
+    open();
+    await settle();
+    expect(server.listings).toBe(3); // the first one was at the start
+  });
+
+  it('lists the step at work at most every two seconds while progress comes in', async () => {
+    jest.useFakeTimers();
+    try {
+      for (let index = 0; index < 50; index++) {
+        server.emit({ uid: A, state: 'running', progress: index / 50 });
+        await jest.advanceTimersByTimeAsync(100);
+      }
+      expect(server.listings).toBeGreaterThanOrEqual(2);
+      expect(server.listings).toBeLessThanOrEqual(4);
+    } finally {
+      jest.useRealTimers();
+    }
+  });
+
+  it('shows a submitted job at once, at the top', async () => {
+    server.postReply = { status: 201, body: makeJob({ uid: B }) };
+    await model.submit({ task: '3dblur', input_dir: 'x' });
+    expect(model.jobs.map(job => job.uid)).toEqual([B, A]);
+  });
+
+  it('hands on the sentence when a job cannot be cancelled, and looks what became of it', async () => {
+    server.jobs = [makeJob({ uid: A, state: 'succeeded' })];
+    server.postReply = {
+      status: 409,
+      body: { code: 'JOB_ALREADY_ENDED', message: 'The job has ended.' }
+    };
+    await expect(model.cancel(A)).rejects.toThrow('The job has ended.');
+    await settle();
+    expect(model.jobs[0].state).toBe('succeeded');
+  });
+
+  it('says that the server is lost, keeps the jobs, and lists them when it is back', async () => {
+    jest.useFakeTimers();
+    try {
+      server.isDown = true;
+      server.connectionFailure.emit(new Error('lost'));
+      await jest.advanceTimersByTimeAsync(20);
+      expect(model.error).toBe('The server does not answer: Failed to fetch.');
+      expect(model.jobs).toHaveLength(1);
+      server.isDown = false;
+      server.jobs = [];
+      await jest.advanceTimersByTimeAsync(10000);
+      expect(model.error).toBeNull();
+      expect(model.jobs).toHaveLength(0);
+    } finally {
+      jest.useRealTimers();
+    }
+  });
+
+  it('listens to nothing after it is disposed', async () => {
+    model.dispose();
+    const listings = server.listings;
+    server.emit({ uid: A, state: 'running', progress: 0.9 });
+    server.emit({ uid: B, state: 'queued', progress: 0 });
+    server.connectionFailure.emit(new Error('lost'));
+    await settle();
+    expect(model.jobs[0].progress).toBe(0);
+    expect(server.listings).toBe(listings);
+  });
+});

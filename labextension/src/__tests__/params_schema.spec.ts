@@ -1,0 +1,74 @@
+import { BadEntry, Field, fieldsOf, textOf, valueOf } from '../params_schema';
+import { BLUR } from './fixtures';
+
+const [sigma, truncate, mode] = fieldsOf(BLUR.params_schema);
+
+describe('fieldsOf', () => {
+  it('makes a field of every parameter, with unit and default', () => {
+    expect(sigma).toEqual({
+      name: 'sigma_mm',
+      label: 'Sigma (mm)',
+      description: 'Standard deviation in mm.',
+      kind: 'numbers',
+      choices: [],
+      defaultText: '1'
+    });
+    expect([truncate.kind, truncate.defaultText]).toEqual(['number', '4']);
+    expect([mode.kind, mode.choices, mode.defaultText]).toEqual([
+      'choice',
+      ['mirror', 'nearest'],
+      'nearest'
+    ]);
+  });
+
+  it('knows booleans and strings, and leaves the rest to JSON', () => {
+    const fields = fieldsOf({
+      properties: {
+        invert: { type: 'boolean', default: true },
+        note: { type: 'string' },
+        labels: { type: 'object', default: { a: 1 } }
+      }
+    });
+    expect(fields.map(({ kind, defaultText }) => [kind, defaultText])).toEqual([
+      ['boolean', 'true'],
+      ['string', ''],
+      ['json', '{"a":1}']
+    ]);
+  });
+
+  it('of a task without parameters is empty', () => {
+    expect(fieldsOf({ type: 'object' })).toEqual([]);
+  });
+});
+
+describe('valueOf', () => {
+  const json: Field = { ...mode, kind: 'json', label: 'Labels' };
+
+  it.each<[Field, string, unknown]>([
+    [sigma, '1.5', 1.5],
+    [sigma, ' 2, 1,0 ', [2, 1, 0]],
+    [truncate, '3', 3],
+    [mode, 'mirror', 'mirror'],
+    [json, '{"a": [1]}', { a: [1] }],
+    [{ ...mode, kind: 'boolean' }, 'false', false],
+    [{ ...mode, kind: 'string' }, '', '']
+  ])('reads what was entered (%#)', (field, text, value) => {
+    expect(valueOf(field, text)).toEqual(value);
+  });
+
+  it.each<[Field, string, string]>([
+    [sigma, 'wide', 'Sigma (mm): “wide” is not a number; give one number'],
+    [sigma, '1,,2', 'Sigma (mm): “” is not a number'],
+    [truncate, '', 'Truncate: “” is not a number; give a number'],
+    [truncate, '1, 2', 'Truncate: “1, 2” is not a number'],
+    [json, '{', 'Labels: “{” is not JSON.']
+  ])('refuses what cannot be read (%#)', (field, text, sentence) => {
+    expect(() => valueOf(field, text)).toThrow(BadEntry);
+    expect(() => valueOf(field, text)).toThrow(sentence);
+  });
+
+  it('reads back what textOf wrote', () => {
+    expect(valueOf(sigma, textOf('numbers', [1, 2.5, 3]))).toEqual([1, 2.5, 3]);
+    expect(valueOf(json, textOf('json', { a: 1 }))).toEqual({ a: 1 });
+  });
+});

@@ -1,0 +1,106 @@
+import { nullTranslator } from '@jupyterlab/translation';
+import { Refused } from '../api';
+import { JobRequest } from '../generated/types';
+import { RunDialog } from '../run_dialog';
+import { BLUR } from './fixtures';
+
+/** Wait, at most a second, for what is rendered later. */
+async function until(isTrue: () => boolean): Promise<void> {
+  for (let tries = 0; tries < 100 && !isTrue(); tries++) {
+    await new Promise(resolve => setTimeout(resolve, 10));
+  }
+}
+
+describe('RunDialog', () => {
+  const submit = jest.fn<Promise<void>, [JobRequest]>();
+  let dialog: RunDialog;
+  let closed: Promise<unknown>;
+
+  beforeEach(async () => {
+    submit.mockReset().mockResolvedValue();
+    const trans = nullTranslator.load('dlp_lab');
+    const params = { truncate: 3 };
+    dialog = new RunDialog(
+      { task: BLUR, path: 'study', params, trans },
+      submit
+    );
+    closed = dialog.launch();
+    await dialog.ready;
+  });
+
+  afterEach(async () => {
+    dialog.reject(); // the next one waits until this one is closed
+    await closed;
+  });
+
+  const input = (name: string) =>
+    dialog.node.querySelector<HTMLInputElement>(`[name=${name}]`)!;
+  const enter = (name: string, text: string) => {
+    const set = Object.getOwnPropertyDescriptor(
+      HTMLInputElement.prototype,
+      'value'
+    )!.set!;
+    set.call(input(name), text);
+    input(name).dispatchEvent(new Event('input', { bubbles: true }));
+  };
+  const sentence = () => dialog.node.querySelector('[role=alert]')?.textContent;
+
+  it('starts from the defaults and what the command was given', () => {
+    expect(input('sigma_mm').value).toBe('1');
+    expect(input('truncate').value).toBe('3');
+    expect(document.activeElement).toBe(input('sigma_mm'));
+  });
+
+  it('submits on Enter and closes', async () => {
+    enter('sigma_mm', '2, 1, 1');
+    input('sigma_mm').dispatchEvent(
+      new KeyboardEvent('keydown', { key: 'Enter', bubbles: true })
+    );
+    await expect(closed).resolves.toMatchObject({ button: { accept: true } });
+    expect(submit.mock.calls).toEqual([
+      [
+        {
+          task: '3dblur',
+          input_dir: 'study',
+          params: { sigma_mm: [2, 1, 1], truncate: 3, mode: 'nearest' },
+          keep_hdf5: false
+        }
+      ]
+    ]);
+  });
+
+  it('stays open with the server’s sentence, keeps the entries, and can be tried again', async () => {
+    submit.mockRejectedValueOnce(
+      new Refused('NO_DICOM', 'The folder holds no DICOM image.')
+    );
+    enter('sigma_mm', '7');
+    dialog.resolve();
+    await until(() => Boolean(sentence()));
+    expect(dialog.isDisposed).toBe(false);
+    expect(sentence()).toBe('The folder holds no DICOM image.');
+    expect(input('sigma_mm').value).toBe('7');
+    dialog.resolve();
+    await expect(closed).resolves.toMatchObject({ button: { accept: true } });
+  });
+
+  it('asks the server nothing while an entry cannot be read', async () => {
+    enter('sigma_mm', 'wide');
+    dialog.resolve();
+    await until(() => Boolean(sentence()));
+    expect(sentence()).toContain('“wide” is not a number');
+    expect(submit).not.toHaveBeenCalled();
+  });
+
+  it('submits once, however often Run is pressed', async () => {
+    dialog.resolve();
+    dialog.resolve();
+    await closed;
+    expect(submit).toHaveBeenCalledTimes(1);
+  });
+
+  it('submits nothing on Cancel', async () => {
+    dialog.reject();
+    await expect(closed).resolves.toMatchObject({ button: { accept: false } });
+    expect(submit).not.toHaveBeenCalled();
+  });
+});

@@ -1,0 +1,27 @@
+import { Job } from './generated/types';
+
+/**
+ * How long a job has been at work, or how long it took.
+ *
+ * @param job - Its times are the server's clock.
+ * @param now - The browser's clock in ms; the two may differ a little, so the result is never below zero.
+ * @returns Such as "7 s", "3 min 07 s", "1 h 05 min"; null before it started.
+ */
+export function elapsed(job: Job, now: number): string | null {
+  if (job.started_at === null) {
+    return null;
+  }
+  const end = job.ended_at === null ? now : Date.parse(job.ended_at);
+  const seconds = Math.max(0, (end - Date.parse(job.started_at)) / 1000);
+  if (seconds < 60) {
+    // An ended job deserves its tenth; a running one would flicker.
+    return job.ended_at !== null && seconds < 10
+      ? `${seconds.toFixed(1)} s`
+      : `${Math.floor(seconds)} s`;
+  }
+  const minutes = Math.floor(seconds / 60);
+  const padded = (value: number) => String(Math.floor(value)).padStart(2, '0');
+  return minutes < 60
+    ? `${minutes} min ${padded(seconds % 60)} s`
+    : `${Math.floor(minutes / 60)} h ${padded(minutes % 60)} min`;
+}

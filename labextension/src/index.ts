@@ -1,0 +1,67 @@
+import {
+  ILayoutRestorer,
+  JupyterFrontEnd,
+  JupyterFrontEndPlugin
+} from '@jupyterlab/application';
+import { ICommandPalette, Notification } from '@jupyterlab/apputils';
+import { IFileBrowserFactory } from '@jupyterlab/filebrowser';
+import { ILauncher } from '@jupyterlab/launcher';
+import { ITranslator, nullTranslator } from '@jupyterlab/translation';
+import { Api } from './api';
+import { addCommands, CommandIDs } from './commands';
+import { addTasksToContextMenu } from './context_menu';
+import { JobsModel } from './jobs_model';
+import { JobsPanel } from './jobs_panel';
+
+const plugin: JupyterFrontEndPlugin<void> = {
+  id: 'dlp-lab:plugin',
+  description: 'Runs DLP Lab tasks on folders and shows their jobs.',
+  autoStart: true,
+  optional: [
+    IFileBrowserFactory,
+    ILauncher,
+    ICommandPalette,
+    ILayoutRestorer,
+    ITranslator
+  ],
+  activate: (
+    app: JupyterFrontEnd,
+    browserFactory: IFileBrowserFactory | null,
+    launcher: ILauncher | null,
+    palette: ICommandPalette | null,
+    restorer: ILayoutRestorer | null,
+    translator: ITranslator | null
+  ) => {
+    const trans = (translator ?? nullTranslator).load('dlp_lab');
+    const category = trans.__('DLP Lab');
+    const { serviceManager } = app;
+    const model = new JobsModel(
+      new Api(serviceManager.serverSettings),
+      serviceManager
+    );
+    const panel = new JobsPanel(
+      model,
+      {
+        cancel: uid => {
+          model
+            .cancel(uid)
+            .catch((error: Error) => Notification.error(error.message));
+        },
+        showResult: path => {
+          void app.commands.execute('filebrowser:go-to-path', { path });
+        }
+      },
+      trans
+    );
+    app.shell.add(panel, 'left', { rank: 700, type: 'DLP Lab' });
+    restorer?.add(panel, panel.id);
+
+    addCommands(app, model, panel, browserFactory, trans);
+    addTasksToContextMenu(app.contextMenu, model);
+    const command = CommandIDs.openPanel;
+    launcher?.add({ command, category, rank: 1 });
+    palette?.addItem({ command, category });
+  }
+};
+
+export default plugin;

@@ -1,0 +1,43 @@
+"""Fixtures that tests of several folders share."""
+
+from __future__ import annotations
+
+import os
+import sys
+from collections.abc import Iterator
+from pathlib import Path
+
+import pytest
+
+from dlp_lab.store.workspace import Workspace
+from dlp_lab.tasks import all_tasks
+from tests.phantom import write_phantom_series
+from tests.probe_package import install_probe_package
+
+
+@pytest.fixture(scope="session")
+def probe_package(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Path]:
+    """A really installed package with the task `probe`, here and in processes started from here."""
+    site = tmp_path_factory.mktemp("site")
+    install_probe_package(site)
+    before = os.environ.get("PYTHONPATH")
+    sys.path.append(str(site))
+    os.environ["PYTHONPATH"] = os.pathsep.join(filter(None, [before, str(Path(__file__).parents[1]), str(site)]))
+    all_tasks.cache_clear()
+    yield site
+    sys.path.remove(str(site))
+    if before is None:
+        del os.environ["PYTHONPATH"]
+    else:
+        os.environ["PYTHONPATH"] = before
+    all_tasks.cache_clear()
+
+
+@pytest.fixture
+def workspace(tmp_path: Path) -> Workspace:
+    """A root with a phantom series in `dicom_data`."""
+    root = tmp_path / "root"
+    write_phantom_series(root / "dicom_data")
+    workspace = Workspace(root)
+    workspace.create()
+    return workspace

@@ -1,0 +1,166 @@
+"""What every `Executor` must do. Inherit the class and give the fixture `executor`, with exactly 2 slots."""
+
+from __future__ import annotations
+
+import secrets
+import time
+from pathlib import Path
+
+import pytest
+
+from dlp_lab.jobs.executors import Executor
+from dlp_lab.jobs.job import Job
+from dlp_lab.jobs.updates import Cancelled, Crashed, Ending, Failed, Progress, Succeeded, Update
+from dlp_lab.store.workspace import Workspace
+from tests.jobs.waiting import process_is_gone, wait_until
+
+
+class ExecutorContract:
+    @pytest.fixture
+    def executor(self, workspace: Workspace, probe_package: Path) -> Executor:
+        raise NotImplementedError
+
+    @pytest.fixture
+    def journal(self, tmp_path: Path) -> Path:
+        return tmp_path / "journal"
+
+    @staticmethod
+    def job(journal: Path, **params: object) -> Job:
+        return Job(
+            uid=secrets.token_hex(16),
+            task="probe",
+            input_dir="dicom_data",
+            params={"journal": str(journal), **params},
+            keep_hdf5=False,
+            state="running",
+            submitted_at="2024-01-02T03:04:05.678Z",
+            attempts=1,
+        )
+
+    @staticmethod
+    def endings(executor: Executor, count: int, seconds: float = 30) -> tuple[list[Ending], list[Update]]:
+        deadline = time.monotonic() + seconds
+        seen: list[Update] = []
+        while len([update for update in seen if not isinstance(update, Progress)]) < count:
+            assert time.monotonic() < deadline, f"only {seen} was told"
+            seen.extend(executor.updates(0.5))
+        return [update for update in seen if not isinstance(update, Progress)], seen
+
+    def test_a_job_is_run_and_its_result_is_in_its_place_when_that_is_told(
+        self, executor: Executor, workspace: Workspace, journal: Path
+    ) -> None:
+        job = self.job(journal)
+        executor.start(job)
+        (ending,), _ = self.endings(executor, 1)
+        assert ending == Succeeded(job.uid, 1, [])
+        assert (workspace.job_folder(job.uid) / "job.json").is_file()
+
+    def test_progress_is_told_before_the_end(self, executor: Executor, journal: Path) -> None:
+        executor.start(self.job(journal, seconds=1.0))
+        _, seen = self.endings(executor, 1)
+        fractions = [update.fraction for update in seen if isinstance(update, Progress)]
+        assert len(fractions) >= 2
+        assert fractions == sorted(fractions)
+        assert isinstance(seen[-1], Succeeded)
+
+    def test_a_started_job_takes_a_slot_until_its_end_is_told(self, executor: Executor, journal: Path) -> None:
+        assert executor.free_slots() == 2
+        executor.start(self.job(journal))
+        assert executor.free_slots() == 1
+        executor.start(self.job(journal))
+        assert executor.free_slots() == 0
+        self.endings(executor, 2)
+        assert executor.free_slots() == 2
+
+    @pytest.mark.parametrize(
+        ("act", "code", "words"),
+        [
+            ("refuse", "TASK_RESULT_INVALID", "the probe refuses"),
+            ("memory", "OUT_OF_MEMORY", "not enough memory"),
+            ("disk", "DISK_FULL", "no room"),
+            ("bug", "INTERNAL", "an unexpected error (ValueError); the job's log has the details"),
+        ],
+    )
+    def test_a_job_that_cannot_be_done_fails_with_its_reason_and_leaves_no_result(
+        self, executor: Executor, workspace: Workspace, journal: Path, act: str, code: str, words: str
+    ) -> None:
+        job = self.job(journal, act=act)
+        executor.start(job)
+        (ending,), _ = self.endings(executor, 1)
+        assert isinstance(ending, Failed)
+        assert ending.code == code
+        assert words in ending.message
+        assert "secret" not in ending.message
+        assert not workspace.job_folder(job.uid).exists()
+
+    @pytest.mark.parametrize(("act", "words"), [("crash", "SIGKILL"), ("exit", "exit status 3")])
+    def test_a_process_that_dies_is_told_as_a_crash_with_how_it_died(
+        self, executor: Executor, journal: Path, act: str, words: str
+    ) -> None:
+        job = self.job(journal, act=act)
+        executor.start(job)
+        (ending,), _ = self.endings(executor, 1)
+        assert isinstance(ending, Crashed)
+        assert (ending.uid, ending.attempt) == (job.uid, 1)
+        assert words in ending.reason
+
+    def test_a_task_that_gives_up_is_cancelled(self, executor: Executor, journal: Path) -> None:
+        job = self.job(journal, act="give-up")
+        executor.start(job)
+        (ending,), _ = self.endings(executor, 1)
+        assert ending == Cancelled(job.uid, 1)
+
+    @pytest.mark.parametrize("act", ["", "stubborn"])
+    def test_a_cancelled_job_ends_within_three_seconds_though_it_resists(
+        self, executor: Executor, workspace: Workspace, journal: Path, act: str
+    ) -> None:
+        job = self.job(journal, seconds=60, act=act)
+        executor.start(job)
+        wait_until(journal.exists)
+        time.sleep(0.1)
+        asked = time.monotonic()
+        executor.cancel(job.uid)
+        executor.cancel(job.uid)
+        (ending,), _ = self.endings(executor, 1)
+        assert ending == Cancelled(job.uid, 1)
+        assert time.monotonic() - asked < 3
+        assert not workspace.job_folder(job.uid).exists()
+
+    def test_what_a_cancelled_job_had_started_ends_with_it(self, executor: Executor, journal: Path) -> None:
+        job = self.job(journal, seconds=60, act="child")
+        executor.start(job)
+        wait_until(lambda: journal.exists() and "child" in journal.read_text())
+        child = int(journal.read_text().split("child ")[1].split()[0])
+        assert not process_is_gone(child)
+        executor.cancel(job.uid)
+        self.endings(executor, 1)
+        wait_until(lambda: process_is_gone(child), 2)
+
+    def test_what_a_crashed_job_had_started_ends_with_it(self, executor: Executor, journal: Path) -> None:
+        executor.start(self.job(journal, act="child-crash"))
+        self.endings(executor, 1)
+        child = int(journal.read_text().split("child ")[1].split()[0])
+        wait_until(lambda: process_is_gone(child), 2)
+
+    def test_to_cancel_what_does_not_run_does_nothing(self, executor: Executor) -> None:
+        executor.cancel("0" * 32)
+        assert executor.updates(0) == []
+
+    def test_wake_ends_the_wait_for_updates(self, executor: Executor) -> None:
+        executor.wake()
+        began = time.monotonic()
+        assert executor.updates(10) == []
+        assert time.monotonic() - began < 1
+
+    def test_close_stops_all_jobs_and_their_ends_are_told_afterwards(self, executor: Executor, journal: Path) -> None:
+        jobs = [self.job(journal, seconds=60), self.job(journal, seconds=60, act="stubborn")]
+        for job in jobs:
+            executor.start(job)
+        wait_until(lambda: journal.exists() and journal.read_text().count("start") == 2)
+        time.sleep(0.1)
+        began = time.monotonic()
+        executor.close()
+        assert time.monotonic() - began < 4
+        executor.close()
+        ends = [update for update in executor.updates(0) if not isinstance(update, Progress)]
+        assert {ending.uid for ending in ends} == {job.uid for job in jobs}

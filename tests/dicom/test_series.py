@@ -1,0 +1,281 @@
+"""Which folders make a series, in which order its slices lie, and what is refused by which name."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import numpy as np
+import pydicom
+import pytest
+from pydicom.dataset import Dataset
+
+from dlp_lab import errors
+from dlp_lab.dicom.series import find_series, one_series
+from tests.phantom import ORIENTATIONS, write_phantom_series
+
+
+@pytest.mark.parametrize("orientation", sorted(ORIENTATIONS))
+def test_slices_lie_along_the_normal_whatever_their_names_and_numbers(tmp_path, orientation):
+    def number_backwards(k: int, ds: Dataset) -> None:
+        ds.InstanceNumber, ds.SliceLocation = 99 - 13 * (k % 4), str(-k)
+
+    phantom = write_phantom_series(tmp_path / "a", orientation=orientation, edit=number_backwards)
+    series = one_series(tmp_path)
+    assert [header.path for header in series.headers] == phantom.files
+    np.testing.assert_allclose(series.geometry.affine_kji_to_lps, phantom.affine_kji_to_lps, atol=1e-6)
+    assert series.warnings == ()
+
+
+def test_files_are_found_by_content_in_nested_folders_and_junk_is_counted(tmp_path):
+    phantom = write_phantom_series(tmp_path / "study" / "a")
+    phantom.files[3].rename(tmp_path / "study" / "holiday.jpg")
+    (tmp_path / "notes.dcm").write_text("not DICOM at all")
+    (tmp_path / "empty").touch()
+    (tmp_path / ".hidden").write_bytes(phantom.files[0].read_bytes())
+    series = one_series(tmp_path)
+    assert len(series.headers) == 7
+    assert series.warnings == ("3 files that are no DICOM images were ignored",)
+
+
+def test_a_folder_link_in_a_circle_is_not_followed(tmp_path):
+    write_phantom_series(tmp_path / "a")
+    (tmp_path / "a" / "again").symlink_to(tmp_path, target_is_directory=True)
+    assert len(one_series(tmp_path).headers) == 7
+
+
+def test_a_file_link_out_of_the_folder_is_not_read(tmp_path):
+    outside = write_phantom_series(tmp_path / "outside")
+    write_phantom_series(tmp_path / "in", seed=1)
+    (tmp_path / "in" / "stranger").symlink_to(outside.files[0])
+    assert len(one_series(tmp_path / "in").headers) == 7
+
+
+def test_a_series_without_preambles_is_read_with_a_warning(tmp_path):
+    phantom = write_phantom_series(tmp_path)
+    for path in phantom.files:
+        body = path.read_bytes()
+        path.write_bytes(body[body.index(b"\x08\0\x05\0CS") :])  # from SpecificCharacterSet on
+    assert phantom.files[0].read_bytes()[128:132] != b"DICM"
+    assert one_series(tmp_path).warnings == ("files without the DICOM preamble (PS3.10) were read",)
+
+
+def test_jitter_within_one_percent_is_a_warning_with_its_size(tmp_path):
+    offsets = [0, 2.5, 5.02, 7.5, 10.0, 12.5, 15.0]
+    write_phantom_series(tmp_path, slice_offsets_mm=offsets)
+    assert one_series(tmp_path).warnings == (
+        "slice positions deviate from an even spacing by up to 0.020 mm (slice 2)",
+    )
+
+
+def test_a_single_slice_takes_its_thickness_as_spacing_and_says_so(tmp_path):
+    write_phantom_series(tmp_path, shape=(1, 5, 6))
+    series = one_series(tmp_path)
+    np.testing.assert_allclose(series.geometry.spacing_kji_mm, (2.5, 0.8, 0.5))
+    assert "single slice" in series.warnings[0]
+
+
+def test_direction_cosines_that_differ_in_the_fourth_digit_are_one_orientation(tmp_path):
+    def jitter(k: int, ds: Dataset) -> None:
+        if k == 3:
+            ds.ImageOrientationPatient = [f"{float(v) + 1e-4:.6f}" for v in ds.ImageOrientationPatient]
+
+    write_phantom_series(tmp_path, edit=jitter)
+    assert len(one_series(tmp_path).headers) == 7
+
+
+def remove(keyword: str):
+    return lambda k, ds: delattr(ds, keyword) if k == 3 else None
+
+
+def change(keyword: str, value: object, only: int | None = 3):
+    return lambda k, ds: setattr(ds, keyword, value) if only in (None, k) else None
+
+
+REFUSED = {
+    "no position": (remove("ImagePositionPatient"), errors.NoGeometry, "ImagePositionPatient"),
+    "no orientation": (remove("ImageOrientationPatient"), errors.NoGeometry, "ImageOrientationPatient"),
+    "no pixel spacing": (remove("PixelSpacing"), errors.NoGeometry, "PixelSpacing"),
+    "two numbers for a position": (change("ImagePositionPatient", [1, 2]), errors.Malformed, "ImagePositionPatient"),
+    "pixel spacing of 0": (change("PixelSpacing", [0, 0.5]), errors.NoGeometry, "PixelSpacing"),
+    "parallel directions": (
+        change("ImageOrientationPatient", [1, 0, 0, 1, 0, 0]),
+        errors.NoGeometry,
+        "ImageOrientationPatient",
+    ),
+    "a localizer among the slices": (
+        lambda k, ds: (
+            (
+                setattr(ds, "ImageOrientationPatient", [0, 1, 0, 0, 0, -1]),
+                setattr(ds, "ImageType", ["ORIGINAL", "PRIMARY", "LOCALIZER"]),
+            )
+            if k == 3
+            else None
+        ),
+        errors.MixedOrientation,
+        "localizer",
+    ),
+    "another pixel spacing": (change("PixelSpacing", [0.9, 0.5]), errors.MixedGrid, "PixelSpacing"),
+    "another frame of reference": (change("FrameOfReferenceUID", "1.2.9"), errors.MixedGrid, "FrameOfReferenceUID"),
+    "another unit": (change("RescaleType", "MGML"), errors.MixedGrid, "RescaleType"),
+    "the same instance twice": (change("SOPInstanceUID", "1.2.3.4", only=None), errors.DuplicateInstance, "same image"),
+    "colour": (change("PhotometricInterpretation", "PALETTE COLOR"), errors.NotGrayscale, "PALETTE COLOR"),
+    "several frames": (change("NumberOfFrames", 4), errors.UnsupportedSopClass, "4 frames"),
+    "a mosaic": (change("ImageType", ["ORIGINAL", "PRIMARY", "MOSAIC"]), errors.UnsupportedSopClass, "mosaic"),
+    "a modality LUT": (change("ModalityLUTSequence", [Dataset()]), errors.UnsupportedPixels, "ModalityLUTSequence"),
+    "a high bit in the middle": (change("HighBit", 11), errors.UnsupportedPixels, "HighBit"),
+    "12 bits allocated": (change("BitsAllocated", 12), errors.UnsupportedPixels, "12 allocated"),
+    "a slope of 0": (change("RescaleSlope", "0"), errors.Malformed, "RescaleSlope"),
+    "40000 x 40000 pixels": (
+        lambda k, ds: (setattr(ds, "Rows", 40000), setattr(ds, "Columns", 40000)),
+        errors.TooLarge,
+        "40000",
+    ),
+}
+
+
+@pytest.mark.parametrize("what", sorted(REFUSED))
+def test_what_cannot_be_read_for_certain_is_refused_by_name(tmp_path, what):
+    edit, error, expected = REFUSED[what]
+    write_phantom_series(tmp_path, edit=edit)
+    with pytest.raises(error, match=expected):
+        one_series(tmp_path)
+
+
+def test_another_matrix_is_refused_by_name(tmp_path):
+    write_phantom_series(tmp_path / "a", shape=(3, 5, 6), seed=1)
+    write_phantom_series(
+        tmp_path / "b",
+        shape=(4, 5, 7),
+        slice_offsets_mm=[7.5, 10, 12.5, 15],
+        edit=lambda k, ds: setattr(ds, "SeriesInstanceUID", _series_uid(tmp_path / "a")),
+    )
+    with pytest.raises(errors.MixedGrid, match="Rows x Columns"):
+        one_series(tmp_path)
+
+
+def _series_uid(folder: Path) -> str:
+    return str(pydicom.dcmread(next(folder.iterdir())).SeriesInstanceUID)
+
+
+def test_a_missing_slice_is_refused_with_index_distance_and_the_files_beside_the_gap(tmp_path):
+    phantom = write_phantom_series(tmp_path)
+    phantom.files[3].unlink()
+    with pytest.raises(errors.MissingSlices) as caught:
+        one_series(tmp_path)
+    message = str(caught.value)
+    assert f"1 between slice 2 ({phantom.files[2].name}) and slice 3 ({phantom.files[4].name}), 5.000 mm" in message
+
+
+def test_irregular_spacing_is_refused_naming_the_slices(tmp_path):
+    phantom = write_phantom_series(tmp_path, slice_offsets_mm=[0, 2.5, 5, 7.9, 10.4, 12.9, 15.4])
+    with pytest.raises(errors.IrregularSpacing, match=f"slice 2 \\({phantom.files[2].name}\\)"):
+        one_series(tmp_path)
+
+
+def test_small_deviations_that_add_up_are_refused_naming_the_slice_that_is_farthest(tmp_path):
+    offsets = [2.5 * k * (0.992 if k <= 30 else 1.008) + (0 if k <= 30 else -2.5 * 30 * 0.016) for k in range(61)]
+    write_phantom_series(tmp_path, slice_offsets_mm=offsets, shape=(61, 5, 6))
+    with pytest.raises(errors.IrregularSpacing, match=r"slice 30 .* lies 0\.6000 mm from its place in an even stack"):
+        one_series(tmp_path)
+
+
+def test_a_slice_beside_the_line_of_the_others_is_refused(tmp_path):
+    def shift(k: int, ds: Dataset) -> None:
+        if k == 3:
+            row = np.array([float(v) for v in ds.ImageOrientationPatient[:3]])
+            position = np.array([float(v) for v in ds.ImagePositionPatient]) + 0.4 * row
+            ds.ImagePositionPatient = [f"{v:.8f}" for v in position]
+
+    write_phantom_series(tmp_path, edit=shift)
+    with pytest.raises(errors.IrregularSpacing, match=r"slice 3 .* lies 0\.4000 mm beside"):
+        one_series(tmp_path)
+
+
+@pytest.mark.parametrize("degrees", [0.2, 12, -22])
+def test_gantry_tilt_is_refused_with_its_angle(tmp_path, degrees):
+    write_phantom_series(tmp_path, shear_mm_per_slice=2.5 * np.tan(np.radians(degrees)))
+    with pytest.raises(errors.Sheared, match=f"{abs(degrees):.2f} degrees"):
+        one_series(tmp_path)
+
+
+def test_two_images_at_one_place_are_refused_naming_what_tells_them_apart(tmp_path):
+    def second_echo(k: int, ds: Dataset) -> None:
+        ds.SeriesInstanceUID, ds.EchoTime = _series_uid(tmp_path / "a"), "80"
+        ds.FrameOfReferenceUID = pydicom.dcmread(next((tmp_path / "a").iterdir())).FrameOfReferenceUID
+
+    write_phantom_series(tmp_path / "a", modality="MR")
+    write_phantom_series(tmp_path / "b", modality="MR", edit=second_echo)
+    with pytest.raises(errors.DuplicatePosition, match=r"EchoTime '12' and '80'|EchoTime '80' and '12'"):
+        one_series(tmp_path)
+
+
+def test_two_series_are_refused_with_a_listing(tmp_path):
+    write_phantom_series(tmp_path / "a", seed=1)
+    write_phantom_series(tmp_path / "b", modality="MR", seed=2, shape=(4, 5, 6))
+    with pytest.raises(errors.MultipleSeries) as caught:
+        one_series(tmp_path)
+    assert f"{_series_uid(tmp_path / 'b')} (MR, Analytic phantom, 4 files)" in str(caught.value)
+
+
+def test_no_dicom_is_refused_with_what_was_found(tmp_path):
+    (tmp_path / "readme.txt").write_text("hello")
+    with pytest.raises(errors.NoDicom, match="1 x not DICOM"):
+        one_series(tmp_path)
+
+
+def test_a_kind_of_image_that_is_not_read_is_refused_by_its_name(tmp_path):
+    write_phantom_series(tmp_path, edit=change("SOPClassUID", "1.2.840.10008.5.1.4.1.1.7", only=None))
+    with pytest.raises(errors.UnsupportedSopClass, match="7 x Secondary Capture Image Storage"):
+        one_series(tmp_path)
+
+
+def test_an_image_of_another_kind_beside_the_series_is_left_out_and_said_so(tmp_path):
+    write_phantom_series(tmp_path / "a")
+    write_phantom_series(
+        tmp_path / "b", shape=(2, 5, 6), seed=2, edit=change("SOPClassUID", "1.2.840.10008.5.1.4.1.1.7", only=None)
+    )
+    assert one_series(tmp_path).warnings == ("2 images of other series, of kinds that are not read, were left out",)
+
+
+def test_a_file_that_cannot_be_opened_is_refused_and_not_skipped(tmp_path):
+    phantom = write_phantom_series(tmp_path)
+    content = phantom.files[2].rename(tmp_path.with_name("moved away"))
+    phantom.files[2].symlink_to(tmp_path / "nowhere")
+    with pytest.raises(errors.Unreadable, match=phantom.files[2].name):
+        one_series(tmp_path)
+    assert content.exists()
+
+
+@pytest.mark.parametrize("length", [200, 400, 900])
+@pytest.mark.filterwarnings("ignore::UserWarning")
+def test_a_slice_cut_off_within_its_header_is_refused_and_not_skipped(tmp_path, length):
+    phantom = write_phantom_series(tmp_path)
+    phantom.files[2].write_bytes(phantom.files[2].read_bytes()[:length])
+    with pytest.raises(errors.DicomError, match=phantom.files[2].name):
+        one_series(tmp_path)
+
+
+@pytest.mark.filterwarnings("ignore::UserWarning")
+def test_a_broken_dicom_file_is_refused_and_not_skipped(tmp_path):
+    phantom = write_phantom_series(tmp_path)
+    content = bytearray(phantom.files[2].read_bytes())
+    content[132:] = b"\xff" * 60
+    phantom.files[2].write_bytes(content)
+    with pytest.raises(errors.Malformed, match=phantom.files[2].name):
+        one_series(tmp_path)
+
+
+def test_no_message_holds_the_name_or_the_id_of_the_patient(tmp_path):
+    for number, (edit, error, _) in enumerate(REFUSED.values()):
+        write_phantom_series(tmp_path / str(number), edit=edit)
+        with pytest.raises(error) as caught:
+            one_series(tmp_path / str(number))
+        assert "PHANTOM-1" not in str(caught.value)
+        assert "Änne" not in str(caught.value)
+
+
+def test_a_scan_reads_no_pixels(tmp_path):
+    phantom = write_phantom_series(tmp_path)
+    for path in phantom.files:
+        path.write_bytes(path.read_bytes()[:-20])
+    assert len(next(iter(find_series(tmp_path).series.values()))) == 7

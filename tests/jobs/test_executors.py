@@ -1,0 +1,95 @@
+from __future__ import annotations
+
+import fcntl
+import os
+import re
+import stat
+from collections.abc import Iterator
+from pathlib import Path
+
+import pytest
+
+from dlp_lab.jobs.executors import LocalExecutor
+from dlp_lab.store.workspace import Workspace
+from tests.contracts.executor_contract import ExecutorContract
+from tests.jobs.waiting import wait_until
+
+
+class TestLocalExecutor(ExecutorContract):
+    @pytest.fixture
+    def executor(self, workspace: Workspace, probe_package: Path) -> Iterator[LocalExecutor]:
+        executor = LocalExecutor(workspace, slots=2)
+        yield executor
+        executor.close()
+
+    def test_what_a_worker_prints_is_in_the_jobs_log_that_its_owner_alone_can_read(
+        self, executor: LocalExecutor, workspace: Workspace, journal: Path
+    ) -> None:
+        job = self.job(journal, act="bug")
+        executor.start(job)
+        self.endings(executor, 1)
+        log = workspace.job_log(job.uid)
+        assert "probe at work" in log.read_text()
+        assert "ValueError: secret of the patient" in log.read_text()
+        assert stat.S_IMODE(log.stat().st_mode) == 0o600
+
+    def test_the_result_is_readable_by_its_owner_alone(
+        self, executor: LocalExecutor, workspace: Workspace, journal: Path
+    ) -> None:
+        job = self.job(journal)
+        executor.start(job)
+        self.endings(executor, 1)
+        folder = workspace.job_folder(job.uid)
+        assert stat.S_IMODE(folder.stat().st_mode) == 0o700
+        assert {stat.S_IMODE(path.stat().st_mode) for path in folder.iterdir()} == {0o600}
+
+    def test_a_result_that_an_earlier_attempt_left_unrecorded_is_replaced(
+        self, executor: LocalExecutor, workspace: Workspace, journal: Path
+    ) -> None:
+        job = self.job(journal)
+        stale = workspace.job_folder(job.uid)
+        stale.mkdir()
+        (stale / "stale.dcm").touch()
+        partial = stale.parent / f".{job.uid}.partial-1"
+        partial.mkdir()
+        executor.start(job)
+        self.endings(executor, 1)
+        assert (stale / "job.json").is_file()
+        assert not (stale / "stale.dcm").exists()
+        assert not partial.exists()
+
+    def test_a_worker_computes_in_one_thread_beside_the_one_that_watches_the_server(
+        self, executor: LocalExecutor, journal: Path
+    ) -> None:
+        executor.start(self.job(journal, act="multiply"))
+        self.endings(executor, 1)
+        assert "threads 2" in journal.read_text()
+
+    def test_a_worker_has_the_lowest_priority_a_session_of_its_own_and_makes_no_core_files(
+        self, executor: LocalExecutor, journal: Path
+    ) -> None:
+        job = self.job(journal, seconds=60, act="child")
+        executor.start(job)
+        wait_until(lambda: journal.exists() and "child" in journal.read_text())
+        child = int(journal.read_text().split("child ")[1].split()[0])
+        status = Path(f"/proc/{child}/status").read_text()
+        worker = int(re.findall(r"PPid:\s+(\d+)", status)[0])
+        assert os.getsid(worker) == worker
+        assert os.getpriority(os.PRIO_PROCESS, worker) == 19
+        assert re.search(r"Max core file size +0 +0 ", Path(f"/proc/{worker}/limits").read_text())
+
+    def test_an_attempt_waits_until_the_process_of_the_one_before_is_gone(
+        self, executor: LocalExecutor, workspace: Workspace, journal: Path
+    ) -> None:
+        job = self.job(journal)
+        with workspace.job_log(job.uid).open("w") as log:
+            fcntl.flock(log, fcntl.LOCK_EX)
+            executor.start(job)
+            assert executor.updates(1.0) == []
+            assert not journal.exists()
+        self.endings(executor, 1)
+        assert journal.exists()
+
+    def test_at_least_one_slot_is_needed(self, workspace: Workspace) -> None:
+        with pytest.raises(ValueError, match="at least 1"):
+            LocalExecutor(workspace, slots=0)

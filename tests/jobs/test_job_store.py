@@ -1,0 +1,202 @@
+from __future__ import annotations
+
+import multiprocessing
+import sqlite3
+import stat
+from pathlib import Path
+
+import pytest
+
+from dlp_lab.errors import JobAlreadyEnded, NoSuchJob, QueueUnusable
+from dlp_lab.jobs.job import JobRequest
+from dlp_lab.jobs.job_store import JobStore
+from dlp_lab.jobs.job_store_schema import SCHEMA_VERSION
+
+PARAMS = {"sigma_mm": [1.5, 2.0, 0.0], "mode": "wrap"}
+REQUEST = JobRequest(task="3dblur", input_dir="a/b", params=PARAMS, keep_hdf5=True)
+
+
+@pytest.fixture
+def path(tmp_path: Path) -> Path:
+    return tmp_path / "jobs.sqlite"
+
+
+@pytest.fixture
+def store(path: Path) -> JobStore:
+    return JobStore(path)
+
+
+def test_a_job_comes_back_as_it_was_asked_for(store: JobStore, path: Path) -> None:
+    job = store.add(REQUEST)
+    read = JobStore(path).get(job.uid)
+    assert read == job
+    assert (read.task, read.input_dir, read.params, read.keep_hdf5) == (
+        REQUEST.task,
+        REQUEST.input_dir,
+        REQUEST.params,
+        True,
+    )
+    assert (read.state, read.attempts, read.progress) == ("queued", 0, 0.0)
+
+
+def test_a_uid_is_32_lower_case_hexadecimal_digits_and_never_the_same(store: JobStore) -> None:
+    uids = {store.add(REQUEST).uid for _ in range(50)}
+    assert len(uids) == 50
+    assert all(len(uid) == 32 and set(uid) <= set("0123456789abcdef") for uid in uids)
+
+
+def test_the_database_is_readable_by_its_owner_alone(store: JobStore, path: Path) -> None:
+    store.add(REQUEST)
+    modes = {file.name: stat.S_IMODE(file.stat().st_mode) for file in path.parent.iterdir()}
+    assert set(modes) >= {"jobs.sqlite", "jobs.sqlite-wal"}
+    assert set(modes.values()) == {0o600}
+
+
+def test_jobs_are_claimed_in_the_order_of_their_submission(store: JobStore) -> None:
+    uids = [store.add(REQUEST).uid for _ in range(5)]
+    claimed = [store.claim_next() for _ in range(6)]
+    assert [job and job.uid for job in claimed] == [*uids, None]
+    assert all(job is None or (job.state == "running" and job.attempts == 1) for job in claimed)
+
+
+def test_the_listing_is_newest_first_and_limited(store: JobStore) -> None:
+    uids = [store.add(REQUEST).uid for _ in range(5)]
+    assert [job.uid for job in store.newest(3)] == uids[:1:-1]
+
+
+def test_a_job_put_back_keeps_its_place_in_the_queue(store: JobStore) -> None:
+    first, second = store.add(REQUEST), store.add(REQUEST)
+    store.claim_next()
+    assert store.put_back(first.uid, 1)
+    claimed = [store.claim_next(), store.claim_next()]
+    assert [(job.uid, job.attempts) for job in claimed if job] == [(first.uid, 2), (second.uid, 1)]
+
+
+def test_what_an_older_attempt_reports_changes_nothing(store: JobStore) -> None:
+    uid = store.add(REQUEST).uid
+    store.claim_next()
+    store.put_back(uid, 1)
+    store.claim_next()
+    before = store.get(uid)
+    assert not store.set_progress(uid, 1, 0.5, "late")
+    assert not store.finish(uid, 1, "succeeded", "late")
+    assert not store.put_back(uid, 1)
+    assert not store.record_crash(uid, 1, "X", "late", attempts_allowed=1)
+    assert store.get(uid) == before
+    assert store.finish(uid, 2, "succeeded", "done", output_dir="out/x", warnings=["w"])
+    assert not store.finish(uid, 2, "failed", "twice")
+    ended = store.get(uid)
+    assert (ended.state, ended.output_dir, ended.warnings, ended.progress) == ("succeeded", "out/x", ["w"], 1.0)
+    assert ended.started_at is not None and ended.ended_at is not None
+
+
+def test_a_waiting_job_is_cancelled_at_once_and_never_claimed(store: JobStore) -> None:
+    uid = store.add(REQUEST).uid
+    assert store.request_cancel(uid).state == "cancelled"
+    assert store.claim_next() is None
+    with pytest.raises(JobAlreadyEnded, match="already been cancelled"):
+        store.request_cancel(uid)
+
+
+def test_a_running_job_is_marked_for_cancellation_and_not_started_again(store: JobStore) -> None:
+    uid = store.add(REQUEST).uid
+    store.claim_next()
+    assert store.cancel_requests() == []
+    assert store.request_cancel(uid).state == "running"
+    assert store.cancel_requests() == [uid]
+    store.put_back(uid, 1)
+    assert store.get(uid).state == "cancelled"
+
+
+def test_a_job_that_crashes_too_often_fails_with_the_reason(store: JobStore) -> None:
+    uid = store.add(REQUEST).uid
+    states = []
+    for attempt in (1, 2, 3):
+        assert store.claim_next()
+        store.record_crash(uid, attempt, "SOME_CODE", "why", attempts_allowed=3)
+        states.append(store.get(uid).state)
+    assert states == ["queued", "queued", "failed"]
+    assert (store.get(uid).error_code, store.get(uid).message) == ("SOME_CODE", "why")
+
+
+def test_an_unknown_uid_is_no_such_job(store: JobStore) -> None:
+    for call in (store.get, store.request_cancel):
+        with pytest.raises(NoSuchJob):
+            call("0" * 32)
+
+
+def test_changes_by_another_process_are_seen_by_their_revision(store: JobStore, path: Path) -> None:
+    other = JobStore(path)
+    revision = store.revision()
+    uid = other.add(REQUEST).uid
+    revision, jobs = store.changed_since(revision)
+    assert [job.uid for job in jobs] == [uid]
+    assert store.changed_since(revision) == (revision, [])
+    other.claim_next()
+    other.set_progress(uid, 1, 0.25, "quarter")
+    revision, jobs = store.changed_since(revision)
+    assert [(job.state, job.progress, job.message) for job in jobs] == [("running", 0.25, "quarter")]
+
+
+def test_a_queue_of_a_newer_version_is_refused_and_left_alone(store: JobStore, path: Path) -> None:
+    store.close()
+    with sqlite3.connect(path) as connection:
+        connection.execute(f"PRAGMA user_version = {SCHEMA_VERSION + 1}")
+    connection.close()
+    before = path.read_bytes()
+    with pytest.raises(QueueUnusable, match="newer"):
+        JobStore(path)
+    assert path.read_bytes() == before
+
+
+def test_a_damaged_queue_is_refused_and_never_taken_for_an_empty_one(path: Path) -> None:
+    path.write_bytes(b"this is no database " * 500)
+    with pytest.raises(QueueUnusable, match="cannot be read"):
+        JobStore(path)
+
+
+def test_a_queue_with_a_damaged_page_is_refused(store: JobStore, path: Path) -> None:
+    for _ in range(200):
+        store.add(REQUEST)
+    store.close()
+    content = bytearray(path.read_bytes())
+    content[4096 * 5 : 4096 * 6] = bytes(range(256)) * 16
+    path.write_bytes(content)
+    with pytest.raises(QueueUnusable, match="cannot be read"):
+        JobStore(path)
+
+
+def _claim_all(path: Path, claimed: multiprocessing.Queue[list[str]]) -> None:
+    store = JobStore(path)
+    uids = []
+    while job := store.claim_next():
+        uids.append(job.uid)
+    claimed.put(uids)
+
+
+def test_no_job_is_claimed_twice_by_processes_that_open_and_claim_at_once(store: JobStore, path: Path) -> None:
+    uids = [store.add(REQUEST).uid for _ in range(200)]
+    context = multiprocessing.get_context("spawn")
+    claimed = context.Queue()
+    processes = [context.Process(target=_claim_all, args=(path, claimed)) for _ in range(4)]
+    for process in processes:
+        process.start()
+    seen = [uid for _ in processes for uid in claimed.get(timeout=60)]
+    for process in processes:
+        process.join()
+    assert sorted(seen) == sorted(uids)
+
+
+def _open_and_add(path: Path) -> None:
+    JobStore(path).add(REQUEST)
+
+
+def test_processes_that_make_the_queue_at_the_same_moment_share_it(path: Path) -> None:
+    context = multiprocessing.get_context("forkserver")
+    processes = [context.Process(target=_open_and_add, args=(path,)) for _ in range(8)]
+    for process in processes:
+        process.start()
+    for process in processes:
+        process.join()
+    assert [process.exitcode for process in processes] == [0] * 8
+    assert len(JobStore(path).newest(100)) == 8

@@ -1,0 +1,302 @@
+from __future__ import annotations
+
+import os
+import signal
+import subprocess
+import sys
+import time
+from collections.abc import Callable, Iterator
+from pathlib import Path
+
+import pytest
+
+from dlp_lab.errors import BadParameters, JobAlreadyEnded, NoDicom, PathRefused, UnknownTask
+from dlp_lab.jobs.job import Job, JobRequest
+from dlp_lab.jobs.service import JobService
+from dlp_lab.store.workspace import Workspace
+from tests.jobs.waiting import process_is_gone, wait_for_end, wait_until
+from tests.phantom import write_phantom_series
+
+NewService = Callable[..., JobService]
+
+
+@pytest.fixture
+def new_service(workspace: Workspace, probe_package: Path) -> Iterator[NewService]:
+    services: list[JobService] = []
+
+    def make(slots: int = 2) -> JobService:
+        services.append(JobService(workspace, slots=slots))
+        return services[-1]
+
+    yield make
+    for service in services:
+        service.close()
+
+
+@pytest.fixture
+def service(new_service: NewService) -> JobService:
+    return new_service()
+
+
+@pytest.fixture
+def journal(tmp_path: Path) -> Path:
+    return tmp_path / "journal"
+
+
+def probe(journal: Path, label: str = "x", **params: object) -> JobRequest:
+    return JobRequest(task="probe", input_dir="dicom_data", params={"journal": str(journal), "label": label, **params})
+
+
+def read(journal: Path) -> list[str]:
+    return journal.read_text().splitlines() if journal.exists() else []
+
+
+def test_a_submitted_job_succeeds_and_its_result_is_where_the_record_says(
+    service: JobService, workspace: Workspace
+) -> None:
+    job = service.submit(JobRequest(task="3dblur", input_dir="dicom_data/../dicom_data", params={"sigma_mm": 2}))
+    assert job.params == {"sigma_mm": 2.0, "truncate": 4.0, "mode": "nearest"}
+    assert job.input_dir == "dicom_data"
+    ended = wait_for_end(service, job.uid)
+    assert (ended.state, ended.message, ended.attempts) == ("succeeded", "done", 1)
+    assert ended.output_dir == f"dlp-lab-output/{job.uid}"
+    assert (workspace.root / ended.output_dir / "0007.dcm").is_file()
+
+
+def test_what_can_be_refused_is_refused_at_submission(service: JobService, workspace: Workspace) -> None:
+    (workspace.root / "empty").mkdir()
+    refusals: list[tuple[type[Exception], JobRequest]] = [
+        (UnknownTask, JobRequest(task="3dblr", input_dir="dicom_data")),
+        (BadParameters, JobRequest(task="3dblur", input_dir="dicom_data", params={"sigma": 2})),
+        (BadParameters, JobRequest(task="3dblur", input_dir="dicom_data", params={"sigma_mm": -2})),
+        (PathRefused, JobRequest(task="3dblur", input_dir="nowhere")),
+        (NoDicom, JobRequest(task="3dblur", input_dir="empty")),
+    ]
+    for error, request in refusals:
+        with pytest.raises(error):
+            service.submit(request)
+    assert service.newest() == []
+
+
+@pytest.mark.parametrize(
+    "payload",
+    [
+        "..",
+        "../root-sibling",
+        "dicom_data/../..",
+        "/etc",
+        "link",
+        "link/x",
+        "dicom_data\0",
+        "~",
+        "%2e%2e",
+        "file:///etc",
+        "dicom_data/00000",
+    ],
+)
+def test_no_input_outside_the_root_is_read(service: JobService, workspace: Workspace, payload: str) -> None:
+    (workspace.root.parent / "root-sibling").mkdir()
+    (workspace.root / "link").symlink_to("/etc")
+    with pytest.raises(PathRefused):
+        service.submit(JobRequest(task="3dblur", input_dir=payload))
+
+
+def test_a_job_that_fails_says_why_and_leaves_no_folder(
+    service: JobService, workspace: Workspace, journal: Path
+) -> None:
+    job = wait_for_end(service, service.submit(probe(journal, act="refuse")).uid)
+    assert (job.state, job.error_code, job.message) == ("failed", "TASK_RESULT_INVALID", "the probe refuses")
+    assert job.output_dir is None
+    assert [path.name for path in workspace.output_folder.iterdir()] == [".dlp-lab"]
+
+
+def test_a_series_that_breaks_after_submission_fails_with_the_dicom_reason(
+    new_service: NewService, workspace: Workspace, journal: Path
+) -> None:
+    series = write_phantom_series(workspace.root / "other")
+    service = new_service(slots=1)
+    service.submit(probe(journal, seconds=0.5))
+    broken = service.submit(JobRequest(task="3dblur", input_dir="other"))
+    series.files[3].unlink()
+    job = wait_for_end(service, broken.uid)
+    assert (job.state, job.error_code, job.attempts) == ("failed", "MISSING_SLICES", 1)
+    assert series.files[2].name in job.message
+
+
+def test_a_worker_that_is_killed_once_is_started_again(service: JobService, journal: Path) -> None:
+    job = wait_for_end(service, service.submit(probe(journal, act="crash-once")).uid)
+    assert (job.state, job.attempts) == ("succeeded", 2)
+    assert read(journal) == ["start x", "start x", "end x"]
+
+
+def test_a_worker_that_is_killed_twice_fails_the_job_and_names_the_signal(service: JobService, journal: Path) -> None:
+    job = wait_for_end(service, service.submit(probe(journal, act="crash")).uid)
+    assert (job.state, job.error_code, job.attempts) == ("failed", "WORKER_CRASHED", 2)
+    assert "SIGKILL" in job.message
+    assert read(journal) == ["start x"] * 2
+
+
+def test_never_more_jobs_run_than_allowed_and_they_start_in_order(new_service: NewService, journal: Path) -> None:
+    service = new_service(slots=2)
+    uids = [service.submit(probe(journal, label=str(n), seconds=0.2)).uid for n in range(8)]
+    for uid in uids:
+        assert wait_for_end(service, uid).state == "succeeded"
+    running = most = 0
+    for line in read(journal):
+        running += 1 if line.startswith("start") else -1
+        most = max(most, running)
+    assert most == 2
+    started = [service.get(uid).started_at or "" for uid in uids]
+    assert started == sorted(started)
+
+
+def test_one_slot_runs_one_job_after_the_other(new_service: NewService, journal: Path) -> None:
+    service = new_service(slots=1)
+    uids = [service.submit(probe(journal, label=str(n), seconds=0.05)).uid for n in range(4)]
+    for uid in uids:
+        wait_for_end(service, uid)
+    assert read(journal) == [f"{word} {n}" for n in range(4) for word in ("start", "end")]
+
+
+def test_a_running_job_is_cancelled_within_three_seconds_without_a_trace(
+    service: JobService, workspace: Workspace, journal: Path
+) -> None:
+    uid = service.submit(probe(journal, seconds=60)).uid
+    wait_until(lambda: read(journal))
+    asked = time.monotonic()
+    service.cancel(uid)
+    assert wait_for_end(service, uid).state == "cancelled"
+    assert time.monotonic() - asked < 3
+    assert [path.name for path in workspace.output_folder.iterdir()] == [".dlp-lab"]
+    with pytest.raises(JobAlreadyEnded):
+        service.cancel(uid)
+
+
+def test_a_waiting_job_that_is_cancelled_never_starts(new_service: NewService, journal: Path) -> None:
+    service = new_service(slots=1)
+    first = service.submit(probe(journal, label="first", seconds=0.5))
+    second = service.submit(probe(journal, label="second"))
+    assert service.cancel(second.uid).state == "cancelled"
+    third = service.submit(probe(journal, label="third"))
+    for job in (first, third):
+        wait_for_end(service, job.uid)
+    assert read(journal) == ["start first", "end first", "start third", "end third"]
+
+
+def test_two_services_on_one_queue_run_every_job_once(new_service: NewService, journal: Path) -> None:
+    one, other = new_service(slots=2), new_service(slots=2)
+    uids = [service.submit(probe(journal, label=str(n))).uid for n in range(10) for service in (one, other)]
+    for uid in uids:
+        assert wait_for_end(other, uid).state == "succeeded"
+    assert sorted(line for line in read(journal) if line.startswith("start")) == sorted(
+        f"start {n}" for n in range(10) for _ in range(2)
+    )
+    assert sorted((one.dispatches, other.dispatches)) == [False, True]
+
+
+def test_a_service_takes_over_when_the_one_that_starts_jobs_closes(new_service: NewService, journal: Path) -> None:
+    first = new_service(slots=1)
+    wait_until(lambda: first.dispatches)
+    second = new_service(slots=1)
+    uid = second.submit(probe(journal, seconds=1)).uid
+    wait_until(lambda: read(journal))
+    first.close()
+    job = second.get(uid)
+    assert job.state in ("queued", "running")
+    job = wait_for_end(second, uid)
+    assert (job.state, job.attempts) == ("succeeded", 2)
+    assert second.dispatches
+    assert read(journal) == ["start x", "start x", "end x"]
+
+
+def test_a_job_may_be_put_back_any_number_of_times(new_service: NewService, journal: Path) -> None:
+    uid = ""
+    for attempt in range(1, 6):
+        service = new_service(slots=1)
+        uid = uid or service.submit(probe(journal, seconds=1)).uid
+        wait_until(lambda: len(read(journal)) == attempt)  # noqa: B023
+        service.close()
+    job = wait_for_end(new_service(slots=1), uid)
+    assert (job.state, job.attempts) == ("succeeded", 6)
+
+
+def test_listeners_hear_of_changes_that_another_service_made(new_service: NewService, journal: Path) -> None:
+    first = new_service()
+    wait_until(lambda: first.dispatches)
+    second = new_service()
+    heard: list[Job] = []
+    second.add_listener(heard.append)
+    uid = first.submit(probe(journal, seconds=1.0)).uid
+    wait_for_end(first, uid)
+    wait_until(lambda: heard and heard[-1].ended)
+    states = [job.state for job in heard if job.uid == uid]
+    assert states[0] in ("queued", "running")
+    assert states[-1] == "succeeded"
+    progress = [job.progress for job in heard]
+    assert progress == sorted(progress)
+    assert any(0.3 < value < 0.8 for value in progress)
+
+
+def test_a_listener_that_fails_stops_nothing(service: JobService, journal: Path) -> None:
+    def fail(job: Job) -> None:
+        raise RuntimeError
+
+    heard: list[Job] = []
+    service.add_listener(fail)
+    service.add_listener(heard.append)
+    wait_for_end(service, service.submit(probe(journal)).uid)
+    wait_until(lambda: heard and heard[-1].state == "succeeded")
+
+
+SERVER = """
+import sys, time
+from pathlib import Path
+from dlp_lab.jobs.service import JobService
+from dlp_lab.store.workspace import Workspace
+service = JobService(Workspace(Path(sys.argv[1])), slots=1)
+while True:
+    time.sleep(1)
+"""
+
+
+def start_server(workspace: Workspace) -> subprocess.Popen[bytes]:
+    return subprocess.Popen([sys.executable, "-c", SERVER, str(workspace.root)])
+
+
+def test_a_job_outlives_a_server_that_is_killed(new_service: NewService, workspace: Workspace, journal: Path) -> None:
+    server = start_server(workspace)
+    wait_until(lambda: workspace.dispatcher_lock.exists())
+    time.sleep(1.5)
+    service = new_service(slots=1)
+    uid = service.submit(probe(journal, seconds=3, act="child")).uid
+    waiting = service.submit(probe(journal, label="waiting")).uid
+    wait_until(lambda: any("child" in line for line in read(journal)))
+    child = int(read(journal)[1].split()[1])
+    assert not service.dispatches
+    os.kill(server.pid, signal.SIGKILL)
+    server.wait()
+    wait_until(lambda: process_is_gone(child), 1)
+    job = wait_for_end(service, uid)
+    assert (job.state, job.attempts) == ("succeeded", 2)
+    assert wait_for_end(service, waiting).state == "succeeded"
+    assert (workspace.job_folder(uid) / "job.json").is_file()
+
+
+def test_a_job_whose_servers_always_die_fails_with_that_reason(
+    new_service: NewService, workspace: Workspace, journal: Path
+) -> None:
+    uid = ""
+    for attempt in (1, 2, 3):
+        server = start_server(workspace)
+        wait_until(lambda: workspace.dispatcher_lock.exists())
+        if attempt == 1:
+            time.sleep(1.5)
+            submitter = new_service(slots=1)
+            uid = submitter.submit(probe(journal, seconds=60)).uid
+            submitter.close()
+        wait_until(lambda: len(read(journal)) == attempt)  # noqa: B023
+        os.kill(server.pid, signal.SIGKILL)
+        server.wait()
+    job = wait_for_end(new_service(slots=1), uid)
+    assert (job.state, job.error_code) == ("failed", "SERVER_STOPPED")
+    assert "the server stopped while the job was running" in job.message

@@ -1,0 +1,36 @@
+"""Waiting for what other threads and processes do."""
+
+from __future__ import annotations
+
+import time
+from collections.abc import Callable
+from typing import TypeVar
+
+from dlp_lab.jobs.job import Job
+from dlp_lab.jobs.service import JobService
+
+T = TypeVar("T")
+
+
+def wait_until(condition: Callable[[], T], seconds: float = 30) -> T:
+    """The first true answer of `condition`."""
+    deadline = time.monotonic() + seconds
+    while not (answer := condition()):
+        assert time.monotonic() < deadline, "what was waited for did not happen"
+        time.sleep(0.01)
+    return answer
+
+
+def wait_for_end(service: JobService, uid: str, seconds: float = 30) -> Job:
+    """The job's record once it has ended."""
+    wait_until(lambda: service.get(uid).ended, seconds)
+    return service.get(uid)
+
+
+def process_is_gone(pid: int) -> bool:
+    """Whether no process of that id computes any more; a zombie that nobody reaped does not."""
+    try:
+        with open(f"/proc/{pid}/stat") as stat:
+            return stat.read().rpartition(")")[2].split()[0] == "Z"
+    except FileNotFoundError:
+        return True

@@ -1,0 +1,92 @@
+"""A package with tasks that do as they are told, installed for the tests as any plug-in is: with entry points."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+MODULE = '''
+import os, signal, subprocess, sys, time
+from typing import ClassVar, Literal
+
+from dlp_lab.errors import JobCancelled, TaskResultInvalid
+from dlp_lab.tasks.task import ImageResult, Task
+
+
+class Probe(Task, frozen=True):
+    """Notes in a journal when it starts and ends, and meanwhile does what `act` says."""
+
+    name: ClassVar[str] = "probe"
+    title: ClassVar[str] = "Probe"
+
+    journal: str = os.devnull
+    label: str = ""
+    seconds: float = 0.0
+    act: Literal[
+        "", "crash", "crash-once", "exit", "stubborn", "child", "child-crash", "refuse", "bug", "memory", "disk",
+        "give-up", "multiply",
+    ] = ""
+
+    def note(self, word):
+        with open(self.journal, "a") as journal:
+            journal.write(f"{word} {self.label}\\n")
+
+    def run(self, volume, report):
+        is_first = not os.path.exists(self.journal) or f"start {self.label}" not in open(self.journal).read()
+        self.note("start")
+        print("probe at work", flush=True)
+        if self.act == "crash" or (self.act == "crash-once" and is_first):
+            os.kill(os.getpid(), signal.SIGKILL)
+        if self.act == "exit":
+            os._exit(3)
+        if self.act == "stubborn":
+            signal.signal(signal.SIGTERM, signal.SIG_IGN)
+        if self.act in ("child", "child-crash"):
+            child = subprocess.Popen([sys.executable, "-c", "import time; time.sleep(120)"])
+            self.note(f"child {child.pid}")
+            time.sleep(self.seconds)  # and reports nothing meanwhile
+        if self.act == "child-crash":
+            os.kill(os.getpid(), signal.SIGKILL)
+        if self.act == "refuse":
+            raise TaskResultInvalid("the probe refuses")
+        if self.act == "bug":
+            raise ValueError("secret of the patient")
+        if self.act == "memory":
+            raise MemoryError
+        if self.act == "disk":
+            raise OSError(28, "No space left on device")
+        if self.act == "give-up":
+            raise JobCancelled("the probe gives up")
+        if self.act == "multiply":
+            import numpy
+            square = numpy.ones((1000, 1000))
+            square @ square
+            threads = os.listdir("/proc/self/task")
+            self.note(f"threads {len(threads)}")
+        until = time.monotonic() + (0 if self.act == "child" else self.seconds)
+        while (left := until - time.monotonic()) > 0:
+            report(1 - left / self.seconds, "probing")
+            time.sleep(0.01)
+        self.note("end")
+        return ImageResult(volume=volume, description="probed", derivation_code=("113088", "DCM", "Gaussian blur"))
+
+
+class Impostor(Probe, frozen=True):
+    """Wants a built-in name."""
+
+    name: ClassVar[str] = "3dblur"
+'''
+
+ENTRY_POINTS = """[dlp_lab.tasks]
+probe = dlp_lab_probe:Probe
+impostor = dlp_lab_probe:Impostor
+broken = dlp_lab_probe:NotThere
+"""
+
+
+def install_probe_package(site: Path) -> None:
+    """Write the package and its metadata into `site`, as an installer would."""
+    (site / "dlp_lab_probe.py").write_text(MODULE)
+    metadata = site / "dlp_lab_probe-1.0.dist-info"
+    metadata.mkdir()
+    (metadata / "METADATA").write_text("Metadata-Version: 2.1\nName: dlp-lab-probe\nVersion: 1.0\n")
+    (metadata / "entry_points.txt").write_text(ENTRY_POINTS)

@@ -1,0 +1,144 @@
+from __future__ import annotations
+
+import asyncio
+import json
+import re
+import time
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from tests.server.conftest import Fetch
+
+
+async def query_until(fetch: Fetch, uid: str, status: int) -> dict[str, Any]:
+    deadline = time.monotonic() + 30
+    while (answer := await fetch(f"query/{uid}")).code == 202 and status != 202:
+        assert time.monotonic() < deadline
+        await asyncio.sleep(0.02)
+    assert answer.code == status, answer.body
+    return json.loads(answer.body)
+
+
+@pytest.mark.parametrize("path", ["job/", "job"])
+async def test_a_job_is_taken_then_running_then_done(fetch: Fetch, jp_root_dir: Path, path: str) -> None:
+    answer = await fetch(path, {"job_name": "3dblur", "in_dir": "dicom_data"})
+    assert answer.code == 201
+    uid = json.loads(answer.body)["uid"]
+    assert json.loads(answer.body) == {"uid": uid}
+    assert re.fullmatch("[0-9a-f]{32}", uid)
+    running = await fetch(f"query/{uid}")
+    assert (running.code, json.loads(running.body)["msg"]) == (202, "Job is running")
+    done = await query_until(fetch, uid, 200)
+    assert done["msg"] == "Job has completed"
+    assert done["output_dir"] == f"dlp-lab-output/{uid}"
+    assert (jp_root_dir / done["output_dir"] / "0001.dcm").is_file()
+    assert (await fetch(f"query/{uid}/")).code == 200
+
+
+async def test_a_waiting_job_is_running_to_who_asks(fetch: Fetch) -> None:
+    for _ in range(2):
+        answer = await fetch("job/", {"job_name": "probe", "in_dir": "dicom_data", "params": {"seconds": 0.5}})
+    reply = await query_until(fetch, json.loads(answer.body)["uid"], 202)
+    assert (reply["msg"], reply["state"]) == ("Job is running", "queued")
+
+
+async def test_parameters_and_hdf5_can_be_asked_for(fetch: Fetch, jp_root_dir: Path) -> None:
+    body = {"job_name": "3dblur", "in_dir": "dicom_data", "params": {"sigma_mm": [0, 1, 2]}, "keep_hdf5": True}
+    uid = json.loads((await fetch("job/", body)).body)["uid"]
+    done = await query_until(fetch, uid, 200)
+    assert (jp_root_dir / done["output_dir"] / "result.h5").is_file()
+    record = json.loads((jp_root_dir / done["output_dir"] / "job.json").read_text())
+    assert record["request"]["params"]["sigma_mm"] == [0, 1, 2]
+
+
+@pytest.mark.parametrize(
+    ("body", "words"),
+    [
+        ("", "not JSON"),
+        ("{", "not JSON"),
+        (b"\xff\xfe".decode("latin-1"), "not JSON"),
+        ("[]", "Expected `object`"),
+        ('"3dblur"', "Expected `object`"),
+        ({}, "missing required field `job_name`"),
+        ({"job_name": "3dblur"}, "missing required field `in_dir`"),
+        ({"in_dir": "dicom_data"}, "missing required field `job_name`"),
+        ({"job_name": 3, "in_dir": "dicom_data"}, "`$.job_name`"),
+        ({"job_name": "3dblur", "in_dir": None}, "`$.in_dir`"),
+        ({"job_name": "3dblur", "in_dir": "dicom_data", "sigma": 2}, "unknown field `sigma`"),
+        ({"job_name": "3dblur", "in_dir": "dicom_data", "params": []}, "`$.params`"),
+        ('{"job_name": "3dblur", "in_dir": "dicom_data", "params": {"sigma_mm": NaN}}', "not JSON"),
+        (" " * 2**20 + "{}", "larger than"),
+    ],
+)
+async def test_a_body_that_cannot_be_understood_is_400_and_shows_one_that_can(
+    fetch: Fetch, body: object, words: str
+) -> None:
+    answer = await fetch("job/", body)
+    assert answer.code == 400
+    assert list(json.loads(answer.body)) == ["msg"]
+    assert words in json.loads(answer.body)["msg"]
+    assert 'send JSON such as {"job_name": "3dblur", "in_dir": "dicom_data"}' in json.loads(answer.body)["msg"]
+
+
+@pytest.mark.parametrize(
+    ("change", "words"),
+    [
+        ({"job_name": "3dblr"}, "no task named '3dblr'; there are: 3dblur, probe"),
+        ({"in_dir": "nowhere"}, "does not exist"),
+        ({"in_dir": "empty"}, "holds no DICOM image"),
+        ({"in_dir": "../elsewhere"}, "leaves the root"),
+        ({"in_dir": ".."}, "leaves the root"),
+        ({"in_dir": "/etc"}, "relative to the root"),
+        ({"in_dir": "link"}, "leaves the root"),
+        ({"in_dir": "dicom_data\0"}, "relative to the root"),
+        ({"in_dir": "dicom_data/00000"}, "is a file"),
+        ({"params": {"sigma_mm": -1}}, "sigma_mm"),
+        ({"params": {"sigma": 1}}, "sigma"),
+    ],
+)
+async def test_what_cannot_be_done_is_422_and_says_why(
+    fetch: Fetch, jp_root_dir: Path, change: dict[str, Any], words: str
+) -> None:
+    (jp_root_dir / "empty").mkdir()
+    (jp_root_dir.parent / "elsewhere").mkdir()
+    (jp_root_dir / "link").symlink_to("/etc")
+    answer = await fetch("job/", {"job_name": "3dblur", "in_dir": "dicom_data", **change})
+    assert answer.code == 422
+    assert words in json.loads(answer.body)["msg"]
+    assert str(jp_root_dir) not in answer.body.decode()
+
+
+async def test_a_failed_job_is_500_with_the_reason(fetch: Fetch) -> None:
+    body = {"job_name": "probe", "in_dir": "dicom_data", "params": {"act": "refuse"}}
+    uid = json.loads((await fetch("job/", body)).body)["uid"]
+    reply = await query_until(fetch, uid, 500)
+    assert reply["msg"] == "Job has failed: the probe refuses"
+
+
+async def test_no_traceback_reaches_the_user(fetch: Fetch) -> None:
+    body = {"job_name": "probe", "in_dir": "dicom_data", "params": {"act": "bug"}}
+    uid = json.loads((await fetch("job/", body)).body)["uid"]
+    reply = await query_until(fetch, uid, 500)
+    assert reply["msg"] == "Job has failed: an unexpected error (ValueError); the job's log has the details"
+
+
+async def test_a_cancelled_job_is_500_and_says_so(fetch: Fetch) -> None:
+    body = {"job_name": "probe", "in_dir": "dicom_data", "params": {"seconds": 60}}
+    uid = json.loads((await fetch("job/", body)).body)["uid"]
+    assert (await fetch(f"api/v1/jobs/{uid}/cancel", {})).code == 200
+    assert (await query_until(fetch, uid, 500))["msg"] == "Job was cancelled"
+
+
+@pytest.mark.parametrize("uid", ["0" * 32, "x", "A" * 32, "%2e%2e", "' OR 1=1"])
+async def test_an_unknown_uid_is_404(fetch: Fetch, uid: str) -> None:
+    answer = await fetch(f"query/{uid}")
+    assert answer.code == 404
+    assert "no job has that uid" in json.loads(answer.body)["msg"]
+
+
+async def test_a_method_that_a_route_does_not_have_is_405(fetch: Fetch) -> None:
+    answer = await fetch("job/")
+    assert answer.code == 405
+    assert list(json.loads(answer.body)) == ["msg"]

@@ -1,0 +1,119 @@
+from __future__ import annotations
+
+import asyncio
+import json
+import time
+from typing import Any
+
+import msgspec
+import pytest
+from jupyter_server.serverapp import ServerApp
+
+from dlp_lab import __version__
+from dlp_lab.jobs.job import ErrorReply, Job, JobList, TaskInfo, TaskList
+from dlp_lab.server.events import JOB_EVENT_SCHEMA_ID
+from tests.server.conftest import Fetch
+
+REQUEST: dict[str, Any] = {"task": "3dblur", "input_dir": "dicom_data"}
+
+
+async def submit(fetch: Fetch, **params: object) -> Job:
+    answer = await fetch("api/v1/jobs", {"task": "probe", "input_dir": "dicom_data", "params": params})
+    assert answer.code == 201, answer.body
+    return msgspec.json.decode(answer.body, type=Job)
+
+
+async def ended(fetch: Fetch, uid: str) -> Job:
+    deadline = time.monotonic() + 30
+    while True:
+        job = msgspec.json.decode((await fetch(f"api/v1/jobs/{uid}")).body, type=Job)
+        if job.ended:
+            return job
+        assert time.monotonic() < deadline
+        await asyncio.sleep(0.02)
+
+
+async def test_health_is_the_version(fetch: Fetch) -> None:
+    answer = await fetch("api/v1/health")
+    assert (answer.code, json.loads(answer.body)) == (200, {"version": __version__})
+
+
+async def test_a_submitted_job_is_answered_with_its_record_and_its_address(fetch: Fetch, jp_base_url: str) -> None:
+    answer = await fetch("api/v1/jobs", REQUEST)
+    assert answer.code == 201
+    job = msgspec.json.decode(answer.body, type=Job)
+    assert job.state in ("queued", "running")
+    assert job.params == {"sigma_mm": 1.0, "truncate": 4.0, "mode": "nearest"}
+    assert answer.headers["Location"] == f"{jp_base_url}dlp-lab/api/v1/jobs/{job.uid}"
+    assert answer.headers["Content-Type"].startswith("application/json")
+    job = await ended(fetch, job.uid)
+    assert (job.state, job.progress, job.output_dir) == ("succeeded", 1.0, f"dlp-lab-output/{job.uid}")
+
+
+async def test_jobs_are_listed_newest_first(fetch: Fetch) -> None:
+    uids = [(await submit(fetch)).uid for _ in range(3)]
+    listed = msgspec.json.decode((await fetch("api/v1/jobs")).body, type=JobList)
+    assert [job.uid for job in listed.jobs] == uids[::-1]
+
+
+async def test_a_job_is_cancelled_once(fetch: Fetch) -> None:
+    job = await submit(fetch, seconds=60)
+    answer = await fetch(f"api/v1/jobs/{job.uid}/cancel", {})
+    assert answer.code == 200
+    assert msgspec.json.decode(answer.body, type=Job).uid == job.uid
+    assert (await ended(fetch, job.uid)).state == "cancelled"
+    again = await fetch(f"api/v1/jobs/{job.uid}/cancel", {})
+    assert again.code == 409
+    assert msgspec.json.decode(again.body, type=ErrorReply).code == "JOB_ALREADY_ENDED"
+
+
+@pytest.mark.parametrize(
+    ("path", "body", "status", "code"),
+    [
+        ("api/v1/jobs", {**REQUEST, "task": "nope"}, 422, "UNKNOWN_TASK"),
+        ("api/v1/jobs", {**REQUEST, "params": {"sigma_mm": "wide"}}, 422, "BAD_PARAMETERS"),
+        ("api/v1/jobs", {**REQUEST, "input_dir": ".."}, 422, "PATH_REFUSED"),
+        ("api/v1/jobs", {**REQUEST, "input_dir": "."}, 201, None),
+        ("api/v1/jobs", {"task": "3dblur"}, 400, "MALFORMED_REQUEST"),
+        ("api/v1/jobs", {**REQUEST, "colour": 1}, 400, "MALFORMED_REQUEST"),
+        ("api/v1/jobs", "{", 400, "MALFORMED_REQUEST"),
+        ("api/v1/jobs/" + "0" * 32, None, 404, "NO_SUCH_JOB"),
+        ("api/v1/jobs/" + "0" * 32 + "/cancel", {}, 404, "NO_SUCH_JOB"),
+        ("api/v1/tasks/nope", None, 404, "NO_SUCH_TASK"),
+        ("api/v1/tasks", {}, 405, "METHOD_NOT_ALLOWED"),
+    ],
+)
+async def test_refusals_have_the_right_status_a_code_and_a_sentence(
+    fetch: Fetch, path: str, body: object, status: int, code: str | None
+) -> None:
+    answer = await fetch(path, body)
+    assert answer.code == status, answer.body
+    if code:
+        error = msgspec.json.decode(answer.body, type=ErrorReply)
+        assert error.code == code
+        assert error.message
+
+
+async def test_tasks_are_shown_with_the_schema_of_their_parameters(fetch: Fetch) -> None:
+    listed = msgspec.json.decode((await fetch("api/v1/tasks")).body, type=TaskList)
+    assert [task.name for task in listed.tasks] == ["3dblur", "probe"]
+    one = msgspec.json.decode((await fetch("api/v1/tasks/3dblur")).body, type=TaskInfo)
+    assert one == listed.tasks[0]
+    assert one.params_schema["properties"]["truncate"]["default"] == 4.0
+
+
+async def test_every_change_of_a_job_is_an_event_that_names_no_folder(fetch: Fetch, jp_serverapp: ServerApp) -> None:
+    heard: list[dict[str, Any]] = []
+
+    async def listen(logger: object, schema_id: str, data: dict[str, Any]) -> None:
+        heard.append(data)
+
+    jp_serverapp.event_logger.add_listener(schema_id=JOB_EVENT_SCHEMA_ID, listener=listen)
+    job = await submit(fetch, seconds=1.5)
+    await ended(fetch, job.uid)
+    while heard[-1]["state"] != "succeeded":
+        await asyncio.sleep(0.02)
+    assert {frozenset(event) for event in heard} == {frozenset(("uid", "state", "progress"))}
+    assert {event["uid"] for event in heard} == {job.uid}
+    assert [event["progress"] for event in heard] == sorted(event["progress"] for event in heard)
+    assert 5 <= len(heard) <= 14

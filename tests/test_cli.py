@@ -1,0 +1,136 @@
+"""The command line, run as its user runs it: in a process of its own."""
+
+from __future__ import annotations
+
+import json
+import subprocess
+import sys
+from pathlib import Path
+
+import h5py
+import numpy as np
+import pytest
+from scipy import ndimage
+
+import dlp_lab as dlp
+from tests.phantom import write_phantom_series
+
+
+def cli(*arguments: str | Path, cwd: Path, program: str = "main") -> subprocess.CompletedProcess[str]:
+    script = f"import sys; from dlp_lab.cli import {program}; sys.exit({program}())"
+    return subprocess.run(
+        [sys.executable, "-c", script, *map(str, arguments)], cwd=cwd, capture_output=True, text=True, check=False
+    )
+
+
+@pytest.fixture
+def root(tmp_path) -> Path:
+    write_phantom_series(tmp_path / "case")
+    return tmp_path
+
+
+def test_run_writes_a_derived_series_and_prints_its_folder(root):
+    done = cli("run", "3dblur", "case", "--sigma-mm", "1,2,3", "--mode", "reflect", cwd=root)
+    assert done.returncode == 0, done.stderr
+    output = Path(done.stdout.strip())
+    assert output.parent == root / "dlp-lab-output"
+    source, derived = dlp.read_series(root / "case"), dlp.read_series(output)
+    expected = ndimage.gaussian_filter(source.voxels.astype(np.float32), [1 / 2.5, 2 / 0.8, 3 / 0.5], mode="reflect")
+    assert np.abs(derived.voxels - expected).max() <= 0.5 + 1e-4
+    record = json.loads((output / "job.json").read_text())
+    assert record["request"]["params"] == {"sigma_mm": [1, 2, 3], "truncate": 4.0, "mode": "reflect"}
+
+
+@pytest.mark.parametrize(
+    ("arguments", "said"),
+    [
+        (["run", "3dblur", "case", "--sigma-mm", "-1"], "sigma_mm"),
+        (["run", "3dblur", "absent"], "does not exist"),
+        (["run", "3dblur", "empty"], "no DICOM image"),
+        (["run", "3dblur", ".."], "not inside the root"),
+        (["hdf5-to-dicom", "-h", "absent.h5", "-d", "case", "-o", "out"], "does not exist"),
+        (["dicom-to-hdf5", "-i", "absent", "-h", "a.h5", "-j", "a.json"], "not a folder"),
+    ],
+)
+def test_a_refusal_is_one_sentence_and_exit_status_2(root, arguments, said):
+    (root / "empty").mkdir()
+    done = cli(*arguments, cwd=root)
+    assert done.returncode == 2
+    assert said in done.stderr
+    assert "Traceback" not in done.stderr
+    assert not (root / "out").exists()
+
+
+def test_the_help_of_a_task_shows_its_parameters_with_unit_and_default(root):
+    done = cli("run", "3dblur", "--help", cwd=root)
+    assert "--sigma-mm MM" in done.stdout
+    assert "default: 1.0" in done.stdout
+    assert "--mode {" in done.stdout
+
+
+def test_tasks_are_listed_with_their_schema(root):
+    assert "3dblur: 3-D Gaussian blur" in cli("tasks", cwd=root).stdout
+    assert json.loads(cli("tasks", "--json", cwd=root).stdout)["3dblur"]["type"] == "object"
+
+
+def test_the_version_is_told_without_loading_numpy(root):
+    script = "import sys; import dlp_lab.cli; dlp_lab.cli._parser([]); sys.exit('numpy' in sys.modules)"
+    assert subprocess.run([sys.executable, "-c", script], cwd=root, check=False).returncode == 0
+    assert cli("--version", cwd=root).stdout.strip() == f"dlp-lab {dlp.__version__}"
+
+
+@pytest.mark.parametrize("as_scripts", [True, False], ids=["scripts", "subcommands"])
+@pytest.mark.parametrize("long", [True, False], ids=["long flags", "short flags"])
+def test_dicom_goes_to_hdf5_and_back(root, as_scripts, long):
+    flags = ["--input-dicom", "--output-hdf5", "--output-json"] if long else ["-i", "-h", "-j"]
+    to = zip(flags, ["case", "v.h5", "v.json"], strict=True)
+    flags = ["--input-hdf5", "--input-dicom", "--output-dicom"] if long else ["-h", "-d", "-o"]
+    back = zip(flags, ["v.h5", "case", "out"], strict=True)
+    for subcommand, program, pairs in (("dicom-to-hdf5", "dicom_to_hd5", to), ("hdf5-to-dicom", "hd5_to_dicom", back)):
+        arguments = [word for pair in pairs for word in pair]
+        done = cli(*arguments, cwd=root, program=program) if as_scripts else cli(subcommand, *arguments, cwd=root)
+        assert done.returncode == 0, done.stderr
+    metadata = json.loads((root / "v.json").read_text())
+    assert metadata["modality"] == "CT"
+    assert metadata["spacing"] == pytest.approx([2.5, 0.8, 0.5])
+    assert metadata["spacing_slices"] == pytest.approx(2.5)
+    assert metadata["spacing_pixel"] == pytest.approx([0.8, 0.5])
+    source, again = dlp.read_series(root / "case"), dlp.read_series(root / "out")
+    np.testing.assert_array_equal(again.voxels, source.voxels)
+    assert again.geometry.matches(source.geometry)
+
+
+@pytest.mark.parametrize("program", ["dicom_to_hd5", "hd5_to_dicom"])
+def test_help_is_the_long_flag_alone(root, program):
+    done = cli("--help", cwd=root, program=program)
+    assert done.returncode == 0
+    assert "-h FILE" in done.stdout
+
+
+def test_minmax_is_stored_as_0_to_1_and_undone_on_the_way_back(root):
+    cli("dicom-to-hdf5", "-i", "case", "-h", "v.h5", "-j", "v.json", "--normalize", "minmax", cwd=root)
+    with h5py.File(root / "v.h5") as file:
+        stored = file["entry/volume/image"][()]
+    assert (stored.dtype, stored.min(), stored.max()) == (np.float32, 0, 1)
+    assert cli("hdf5-to-dicom", "-h", "v.h5", "-d", "case", "-o", "out", cwd=root).returncode == 0
+    np.testing.assert_array_equal(dlp.read_series(root / "out").voxels, dlp.read_series(root / "case").voxels)
+
+
+def test_an_interrupted_run_cancels_its_job_and_leaves_no_output(root):
+    import signal
+    import time
+
+    write_phantom_series(root / "large", modality="MR", shape=(60, 256, 256), spacing_kji_mm=(0.5, 0.1, 0.1))
+    script = "import sys; from dlp_lab.cli import main; sys.exit(main())"
+    process = subprocess.Popen(
+        [sys.executable, "-c", script, "run", "3dblur", "large", "--sigma-mm", "50"],
+        cwd=root,
+        stderr=subprocess.PIPE,
+        text=True,
+    )
+    deadline = time.monotonic() + 60
+    while "smoothing" not in (process.stderr.readline() if process.stderr else "") and time.monotonic() < deadline:
+        pass
+    process.send_signal(signal.SIGINT)
+    assert process.wait(30) == 130
+    assert [path.name for path in (root / "dlp-lab-output").iterdir()] == [".dlp-lab"]

