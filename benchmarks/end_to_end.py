@@ -28,9 +28,10 @@ import SimpleITK
 from pydicom.uid import generate_uid
 from scipy import ndimage
 
+from dlp_lab.dicom.derived_header import Derivation
 from dlp_lab.dicom.read import read_volume
 from dlp_lab.dicom.series import one_series
-from dlp_lab.dicom.write_image import Derivation, write_derived_series
+from dlp_lab.dicom.write_image import write_derived_series
 from dlp_lab.tasks.gaussian import Gaussian3D
 from dlp_lab.tasks.task import no_report
 from tests.phantom import write_phantom_series

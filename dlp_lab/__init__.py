@@ -16,6 +16,7 @@ if TYPE_CHECKING:
     from dlp_lab.geometry import Geometry as Geometry
     from dlp_lab.jobs.convert import dicom_to_hdf5 as dicom_to_hdf5
     from dlp_lab.jobs.convert import hdf5_to_dicom as hdf5_to_dicom
+    from dlp_lab.jobs.convert import list_series as list_series
     from dlp_lab.jobs.convert import read_series as read_series
     from dlp_lab.jobs.handle import JobHandle as JobHandle
     from dlp_lab.jobs.handle import submit as submit
@@ -31,6 +32,7 @@ _PUBLIC = {
     "Volume": "dlp_lab.volume",
     "dicom_to_hdf5": "dlp_lab.jobs.convert",
     "hdf5_to_dicom": "dlp_lab.jobs.convert",
+    "list_series": "dlp_lab.jobs.convert",
     "read_series": "dlp_lab.jobs.convert",
     "run": "dlp_lab.tasks",
     "show_planes": "dlp_lab.widgets.planes",

@@ -7,7 +7,9 @@ from __future__ import annotations
 
 import argparse
 import json
+import os
 import sys
+from collections import Counter
 from collections.abc import Callable, Sequence
 from pathlib import Path
 from typing import Any
@@ -51,6 +53,13 @@ def _run(parser: argparse.ArgumentParser, argv: Sequence[str]) -> int:
     except DlpError as error:
         print(f"{parser.prog}: {error}", file=sys.stderr)
         return error.exit_status
+    except BrokenPipeError:
+        # whoever read the output has had enough, as `head` does; nothing may be flushed to it at the end either
+        os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
+        return 1
+    except OSError as error:
+        print(f"{parser.prog}: {error.filename or 'a file'}: {error.strerror or error}", file=sys.stderr)
+        return 1
     except KeyboardInterrupt:
         print(f"{parser.prog}: interrupted", file=sys.stderr)
         return 130
@@ -72,6 +81,12 @@ def _parser(argv: Sequence[str]) -> argparse.ArgumentParser:
     tasks.add_argument("--json", action="store_true", help="as JSON, with the JSON Schema of the parameters")
     tasks.set_defaults(command=_tasks)
 
+    series = commands.add_parser("series", help="list the series in a folder, with a verdict for each")
+    series.add_argument("input_dir", metavar="DIR", help="folder with DICOM files")
+    _add_read_options(series)
+    series.add_argument("--json", action="store_true", help="as JSON, with the part of every file")
+    series.set_defaults(command=_series)
+
     commands.add_parser("serve", help="start the stand-alone web backend (dlp-lab serve --help)", add_help=False)
     _add_dicom_to_hdf5(commands.add_parser("dicom-to-hdf5", add_help=False, help=_TO_HDF5, description=_TO_HDF5))
     _add_hdf5_to_dicom(commands.add_parser("hdf5-to-dicom", add_help=False, help=_TO_DICOM, description=_TO_DICOM))
@@ -90,6 +105,7 @@ def _add_tasks(run: argparse.ArgumentParser) -> None:
         parser = tasks.add_parser(task.name, help=task.title, description=task.title)
         parser.add_argument("input_dir", metavar="DIR", help="folder with the DICOM files of one series")
         parser.add_argument("--root", help="folder that holds the input and the output (default: the current folder)")
+        _add_read_options(parser)
         parser.add_argument("--keep-hdf5", action="store_true", help="also keep source and result as HDF5 + JSON")
         parameters = parser.add_argument_group("parameters of the task")
         for name, schema in task.json_schema()["properties"].items():
@@ -98,6 +114,7 @@ def _add_tasks(run: argparse.ArgumentParser) -> None:
                 dest=f"param_{name}",
                 metavar=_metavar(schema),
                 type=_json_value,
+                default=argparse.SUPPRESS,
                 help=f"{schema.get('description', '')} (default: {schema.get('default')})".replace("%", "%%"),
             )
         parser.set_defaults(command=_run_task, task=task.name)
@@ -122,12 +139,15 @@ def _run_task(arguments: Arguments) -> int:
     from dlp_lab.jobs.handle import submit
 
     prefix = "param_"
-    params = {
-        name.removeprefix(prefix): value
-        for name, value in vars(arguments).items()
-        if name.startswith(prefix) and value is not None
-    }
-    job = submit(arguments.task, arguments.input_dir, keep_hdf5=arguments.keep_hdf5, root=arguments.root, **params)
+    params = {name.removeprefix(prefix): value for name, value in vars(arguments).items() if name.startswith(prefix)}
+    job = submit(
+        arguments.task,
+        arguments.input_dir,
+        keep_hdf5=arguments.keep_hdf5,
+        root=arguments.root,
+        read=_read_options(arguments),
+        **params,
+    )
     try:
         job.wait()
     except KeyboardInterrupt:
@@ -152,6 +172,59 @@ def _tasks(arguments: Arguments) -> int:
     return 0
 
 
+# --- series -----------------------------------------------------------------------------------------------------------
+
+_READ_OPTIONS = ("series", "select", "gaps", "irregular", "tilt")
+
+
+def _add_read_options(parser: argparse.ArgumentParser) -> None:
+    group = parser.add_argument_group("which images to read, and repairs (by default none)")
+    group.add_argument("--series", metavar="UID", help="SeriesInstanceUID, where there are several series")
+    group.add_argument(
+        "--select",
+        metavar="KEYWORD=VALUE",
+        action="append",
+        help="only images with this value of a DICOM attribute, such as EchoTime=12; may be repeated",
+    )
+    group.add_argument("--gaps", choices=("refuse", "pad"), help="missing slices: pad fills them with the least value")
+    group.add_argument("--irregular", choices=("refuse", "resample"), help="uneven spacing: interpolate to even")
+    group.add_argument("--tilt", choices=("refuse", "keep", "resample"), help="gantry tilt: keep it, or shift it back")
+
+
+def _read_options(arguments: Arguments) -> dict[str, Any]:
+    options = {name: value for name in _READ_OPTIONS if (value := getattr(arguments, name)) is not None}
+    if "select" in options:
+        options["select"] = dict(text.partition("=")[::2] for text in options["select"])
+    return options
+
+
+def _series(arguments: Arguments) -> int:
+    import msgspec
+
+    from dlp_lab.jobs.convert import list_series
+
+    report = list_series(arguments.input_dir, **_read_options(arguments))
+    if arguments.json:
+        print(json.dumps(msgspec.to_builtins(report), indent=2))
+        return 0
+    for series in report.series:
+        size = " x ".join(map(str, series.shape or ())) or f"{series.files} files"
+        spacing = " x ".join(f"{mm:.4g}" for mm in series.spacing_kji_mm or ())
+        print(f"{series.series_instance_uid or '(no UID)'}  {series.modality}  {series.description or '-'}")
+        print(
+            f"    {series.verdict}: {size}{f', {spacing} mm' if spacing else ''}{series.reason and '; '}{series.reason}"
+        )
+        for warning in series.warnings:
+            print(f"    note: {warning}")
+    parts = Counter((file.part, file.reason if file.part in ("ignored", "dropped") else "") for file in report.files)
+    for (part, reason), count in sorted(parts.items()):
+        print(f"{count} files {part}{reason and ': '}{reason}")
+    for file in report.files:
+        if file.part == "refused" and not file.series_instance_uid:
+            print(f"refused: {file.file}: {file.reason}")
+    return 0
+
+
 # --- DICOM to HDF5 and back -------------------------------------------------------------------------------------------
 
 _TO_HDF5 = "Convert a folder of DICOM to HDF5 + JSON."
@@ -169,6 +242,7 @@ def _add_dicom_to_hdf5(parser: argparse.ArgumentParser) -> None:
         default="none",
         help="minmax stores values scaled to [0, 1]; the range is kept in the file (default: none)",
     )
+    _add_read_options(parser)
     parser.set_defaults(command=_dicom_to_hdf5)
 
 
@@ -190,7 +264,13 @@ def _add_hdf5_to_dicom(parser: argparse.ArgumentParser) -> None:
 def _dicom_to_hdf5(arguments: Arguments) -> int:
     from dlp_lab.jobs.convert import dicom_to_hdf5
 
-    volume = dicom_to_hdf5(arguments.input_dicom, arguments.output_hdf5, arguments.output_json, arguments.normalize)
+    volume = dicom_to_hdf5(
+        arguments.input_dicom,
+        arguments.output_hdf5,
+        arguments.output_json,
+        arguments.normalize,
+        **_read_options(arguments),
+    )
     for warning in volume.warnings:
         print(f"warning: {warning}", file=sys.stderr)
     print(f"{arguments.output_hdf5}: {volume!r}")

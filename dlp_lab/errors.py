@@ -17,6 +17,10 @@ class DlpError(Exception):
     http_status: ClassVar[int] = 500
     exit_status: ClassVar[int] = 1
 
+    def __init__(self, message: str) -> None:
+        # a file's name may hold line breaks or bytes that are no text; neither may reach a terminal, a log or JSON
+        super().__init__("".join(c if c.isprintable() else ascii(c)[1:-1] for c in message))
+
 
 # --- what was asked for -----------------------------------------------------------------------------------------------
 
@@ -216,10 +220,22 @@ class MixedGrid(DicomError):
     code = "MIXED_GRID"
 
 
-class DuplicateInstance(DicomError):
-    """Two files hold the same SOPInstanceUID."""
+class DuplicateConflict(DicomError):
+    """Two files have the same SOPInstanceUID and different content."""
 
-    code = "DUPLICATE_INSTANCE"
+    code = "DUPLICATE_CONFLICT"
+
+
+class SymlinkEscape(DicomError):
+    """A symbolic link leads out of the root."""
+
+    code = "SYMLINK_ESCAPE"
+
+
+class NoSuchSeries(DicomError, LookupError):
+    """The series or the images asked for are not in the folder."""
+
+    code = "NO_SUCH_SERIES"
 
 
 class DuplicatePosition(DicomError):

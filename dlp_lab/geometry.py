@@ -27,6 +27,9 @@ FloatArray = NDArray[np.float64]
 POSITION_TOLERANCE_MM = 1e-3
 """Two grids are the same when no corner of theirs differs by more. DICOM decimal strings carry about 1e-6."""
 
+TILT_TOLERANCE_DEGREES = 0.1
+"""A stack that is sheared by more is not rectangular: distances along its axes are not distances in the patient."""
+
 _PATIENT_LETTERS = (("R", "L"), ("A", "P"), ("F", "H"))
 
 
@@ -53,12 +56,13 @@ class Geometry:
         affine = np.array(self.affine_kji_to_lps, dtype=np.float64)
         if affine.shape != (4, 4) or not np.isfinite(affine).all() or not np.array_equal(affine[3], (0, 0, 0, 1)):
             raise VolumeError(
-                f"an affine of finite numbers in 4 rows and 4 columns is needed, its last row 0 0 0 1; got\n{affine}"
+                "an affine of finite numbers in 4 rows and 4 columns is needed, its last row 0 0 0 1; "
+                f"got {affine.tolist()}"
             )
         if len(self.shape) != 3 or min(self.shape) < 1:
             raise VolumeError(f"a volume has three lengths of at least 1; got {self.shape}")
         if abs(np.linalg.det(affine[:3, :3])) < 1e-12:
-            raise VolumeError(f"the affine is flat, two of its axes are parallel or one has no length:\n{affine}")
+            raise VolumeError(f"the affine is flat, two axes are parallel or one has no length: {affine.tolist()}")
         affine.setflags(write=False)
         object.__setattr__(self, "affine_kji_to_lps", affine)
         object.__setattr__(self, "shape", tuple(int(n) for n in self.shape))
@@ -88,11 +92,6 @@ class Geometry:
         """
         index = np.asarray(index_kji, dtype=np.float64)
         return np.asarray(index @ self.affine_kji_to_lps[:3, :3].T + self.affine_kji_to_lps[:3, 3])
-
-    def indices_kji(self, position_lps_mm: ArrayLike) -> FloatArray:
-        """Inverse of `positions_lps_mm`."""
-        offset = np.asarray(position_lps_mm, dtype=np.float64) - self.affine_kji_to_lps[:3, 3]
-        return np.asarray(offset @ np.linalg.inv(self.affine_kji_to_lps[:3, :3]).T)
 
     @cached_property
     def _corners_lps_mm(self) -> FloatArray:
@@ -155,7 +154,7 @@ def affine_from_slices(
     Returns:
         `(4, 4)` float64 affine from `(k, j, i)` to LPS mm.
     """
-    towards_column, towards_row = np.reshape(np.asarray(image_orientation_patient, dtype=np.float64), (2, 3))
+    towards_column, towards_row = _unit_directions(image_orientation_patient)
     first, last = np.asarray(first_position_lps_mm, float), np.asarray(last_position_lps_mm, float)
     affine = np.eye(4)
     if slices > 1:
@@ -172,9 +171,18 @@ def affine_from_slices(
 
 def slice_normal(image_orientation_patient: Sequence[float]) -> FloatArray:
     """Unit normal of a slice: row direction x column direction, `(3,)`, in LPS."""
-    towards_column, towards_row = np.reshape(np.asarray(image_orientation_patient, dtype=np.float64), (2, 3))
-    normal = np.cross(towards_column, towards_row)
-    return np.asarray(normal / np.linalg.norm(normal))
+    return np.asarray(np.cross(*_unit_directions(image_orientation_patient)))
+
+
+def _unit_directions(image_orientation_patient: Sequence[float]) -> FloatArray:
+    """Row and column direction, `(2, 3)`, made exactly perpendicular and of length 1.
+
+    Files hold rounded cosines; distances are PixelSpacing's alone, so the rounding must not scale them.
+    """
+    row, column = np.reshape(np.asarray(image_orientation_patient, dtype=np.float64), (2, 3))
+    row = row / np.linalg.norm(row)
+    column = column - (column @ row) * row
+    return np.array([row, column / np.linalg.norm(column)])
 
 
 @dataclass(frozen=True)

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import os
 import subprocess
 import sys
 from pathlib import Path
@@ -48,17 +49,77 @@ def test_run_writes_a_derived_series_and_prints_its_folder(root):
         (["run", "3dblur", "absent"], "does not exist"),
         (["run", "3dblur", "empty"], "no DICOM image"),
         (["run", "3dblur", ".."], "not inside the root"),
+        (["run", "3dblur", "case", "--mode", "null"], "mode"),
+        (["run", "3dblur", "b\udcff"], "not valid UTF-8"),
+        (["run", "3dblur", "case", "--select", "Echo=1"], "no DICOM keyword"),
+        (["series", "absent"], "not a folder"),
+        (["dicom-to-hdf5", "-i", "case", "-h", "a.h5", "-j", "a.h5"], "two names"),
         (["hdf5-to-dicom", "-h", "absent.h5", "-d", "case", "-o", "out"], "does not exist"),
         (["dicom-to-hdf5", "-i", "absent", "-h", "a.h5", "-j", "a.json"], "not a folder"),
     ],
 )
 def test_a_refusal_is_one_sentence_and_exit_status_2(root, arguments, said):
     (root / "empty").mkdir()
+    (root / os.fsdecode(b"b\xff")).mkdir()
     done = cli(*arguments, cwd=root)
     assert done.returncode == 2
     assert said in done.stderr
     assert "Traceback" not in done.stderr
     assert not (root / "out").exists()
+
+
+@pytest.mark.parametrize(
+    "arguments",
+    [
+        ["dicom-to-hdf5", "-i", "case", "-h", "case/00000/a.h5", "-j", "a.json"],
+        ["dicom-to-hdf5", "-i", "case", "-h", f"{'x' * 300}.h5", "-j", "a.json"],
+    ],
+)
+def test_a_place_that_cannot_be_written_is_one_sentence(root, arguments):
+    done = cli(*arguments, cwd=root)
+    assert done.returncode == 1
+    assert done.stderr.startswith("dlp-lab: ")
+    assert "Traceback" not in done.stderr
+    assert not (root / "a.json").exists()
+
+
+def test_a_reader_that_stops_reading_is_no_error(root):
+    script = "import sys; from dlp_lab.cli import main; sys.exit(main())"
+    process = subprocess.Popen(
+        [sys.executable, "-c", script, "tasks"], cwd=root, stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True
+    )
+    assert process.stdout is not None
+    process.stdout.close()
+    assert process.stderr is not None
+    assert process.stderr.read() == ""
+    process.wait(30)
+
+
+def test_two_runs_on_the_root_itself_do_not_read_each_others_results(root):
+    for _ in range(2):
+        done = cli("run", "3dblur", ".", cwd=root)
+        assert done.returncode == 0, done.stderr
+
+
+def test_series_are_listed_with_verdicts_and_as_json_with_every_file(root):
+    write_phantom_series(root / "gappy", seed=1).files[3].unlink()
+    done = cli("series", ".", cwd=root)
+    assert "usable: 7 x 5 x 6, 2.5 x 0.8 x 0.5 mm" in done.stdout
+    assert "MISSING_SLICES: 6 files" in done.stdout
+    report = json.loads(cli("series", ".", "--json", cwd=root).stdout)
+    assert len(report["files"]) == 13
+    assert "usable: 7 x" in cli("series", "gappy", "--gaps", "pad", cwd=root).stdout
+
+
+def test_a_repair_asked_for_is_in_the_record(root):
+    write_phantom_series(root / "gappy", seed=1).files[3].unlink()
+    done = cli("run", "3dblur", "gappy", "--gaps", "pad", cwd=root)
+    assert done.returncode == 0, done.stderr
+    assert "missing slices were padded" in done.stderr
+    record = json.loads((Path(done.stdout.strip()) / "job.json").read_text())
+    assert record["request"]["read"]["gaps"] == "pad"
+    assert record["ingestion"]["series"][0]["verdict"] == "usable"
+    assert len(record["ingestion"]["files"]) == 6
 
 
 def test_the_help_of_a_task_shows_its_parameters_with_unit_and_default(root):

@@ -21,10 +21,10 @@ def test_a_voxel_lies_where_the_dicom_equation_puts_it():
     np.testing.assert_allclose(oblique_geometry().positions_lps_mm((4, 3, 5)), expected, atol=1e-12)
 
 
-def test_indices_are_the_inverse_of_positions():
-    index = np.array([[0, 0, 0], [6, 4, 5], [2.5, 1.25, 3.75]])
-    geometry = oblique_geometry()
-    np.testing.assert_allclose(geometry.indices_kji(geometry.positions_lps_mm(index)), index, atol=1e-9)
+def test_rounded_direction_cosines_do_not_change_the_spacing():
+    rounded = [0.71, 0.71, 0, -0.71, 0.71, 0]
+    affine = affine_from_slices((0, 0, 0), (0, 0, 6), rounded, (0.8, 0.5), 4)
+    np.testing.assert_allclose(Geometry((4, 5, 6), affine).spacing_kji_mm, (2, 0.8, 0.5), atol=1e-12)
 
 
 def test_spacing_is_in_slice_row_column_order():

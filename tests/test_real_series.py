@@ -49,7 +49,7 @@ def test_dcm2niix_and_dciodvfy_agree_with_the_blur_of_a_real_series(tmp_path, na
         ("mr_4d_ge_fmri_8", errors.DuplicatePosition),
         ("rgb_sc_series", errors.UnsupportedSopClass),
         ("enhanced", errors.UnsupportedSopClass),
-        ("odd", errors.Malformed),
+        ("odd", errors.DicomError),
         ("models", errors.NoDicom),
     ],
 )

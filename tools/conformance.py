@@ -25,8 +25,9 @@ import numpy as np
 from scipy import ndimage
 
 import dlp_lab as dlp
+from dlp_lab.dicom.derived_header import Derivation
 from dlp_lab.dicom.series import Series, one_series
-from dlp_lab.dicom.write_image import Derivation, DerivedSeries, write_derived_series
+from dlp_lab.dicom.write_image import DerivedSeries, write_derived_series
 
 SIGMA_MM = 1.5
 

@@ -23,7 +23,11 @@ from pydicom.uid import (
 
 from dlp_lab.errors import Malformed, NoGeometry, Unreadable
 
-SINGLE_FRAME_IMAGES = (CTImageStorage, MRImageStorage, PositronEmissionTomographyImageStorage)
+MODALITIES = {CTImageStorage: "CT", MRImageStorage: "MR", PositronEmissionTomographyImageStorage: "PT"}
+"""The kinds of image that are read, one frame a file."""
+
+LARGEST_NUMBER = 1e15
+"""Beyond it float64 loses whole numbers; no real attribute comes near."""
 
 DISCRIMINATING = (
     "AcquisitionNumber",
@@ -41,8 +45,10 @@ _KEYWORDS = (
     "SOPClassUID",
     "SOPInstanceUID",
     "Modality",
+    "StudyInstanceUID",
     "SeriesInstanceUID",
     "SeriesDescription",
+    "PatientID",
     "SliceThickness",
     "ImagePositionPatient",
     "ImageOrientationPatient",
@@ -75,11 +81,15 @@ class Header:
         path: The file.
         sop_class_uid, sop_instance_uid: From the data set, or from the file meta information where the data set leaves
             them empty.
-        series_instance_uid: May be empty in broken files.
+        study_instance_uid, series_instance_uid: May be empty in broken files.
+        patient_id: To tell patients apart; never shown.
+        modality: That of the SOP class where the images are read, else as it stands.
         transfer_syntax_uid: How the pixels are encoded.
         position_lps_mm, orientation, pixel_spacing_mm: ImagePositionPatient, ImageOrientationPatient and PixelSpacing
             (between rows, between columns); None where absent.
         rescale_slope, rescale_intercept: 1 and 0 where absent.
+        has_rescale: Whether both are there.
+        unit: Of the rescaled values; None where the modality has none, or the rescale is absent.
         discriminators: Values of the tags in `DISCRIMINATING`, as text.
         without_preamble: The file is a bare data set, not in the format of PS3.10.
         uids_from_meta: SOP class or instance UID had to be taken from the file meta information.
@@ -88,7 +98,9 @@ class Header:
     path: Path
     sop_class_uid: UID
     sop_instance_uid: UID
+    study_instance_uid: str
     series_instance_uid: str
+    patient_id: str
     series_description: str
     modality: str
     image_type: tuple[str, ...]
@@ -109,6 +121,7 @@ class Header:
     signed: bool
     rescale_slope: float
     rescale_intercept: float
+    has_rescale: bool
     unit: str | None
     has_modality_lut: bool
     discriminators: tuple[tuple[str, str], ...]
@@ -116,9 +129,9 @@ class Header:
     uids_from_meta: bool
 
     @property
-    def is_single_frame_image(self) -> bool:
-        """Whether this is one of the images that are read: CT, MR or PET, one frame a file."""
-        return self.sop_class_uid in SINGLE_FRAME_IMAGES
+    def is_of_readable_kind(self) -> bool:
+        """Whether its SOP class is one of those that are read."""
+        return self.sop_class_uid in MODALITIES
 
     @property
     def slice_bytes(self) -> int:
@@ -187,7 +200,7 @@ def _header(path: Path, ds: FileDataset, *, without_preamble: bool) -> Header | 
     if sop_class == MediaStorageDirectoryStorage:
         return Ignored(path, "DICOMDIR")
     if not ds.get("Rows") or not ds.get("Columns"):
-        if sop_class and sop_class not in SINGLE_FRAME_IMAGES:
+        if sop_class and sop_class not in MODALITIES:
             return Ignored(path, f"no image: {sop_class.name}")
         # a slice that was cut off, or whose header is damaged, must not vanish from its series
         raise Malformed(
@@ -198,13 +211,16 @@ def _header(path: Path, ds: FileDataset, *, without_preamble: bool) -> Header | 
         raise Malformed(f"{path.name} has no SOPInstanceUID (0008,0018), so a result could not refer to it")
     bits_allocated = int(ds.get("BitsAllocated") or 0)
     bits_stored = int(ds.get("BitsStored") or bits_allocated)
+    has_rescale = all(_values(ds, keyword) for keyword in ("RescaleSlope", "RescaleIntercept"))
     return Header(
         path=path,
         sop_class_uid=sop_class,
         sop_instance_uid=sop_instance,
+        study_instance_uid=str(ds.get("StudyInstanceUID") or ""),
         series_instance_uid=str(ds.get("SeriesInstanceUID") or ""),
+        patient_id=str(ds.get("PatientID") or ""),
         series_description=str(ds.get("SeriesDescription") or ""),
-        modality=str(ds.get("Modality") or ""),
+        modality=_modality(path, ds, sop_class),
         image_type=tuple(str(value) for value in _values(ds, "ImageType") or ()),
         transfer_syntax_uid=UID(meta.get("TransferSyntaxUID") or _guessed_transfer_syntax(ds)),
         frame_of_reference_uid=str(ds.get("FrameOfReferenceUID") or "") or None,
@@ -223,7 +239,8 @@ def _header(path: Path, ds: FileDataset, *, without_preamble: bool) -> Header | 
         signed=bool(ds.get("PixelRepresentation")),
         rescale_slope=(_numbers(path, ds, "RescaleSlope", 1) or (1.0,))[0],
         rescale_intercept=(_numbers(path, ds, "RescaleIntercept", 1) or (0.0,))[0],
-        unit=_unit(ds),
+        has_rescale=has_rescale,
+        unit=_unit(ds, sop_class) if has_rescale else None,
         has_modality_lut=bool(ds.get("ModalityLUTSequence")),
         discriminators=tuple(
             (keyword, "\\".join(str(value) for value in _values(ds, keyword) or ())) for keyword in DISCRIMINATING
@@ -255,13 +272,23 @@ def _numbers(path: Path, ds: FileDataset, keyword: str, count: int) -> tuple[flo
     if len(values) != count:
         raise Malformed(f"{path.name}: {keyword} {Tag(keyword)} needs {count} numbers, it has {len(values)}")
     numbers = tuple(float(value) for value in values)
-    if not all(abs(number) < 1e9 for number in numbers):  # also false for nan
-        raise Malformed(f"{path.name}: {keyword} {Tag(keyword)} is not a finite number within 1e9")
+    if not all(abs(number) < LARGEST_NUMBER for number in numbers):  # also false for nan
+        raise Malformed(f"{path.name}: {keyword} {Tag(keyword)} is not a finite number below {LARGEST_NUMBER:g}")
     return numbers
 
 
-def _unit(ds: FileDataset) -> str | None:
-    """HU for CT (PS3.3 C.8.2.1.1.2: RescaleType, or HU implied), Units for PET; an MR image has no unit."""
-    if ds.get("Modality") == "PT":
+def _modality(path: Path, ds: FileDataset, sop_class: UID) -> str:
+    stated = str(ds.get("Modality") or "")
+    implied = MODALITIES.get(sop_class, stated)
+    if stated not in ("", implied):
+        raise Malformed(
+            f"{path.name} contradicts itself: Modality (0008,0060) is {stated}, the SOP class {sop_class.name}"
+        )
+    return implied
+
+
+def _unit(ds: FileDataset, sop_class: UID) -> str | None:
+    """HU for CT (PS3.3 Table C.8-3, RescaleType), Units for PET (Table C.8-60); an MR image has no unit."""
+    if sop_class == PositronEmissionTomographyImageStorage:
         return str(ds.get("Units") or "") or None
-    return str(ds.get("RescaleType") or "HU") if ds.get("Modality") == "CT" else None
+    return str(ds.get("RescaleType") or "HU") if sop_class == CTImageStorage else None

@@ -36,7 +36,8 @@ def read_volume(series: Series, report: Callable[[float, str], None] = lambda fr
         Malformed: The pixels cannot be decoded.
     """
     exact = all(header.rescale_slope == 1 and header.rescale_intercept % 1 == 0 for header in series.headers)
-    voxels: NDArray[Any] = np.empty(series.geometry.shape, dtype=np.int16 if exact else np.float32)
+    shape = len(series.headers), series.first.rows, series.first.columns
+    voxels: NDArray[Any] = np.empty(shape, dtype=np.int16 if exact else np.float32)
     for k, header in enumerate(series.headers):
         report(k / len(series.headers), f"reading slice {k + 1} of {len(series.headers)}")
         stored = _stored_values(header)
@@ -51,13 +52,24 @@ def read_volume(series: Series, report: Callable[[float, str], None] = lambda fr
             voxels[k] += np.float32(header.rescale_intercept)
     report(1.0, "read")
     return Volume(
-        voxels=voxels,
+        voxels=_on_grid(voxels, series),
         geometry=series.geometry,
         unit=series.first.unit,
         modality=series.first.modality,
         source_series_uid=series.first.series_instance_uid or None,
         warnings=series.warnings,
     )
+
+
+def _on_grid(slices: NDArray[Any], series: Series) -> NDArray[Any]:
+    """Slices as they were read, `(n, rows, columns)`, on the grid of the volume. What no slice covers is least."""
+    if series.resampling is not None:
+        return series.resampling.apply(slices, float(slices.min()))
+    if len(slices) == series.geometry.shape[0]:
+        return slices
+    padded = np.full(series.geometry.shape, slices.min(), slices.dtype)
+    padded[list(series.indices)] = slices
+    return padded
 
 
 def _holding(voxels: NDArray[Any], low: int, high: int) -> NDArray[Any]:

@@ -54,7 +54,7 @@ def choose_rescale(headers: Sequence[Header], values: NDArray[Any]) -> Rescale:
     The source's own slope and intercept are kept when all slices share them, all values fit in 16 bits with them, and
     they are fine enough to tell `LEAST_STEPS` values apart (or the values lie on their steps): a stored unit then means
     what it meant in the source. Otherwise the slope is chosen so that the values span the 16 bits, with intercept 0 for
-    PET, as PS3.3 C.8.9.4.1.6 asks.
+    PET, as PS3.3 Table C.8-63 asks.
     """
     first = headers[0]
     low, high = float(values.min()), float(values.max())
@@ -68,7 +68,7 @@ def choose_rescale(headers: Sequence[Header], values: NDArray[Any]) -> Rescale:
             return Rescale(kept.slope_text, kept.intercept_text, signed, kept.written)
     if first.modality == "PT":
         signed = low < 0
-        slope = _at_least(max(high / 65535, 0) if not signed else max(-low / 32768, high / 32767))
+        slope = _at_least(max(-low / 32768, high / 32767) if signed else high / 65535)
         return Rescale(slope, "0", signed, written=True)
     slope = _at_least((high - low) / 65000)
     # the intercept sits on a step, so that whole multiples of the slope stay exact
@@ -88,7 +88,8 @@ def _on_steps(rescale: Rescale, values: NDArray[Any]) -> bool:
     if values.dtype.kind in "iu" and rescale.slope == 1 and rescale.intercept % 1 == 0:
         return True
     steps = (values.astype(np.float64) - rescale.intercept) / rescale.slope
-    return bool(np.abs(steps - np.rint(steps)).max() < 1e-3)
+    # the rounding must be small beside what the values differ by, too: all of 0 to 0.0009 is near the step 0
+    return bool(np.abs(steps - np.rint(steps)).max() <= min(1e-3, 1e-4 * float(np.ptp(steps))))
 
 
 def _decimal(value: float) -> str:
@@ -97,7 +98,7 @@ def _decimal(value: float) -> str:
 
 
 def _at_least(value: float) -> str:
-    """A decimal string of at most 16 characters, not below `value` and never 0."""
+    """A decimal string of at most 16 characters, not below `value`; 1 for 0, which divides as well."""
     text = _decimal(value)
     if float(text) < value:
         text = _decimal(value * (1 + 1e-9))

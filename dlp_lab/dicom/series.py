@@ -2,30 +2,24 @@
 
 from __future__ import annotations
 
-import os
 from collections import Counter
 from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
-from dlp_lab.dicom.header import Header, Ignored, read_header
-from dlp_lab.dicom.slice_checks import check_slices
-from dlp_lab.dicom.stack import in_slice_order, regular_grid
-from dlp_lab.errors import MultipleSeries, NoDicom, UnsupportedSopClass
+import numpy as np
+import pydicom
+from pydicom.datadict import tag_for_keyword
+
+from dlp_lab.dicom.duplicates import without_copies
+from dlp_lab.dicom.folder import FolderScan, find_series
+from dlp_lab.dicom.grid import Resampling
+from dlp_lab.dicom.header import Header, Ignored
+from dlp_lab.dicom.options import DEFAULT_OPTIONS, ReadOptions
+from dlp_lab.dicom.slice_checks import ORIENTATION_TOLERANCE, check_slices
+from dlp_lab.dicom.stack import stacked
+from dlp_lab.errors import MultipleSeries, NoDicom, NoSuchSeries, UnsupportedSopClass
 from dlp_lab.geometry import Geometry
-
-
-@dataclass(frozen=True)
-class FolderScan:
-    """What is in a folder.
-
-    Attributes:
-        series: The image files by SeriesInstanceUID, in order of first appearance.
-        ignored: Files that play no part, with the reason.
-    """
-
-    series: dict[str, list[Header]]
-    ignored: list[Ignored]
 
 
 @dataclass(frozen=True)
@@ -34,96 +28,167 @@ class Series:
 
     Attributes:
         headers: In slice order, along the normal.
-        geometry: Its grid.
-        warnings: What was noticed and accepted.
+        geometry: Grid of the volume.
+        indices: For each header the slice index in the volume; the slices of other indices are padded. Empty when the
+            slices are resampled.
+        warnings: What was noticed and accepted, and what was repaired.
+        dropped: Files of the series that were left out.
+        resampling: How the slices become the volume, if not one by one.
     """
 
     headers: tuple[Header, ...]
     geometry: Geometry
+    indices: tuple[int, ...]
     warnings: tuple[str, ...]
+    dropped: tuple[Ignored, ...] = ()
+    resampling: Resampling | None = None
 
     @property
     def first(self) -> Header:
-        """The slice with index 0; what all slices share can be read from it."""
+        """The first slice; what all slices share can be read from it."""
         return self.headers[0]
 
 
-def find_series(folder: Path) -> FolderScan:
-    """Read the headers of all files below `folder`, by content and not by name.
+def one_series(
+    folder: Path, options: ReadOptions = DEFAULT_OPTIONS, root: Path | None = None, skip: Path | None = None
+) -> Series:
+    """The series in `folder` that makes a volume.
 
-    Hidden files and folders are left out: they are other programs' (and our own unfinished output). Links to folders
-    are not followed.
-
-    Raises:
-        Unreadable: A file cannot be opened.
-        Malformed: A DICOM file is broken.
-    """
-    series: dict[str, list[Header]] = {}
-    ignored: list[Ignored] = []
-    for directory, subdirectories, names in os.walk(folder):
-        subdirectories[:] = sorted(name for name in subdirectories if not name.startswith("."))
-        for name in sorted(names):
-            path = Path(directory, name)
-            if name.startswith("."):
-                ignored.append(Ignored(path, "hidden"))
-                continue
-            if path.is_symlink() and not Path(os.path.realpath(path)).is_relative_to(os.path.realpath(folder)):
-                ignored.append(Ignored(path, "a link that leaves the folder"))
-                continue
-            found = read_header(path)
-            if isinstance(found, Header):
-                series.setdefault(found.series_instance_uid, []).append(found)
-            else:
-                ignored.append(found)
-    return FolderScan(series, ignored)
-
-
-def one_series(folder: Path) -> Series:
-    """The one series in `folder` that makes a volume.
+    Args:
+        folder, root, skip: See `find_series`.
+        options: Which images, and which repairs.
 
     Raises:
         DicomError: There is none, there are several, or it is refused; the class tells which.
     """
-    scan = find_series(folder)
-    readable = {
-        uid: headers for uid, headers in scan.series.items() if any(header.is_single_frame_image for header in headers)
-    }
+    return choose_series(find_series(folder, root, skip), options)
+
+
+def choose_series(scan: FolderScan, options: ReadOptions = DEFAULT_OPTIONS) -> Series:
+    """The series of a scanned folder that `options` choose, or the only one that is of a readable kind.
+
+    Raises:
+        DicomError: As `one_series`.
+    """
+    if scan.broken:
+        raise scan.broken[0].error
     if not scan.series:
-        reasons = Counter(ignored.reason for ignored in scan.ignored)
-        seen = ", ".join(f"{count} x {reason}" for reason, count in reasons.most_common(5)) or "no file at all"
-        raise NoDicom(f"the folder holds no DICOM image (found: {seen}); choose the folder with the slices of a series")
+        raise NoDicom(
+            f"the folder holds no DICOM image (found: {scan.why_ignored() or 'no file at all'}); "
+            "choose the folder with the slices of a series"
+        )
+    uid = _chosen_uid(scan, options)
+    warnings = []
+    if scan.ignored:
+        warnings.append(f"files were ignored: {scan.why_ignored()}")
+    others = sum(len(headers) for other, headers in scan.series.items() if other != uid)
+    if others:
+        warnings.append(f"{others} images of other series were left out")
+    return assemble(scan.series[uid], options, warnings)
+
+
+def _chosen_uid(scan: FolderScan, options: ReadOptions) -> str:
+    readable = {
+        uid: headers for uid, headers in scan.series.items() if any(header.is_of_readable_kind for header in headers)
+    }
+    if options.series is not None:
+        if options.series not in scan.series:
+            raise NoSuchSeries(f"no series {options.series} is in the folder; there are: {_listing(scan.series)}")
+        return options.series
     if not readable:
         kinds = Counter(header.sop_class_uid.name for headers in scan.series.values() for header in headers)
         seen = ", ".join(f"{count} x {kind}" for kind, count in kinds.most_common(5))
         raise UnsupportedSopClass(f"single-frame CT, MR or PET images are needed; the folder holds {seen}")
     if len(readable) > 1:
-        listing = "; ".join(
-            f"{uid or 'no UID'} ({headers[0].modality}, {headers[0].series_description or 'no description'}, "
-            f"{len(headers)} files)"
-            for uid, headers in readable.items()
+        raise MultipleSeries(
+            f"the folder holds {len(readable)} series; choose one of them with --series UID: {_listing(readable)}"
         )
-        raise MultipleSeries(f"the folder holds {len(readable)} series, choose a folder with one of them: {listing}")
-    ((chosen, headers),) = readable.items()
-    warnings = []
-    if scan.ignored:
-        warnings.append(f"{len(scan.ignored)} files that are no DICOM images were ignored")
-    others = sum(len(headers) for uid, headers in scan.series.items() if uid != chosen)
-    if others:
-        warnings.append(f"{others} images of other series, of kinds that are not read, were left out")
-    return assemble(headers, warnings)
+    return next(iter(readable))
 
 
-def assemble(headers: Sequence[Header], warnings: Sequence[str] = ()) -> Series:
-    """Put the slices of one series in order and check that they make a regular grid.
+def _listing(series: dict[str, list[Header]]) -> str:
+    return "; ".join(
+        f"{uid or 'no UID'} ({headers[0].modality}, {headers[0].series_description or 'no description'}, "
+        f"{len(headers)} files)"
+        for uid, headers in series.items()
+    )
+
+
+def assemble(headers: Sequence[Header], options: ReadOptions = DEFAULT_OPTIONS, warnings: Sequence[str] = ()) -> Series:
+    """Put the images of one series in order and make them a grid.
 
     Args:
         headers: Of one SeriesInstanceUID, in any order.
+        options: Which of them, and which repairs.
         warnings: Noticed so far.
 
     Raises:
         DicomError: They make no volume for certain; the class and the message tell why.
     """
     noticed = list(warnings)
-    check_slices(headers, noticed)
-    ordered = in_slice_order(headers)
-    return Series(tuple(ordered), regular_grid(ordered, noticed), tuple(noticed))
+    selected, unselected = _selected(headers, options)
+    kept, localizers = _without_localizers(selected)
+    kept, copies = without_copies(kept)
+    for dropped, what in ((localizers, "localizer images were left out"), (copies, "copies of images were left out")):
+        if dropped:
+            noticed.append(f"{len(dropped)} {what}")
+    check_slices(kept, noticed)
+    stack = stacked(kept, noticed, options)
+    return Series(
+        stack.headers,
+        stack.geometry,
+        stack.indices,
+        tuple(noticed),
+        (*unselected, *localizers, *copies),
+        stack.resampling,
+    )
+
+
+def _selected(headers: Sequence[Header], options: ReadOptions) -> tuple[list[Header], list[Ignored]]:
+    """Images whose attributes have the values asked for."""
+    if not options.select:
+        return list(headers), []
+    unknown = [keyword for keyword in options.select if tag_for_keyword(keyword) is None]
+    if unknown:
+        raise NoSuchSeries(f"{unknown[0]!r} is no DICOM keyword; select by one such as EchoTime or AcquisitionNumber")
+    kept, dropped = [], []
+    for header in headers:
+        ds = pydicom.dcmread(
+            header.path, stop_before_pixels=True, specific_tags=list(options.select), force=header.without_preamble
+        )
+        wrong = [keyword for keyword, value in options.select.items() if not _is_value(ds.get(keyword), value)]
+        if wrong:
+            dropped.append(Ignored(header.path, f"another {', '.join(wrong)} than selected"))
+        else:
+            kept.append(header)
+    if not kept:
+        asked = ", ".join(f"{keyword}={value}" for keyword, value in options.select.items())
+        raise NoSuchSeries(f"no image of the series has {asked}")
+    return kept, dropped
+
+
+def _is_value(value: object, asked: str) -> bool:
+    text = "\\".join(map(str, value)) if isinstance(value, (list, tuple, pydicom.multival.MultiValue)) else str(value)
+    if text == asked:
+        return True
+    try:
+        return float(text) == float(asked)
+    except ValueError:
+        return False
+
+
+def _without_localizers(headers: Sequence[Header]) -> tuple[list[Header], list[Ignored]]:
+    """Leave out localizers (ImageType value 3) that lie across the other images."""
+    others = [header for header in headers if "LOCALIZER" not in header.image_type]
+    if not others or others[0].orientation is None:
+        return list(headers), []
+    kept, dropped = [], []
+    for header in headers:
+        across = header.orientation is not None and (
+            np.abs(np.subtract(header.orientation, others[0].orientation)).max() > ORIENTATION_TOLERANCE
+        )
+        if "LOCALIZER" in header.image_type and across:
+            dropped.append(Ignored(header.path, "localizer"))
+        else:
+            kept.append(header)
+    return kept, dropped

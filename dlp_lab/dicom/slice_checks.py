@@ -8,7 +8,6 @@ import numpy as np
 
 from dlp_lab.dicom.header import Header
 from dlp_lab.errors import (
-    DuplicateInstance,
     Malformed,
     MixedGrid,
     MixedOrientation,
@@ -21,6 +20,7 @@ from dlp_lab.errors import (
 
 ORIENTATION_TOLERANCE = 1e-3
 """Scanners write direction cosines that differ by 1e-4 between the slices of one series."""
+GREYSCALE = ("MONOCHROME1", "MONOCHROME2")
 MAX_SLICE_BYTES = 512 * 2**20
 MAX_SERIES_BYTES = 8 * 2**30
 
@@ -43,18 +43,17 @@ def check_slices(headers: Sequence[Header], warnings: list[str]) -> None:
             f"the series declares {total / 2**30:.1f} GiB of pixels; up to {MAX_SERIES_BYTES >> 30} GiB are read"
         )
     _check_common(headers)
-    _check_unique(headers)
     _note_oddities(headers, warnings)
 
 
 def _check_kind(header: Header) -> None:
     name = header.path.name
-    if not header.is_single_frame_image or header.frames != 1:
+    if not header.is_of_readable_kind or header.frames != 1:
         raise UnsupportedSopClass(
             f"{name} is {header.sop_class_uid.name} with {header.frames} frames; "
             "single-frame CT, MR or PET images are needed"
         )
-    if header.samples_per_pixel != 1 or not header.photometric_interpretation.startswith("MONOCHROME"):
+    if header.samples_per_pixel != 1 or header.photometric_interpretation not in GREYSCALE:
         raise NotGrayscale(
             f"{name}: PhotometricInterpretation (0028,0004) is {header.photometric_interpretation or 'absent'}, "
             f"with {header.samples_per_pixel} samples per pixel; greyscale images are needed"
@@ -95,10 +94,14 @@ def _check_place(header: Header) -> None:
             raise NoGeometry(f"{name} has no {keyword}, so its place is not known; no geometry is guessed")
     if min(header.pixel_spacing_mm or ()) <= 0:
         raise NoGeometry(f"{name}: PixelSpacing (0028,0030) must be above 0")
-    towards_column, towards_row = np.reshape(header.orientation or (), (2, 3))
-    lengths = np.linalg.norm(towards_column), np.linalg.norm(towards_row)
-    if max(abs(length - 1) for length in lengths) > 1e-2 or abs(towards_column @ towards_row) > 1e-2:
+    if _roughness(header) > 1e-2:
         raise NoGeometry(f"{name}: ImageOrientationPatient (0020,0037) is not two perpendicular directions of length 1")
+
+
+def _roughness(header: Header) -> float:
+    """How far ImageOrientationPatient is from two perpendicular directions of length 1."""
+    row, column = np.reshape(header.orientation or (), (2, 3))
+    return float(max(abs(np.linalg.norm(row) - 1), abs(np.linalg.norm(column) - 1), abs(row @ column)))
 
 
 def _note_oddities(headers: Sequence[Header], warnings: list[str]) -> None:
@@ -111,6 +114,14 @@ def _note_oddities(headers: Sequence[Header], warnings: list[str]) -> None:
         )
     if not first.series_instance_uid:
         warnings.append("SeriesInstanceUID (0020,000E) is empty; all such files were taken as one series")
+    if not first.study_instance_uid:
+        warnings.append("StudyInstanceUID (0020,000D) is empty, and will be in the result: an archive may refuse it")
+    if not first.has_rescale and first.modality != "MR":
+        warnings.append(
+            "RescaleSlope or RescaleIntercept (0028,1053) is absent: values are stored values, not in a real unit"
+        )
+    if _roughness(first) > 1e-4:
+        warnings.append("ImageOrientationPatient (0020,0037) is rounded; its directions were made perpendicular")
     if first.frame_of_reference_uid is None:
         warnings.append("FrameOfReferenceUID (0020,0052) is absent; the result can be placed only beside its source")
     if first.photometric_interpretation == "MONOCHROME1":
@@ -120,12 +131,19 @@ def _note_oddities(headers: Sequence[Header], warnings: list[str]) -> None:
 def _check_common(headers: Sequence[Header]) -> None:
     """Refuse slices that differ in what a volume must share."""
     first = headers[0]
+    for header in headers[1:]:
+        # what they are is not told: it names a patient
+        if (header.patient_id, header.study_instance_uid) != (first.patient_id, first.study_instance_uid):
+            raise MixedGrid(
+                f"{header.path.name} and {first.path.name} are of different patients or studies (PatientID "
+                "(0010,0020), StudyInstanceUID (0020,000D)); take one of them out of the folder"
+            )
     shared: list[tuple[str, Callable[[Header], object]]] = [
         ("Rows x Columns (0028,0010)", lambda header: (header.rows, header.columns)),
-        ("Modality (0008,0060)", lambda header: header.modality),
         ("SOPClassUID (0008,0016)", lambda header: header.sop_class_uid.name),
         ("FrameOfReferenceUID (0020,0052)", lambda header: header.frame_of_reference_uid),
         ("PhotometricInterpretation (0028,0004)", lambda header: header.photometric_interpretation),
+        ("presence of RescaleSlope and RescaleIntercept (0028,1053)", lambda header: header.has_rescale),
         ("unit of the values (RescaleType or Units)", lambda header: header.unit),
         ("PixelRepresentation (0028,0103)", lambda header: header.signed),
         ("BitsAllocated (0028,0100)", lambda header: header.bits_allocated),
@@ -147,15 +165,4 @@ def _check_common(headers: Sequence[Header]) -> None:
             raise MixedOrientation(
                 f"{header.path.name} and {first.path.name} differ in ImageOrientationPatient (0020,0037){hint}; "
                 "take the images of other orientations out of the folder"
-            )
-
-
-def _check_unique(headers: Sequence[Header]) -> None:
-    seen: dict[str, Header] = {}
-    for header in headers:
-        other = seen.setdefault(header.sop_instance_uid, header)
-        if other is not header:
-            raise DuplicateInstance(
-                f"{other.path.name} and {header.path.name} hold the same image (SOPInstanceUID (0008,0018)); "
-                "take one of them out of the folder"
             )

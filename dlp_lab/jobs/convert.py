@@ -2,47 +2,91 @@
 
 from __future__ import annotations
 
+import os
 import secrets
 from pathlib import Path
+from typing import Any
 
+import msgspec
+
+from dlp_lab.dicom.derived_header import Derivation
+from dlp_lab.dicom.folder import find_series
+from dlp_lab.dicom.options import ReadOptions
 from dlp_lab.dicom.read import read_volume
+from dlp_lab.dicom.report import FolderReport, report_folder
 from dlp_lab.dicom.series import one_series
 from dlp_lab.dicom.template import place_on_template
-from dlp_lab.dicom.write_image import Derivation, DerivedSeries, write_derived_series
-from dlp_lab.errors import OutputExists, PathRefused
+from dlp_lab.dicom.write_image import DerivedSeries, write_derived_series
+from dlp_lab.errors import BadParameters, OutputExists, PathRefused
 from dlp_lab.store.hdf5 import Normalization, read_hdf5, write_hdf5
 from dlp_lab.store.metadata import volume_metadata, write_json
 from dlp_lab.store.workspace import published_folder
 from dlp_lab.volume import Volume
 
 
-def read_series(folder: Path | str) -> Volume:
-    """Read the one image series in a folder as a volume, in real-world values and patient millimetres.
+def read_series(folder: Path | str, **options: Any) -> Volume:
+    """Read an image series in a folder as a volume, in real-world values and patient millimetres.
+
+    Args:
+        folder: Holds the DICOM files, below it in any depth.
+        **options: Fields of `ReadOptions`: `series="1.2.3"` where there are several, `select={"EchoTime": "12"}` where
+            several images lie at one place, and the repairs `gaps="pad"`, `irregular="resample"`, `tilt="resample"`.
 
     Raises:
         DlpError: The folder does not exist, or its content is refused; the message tells why.
     """
+    return read_volume(one_series(_folder(folder), read_options(options)))
+
+
+def list_series(folder: Path | str, **options: Any) -> FolderReport:
+    """Every series in a folder with its verdict, and every file with its part; the options are those of `read_series`.
+
+    Raises:
+        DlpError: The folder does not exist.
+    """
+    return report_folder(find_series(_folder(folder)), read_options(options))
+
+
+def read_options(options: dict[str, Any]) -> ReadOptions:
+    """Options from their names and values.
+
+    Raises:
+        BadParameters: An option is unknown or has another value than allowed; the message names it.
+    """
+    try:
+        return msgspec.convert(options, ReadOptions)
+    except msgspec.ValidationError as error:
+        known = ", ".join(ReadOptions.__struct_fields__)
+        raise BadParameters(f"reading: {error}. The options: {known}.") from None
+
+
+def _folder(folder: Path | str) -> Path:
     path = Path(folder)
     if not path.is_dir():
         raise PathRefused(f"{folder} is not a folder; give the folder that holds the DICOM files of a series")
-    return read_volume(one_series(path))
+    return path
 
 
-def dicom_to_hdf5(folder: Path | str, hdf5: Path | str, json: Path | str, normalize: Normalization = "none") -> Volume:
+def dicom_to_hdf5(
+    folder: Path | str, hdf5: Path | str, json: Path | str, normalize: Normalization = "none", **options: Any
+) -> Volume:
     """Read the series in `folder` and write it as HDF5 and JSON, both or neither.
 
     Args:
         folder: Holds the DICOM files of one series.
         hdf5, json: New files; nothing is overwritten.
         normalize: "minmax" stores values in [0, 1]; the range is kept in the file.
+        **options: See `read_series`.
 
     Raises:
         DlpError: The series is refused, or a file to be written already exists.
     """
     for path in (Path(hdf5), Path(json)):
-        if path.exists():
+        if os.path.lexists(path):
             raise OutputExists(f"{path.name} already exists; choose another name, nothing is overwritten")
-    volume = read_series(folder)
+    if os.path.abspath(hdf5) == os.path.abspath(json):
+        raise OutputExists(f"{Path(hdf5).name} cannot be both the HDF5 and the JSON file; choose two names")
+    volume = read_series(folder, **options)
     write_hdf5(volume, Path(hdf5), normalize)
     try:
         write_json(volume_metadata(volume, normalize), Path(json))
@@ -71,7 +115,7 @@ def hdf5_to_dicom(hdf5: Path | str, template: Path | str, output: Path | str) ->
     volume = place_on_template(values, series)
     with published_folder(Path(output)) as folder:
         derivation = Derivation(
-            uid_seed=secrets.token_hex(16), label="from HDF5", description="Values taken from an HDF5 file"
+            uid_seed=secrets.token_hex(16), label="hdf5-to-dicom", description="Values taken from an HDF5 file"
         )
         written = write_derived_series(series, volume, folder, derivation)
     return DerivedSeries(

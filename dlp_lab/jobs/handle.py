@@ -10,6 +10,7 @@ from pathlib import Path
 from typing import Any
 
 from dlp_lab.errors import JobFailed
+from dlp_lab.jobs.convert import read_options
 from dlp_lab.jobs.job import Job, JobRequest
 from dlp_lab.jobs.service import JobService
 from dlp_lab.store.workspace import Workspace
@@ -110,6 +111,7 @@ def submit(
     *,
     keep_hdf5: bool = False,
     root: Path | str | None = None,
+    read: dict[str, Any] | None = None,
     **params: Any,
 ) -> JobHandle:
     """Submit a job, such as `submit("3dblur", "study1/series2", sigma_mm=2)`.
@@ -122,6 +124,7 @@ def submit(
         input_dir: Folder with the DICOM series: absolute, or relative to the current folder.
         keep_hdf5: Whether to keep source and result as HDF5 + JSON too.
         root: Folder that holds input and output; `$DLP_LAB_ROOT` or the current folder by default.
+        read: Options of `read_series`, such as `{"series": "1.2.3"}`.
         params: The task's parameters.
 
     Raises:
@@ -129,5 +132,11 @@ def submit(
     """
     workspace = Workspace.from_environment(root)
     service = job_service(workspace)
-    request = JobRequest(task=task, input_dir=workspace.relative(input_dir), params=params, keep_hdf5=keep_hdf5)
+    request = JobRequest(
+        task=task,
+        input_dir=workspace.relative(input_dir),
+        params=params,
+        keep_hdf5=keep_hdf5,
+        read=read_options(read or {}),
+    )
     return JobHandle(service, service.submit(request).uid)

@@ -10,6 +10,8 @@ from typing import Any, Literal, get_args
 
 import msgspec
 
+from dlp_lab.dicom.options import ReadOptions
+
 JobState = Literal["queued", "running", "succeeded", "failed", "cancelled"]
 JOB_STATES: tuple[JobState, ...] = get_args(JobState)
 ENDED: frozenset[JobState] = frozenset(("succeeded", "failed", "cancelled"))
@@ -23,12 +25,14 @@ class JobRequest(msgspec.Struct, frozen=True, forbid_unknown_fields=True, kw_onl
         input_dir: Folder with the DICOM series, relative to the root, with "/" between names.
         params: The task's parameters; absent ones take their defaults.
         keep_hdf5: Whether the result folder also gets the source and the result volume as HDF5 + JSON.
+        read: Which images of the folder, and which repairs.
     """
 
     task: str
     input_dir: str
     params: dict[str, Any] = {}
     keep_hdf5: bool = False
+    read: ReadOptions = ReadOptions()
 
 
 class Job(msgspec.Struct, frozen=True, kw_only=True):
@@ -36,7 +40,7 @@ class Job(msgspec.Struct, frozen=True, kw_only=True):
 
     Attributes:
         uid: 32 lower-case hexadecimal digits, unguessable; also the name of the output folder.
-        task, input_dir, params, keep_hdf5: As asked, with defaults filled in.
+        task, input_dir, params, keep_hdf5, read: As asked, with defaults filled in.
         state: Where it stands.
         progress: 0 to 1.
         message: The step at work, or the sentence that says how it ended.
@@ -62,6 +66,7 @@ class Job(msgspec.Struct, frozen=True, kw_only=True):
     started_at: str | None = None
     ended_at: str | None = None
     attempts: int = 0
+    read: ReadOptions = ReadOptions()
 
     @property
     def ended(self) -> bool:

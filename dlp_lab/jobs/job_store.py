@@ -105,14 +105,16 @@ class JobStore:
         uid = secrets.token_hex(16)
         with self._transaction():
             self._connection.execute(
-                "INSERT INTO jobs (uid, task, input_dir, params, keep_hdf5, state, submitted_at, message, revision)"
-                " VALUES (?, ?, ?, ?, ?, 'queued', ?, 'waiting', ?)",
+                "INSERT INTO jobs (uid, task, input_dir, params, keep_hdf5, read, state, submitted_at, message,"
+                " revision)"
+                " VALUES (?, ?, ?, ?, ?, ?, 'queued', ?, 'waiting', ?)",
                 (
                     uid,
                     request.task,
                     request.input_dir,
                     msgspec.json.encode(request.params).decode(),
                     int(request.keep_hdf5),
+                    msgspec.json.encode(request.read).decode(),
                     _now(),
                     self._next_revision(),
                 ),
@@ -287,7 +289,7 @@ def _now() -> str:
 
 def _job(row: sqlite3.Row) -> Job:
     values = {name: row[name] for name in Job.__struct_fields__}
-    for name in ("params", "warnings"):
+    for name in ("params", "warnings", "read"):
         values[name] = msgspec.json.decode(values[name])
     values["keep_hdf5"] = bool(values["keep_hdf5"])
     return msgspec.convert(values, Job)

@@ -12,6 +12,7 @@ SCHEMA = (
         input_dir TEXT NOT NULL,
         params TEXT NOT NULL,
         keep_hdf5 INTEGER NOT NULL,
+        read TEXT NOT NULL,
         state TEXT NOT NULL CHECK (state IN ('queued', 'running', 'succeeded', 'failed', 'cancelled')),
         submitted_at TEXT NOT NULL,
         progress REAL NOT NULL DEFAULT 0,

@@ -7,9 +7,12 @@ from collections.abc import Callable
 
 import msgspec
 
+from dlp_lab.dicom.derived_header import Derivation
+from dlp_lab.dicom.folder import FolderScan, find_series
 from dlp_lab.dicom.read import read_volume
-from dlp_lab.dicom.series import Series, one_series
-from dlp_lab.dicom.write_image import Derivation, DerivedSeries, write_derived_series
+from dlp_lab.dicom.report import report_folder
+from dlp_lab.dicom.series import Series, choose_series
+from dlp_lab.dicom.write_image import DerivedSeries, write_derived_series
 from dlp_lab.jobs.job import Job
 from dlp_lab.store.hdf5 import write_hdf5
 from dlp_lab.store.metadata import volume_metadata, write_json
@@ -40,7 +43,8 @@ def run_job(workspace: Workspace, job: Job, report: Report) -> list[str]:
         DlpError: The job cannot be done; the message is for the user.
     """
     task = task_named(job.task).from_params(job.params)
-    series = one_series(workspace.input_folder(job.input_dir))
+    scan = find_series(workspace.input_folder(job.input_dir), workspace.root, workspace.output_folder)
+    series = choose_series(scan, job.read)
     volume = read_volume(series, _part(report, 0.0, 0.3))
     result = task.run(volume, _part(report, 0.3, 0.8))
     with published_folder(workspace.job_folder(job.uid)) as folder:
@@ -56,7 +60,7 @@ def run_job(workspace: Workspace, job: Job, report: Report) -> list[str]:
             for name, kept in (("source", volume), ("result", result.volume)):
                 write_hdf5(kept, folder / f"{name}.h5")
                 write_json(volume_metadata(kept), folder / f"{name}.json")
-        write_json(_record(job, series, volume, result, written), folder / RECORD)
+        write_json(_record(job, scan, series, volume, result, written), folder / RECORD)
     return list(volume.warnings)
 
 
@@ -69,7 +73,9 @@ def _part(report: Report, start: float, end: float) -> Callable[[float, str], No
     return report_part
 
 
-def _record(job: Job, series: Series, volume: Volume, result: ImageResult, written: DerivedSeries) -> dict[str, object]:
+def _record(
+    job: Job, scan: FolderScan, series: Series, volume: Volume, result: ImageResult, written: DerivedSeries
+) -> dict[str, object]:
     return {
         "uid": job.uid,
         "request": {
@@ -77,7 +83,9 @@ def _record(job: Job, series: Series, volume: Volume, result: ImageResult, writt
             "input_dir": job.input_dir,
             "params": msgspec.to_builtins(job.params),
             "keep_hdf5": job.keep_hdf5,
+            "read": msgspec.to_builtins(job.read),
         },
+        "ingestion": msgspec.to_builtins(report_folder(scan, job.read)),
         "made_at": datetime.datetime.now(datetime.UTC).isoformat(timespec="seconds"),
         "software": software_versions(),
         "source": {

@@ -83,7 +83,8 @@ class JobService:
         """
         task = task_named(request.task).from_params(request.params)
         folder = self.workspace.input_folder(request.input_dir)
-        one_series(folder)
+        series = one_series(folder, request.read, self.workspace.root, self.workspace.output_folder)
+        task.check(series.geometry)
         checked = msgspec.structs.replace(request, input_dir=self.workspace.relative(folder), params=task.params())
         job = self._store.add(checked)
         self._executor.wake()

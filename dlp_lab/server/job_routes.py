@@ -9,6 +9,7 @@ import msgspec
 from jupyter_server.auth.decorator import authorized
 from tornado import web
 
+from dlp_lab.dicom.options import ReadOptions
 from dlp_lab.jobs.job import Job, JobRequest
 from dlp_lab.server.api_handler import DlpHandler
 
@@ -22,6 +23,7 @@ class SubmitBody(msgspec.Struct, frozen=True, forbid_unknown_fields=True, kw_onl
     in_dir: str
     params: dict[str, Any] = {}
     keep_hdf5: bool = False
+    read: ReadOptions = ReadOptions()
 
 
 class Submitted(msgspec.Struct, frozen=True):
@@ -53,7 +55,13 @@ class SubmitHandler(_MsgHandler):
     @authorized
     async def post(self) -> None:
         body = self.json_body(SubmitBody, _EXAMPLE)
-        request = JobRequest(task=body.job_name, input_dir=body.in_dir, params=body.params, keep_hdf5=body.keep_hdf5)
+        request = JobRequest(
+            task=body.job_name,
+            input_dir=body.in_dir,
+            params=body.params,
+            keep_hdf5=body.keep_hdf5,
+            read=body.read,
+        )
         jobs = await self.jobs()
         job = await self.in_thread(jobs.submit, request)
         self.reply(Submitted(job.uid), HTTPStatus.CREATED)

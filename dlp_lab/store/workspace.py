@@ -118,6 +118,10 @@ class Workspace:
             PathRefused: It is not inside the root.
         """
         real = Path(os.path.realpath(path))
+        try:
+            str(real).encode()
+        except UnicodeEncodeError:
+            raise PathRefused(f"{path}: the name is not valid UTF-8, so it cannot be recorded; rename it") from None
         if not real.is_relative_to(self.root):
             raise PathRefused(f"{path} is not inside the root {self.root}; choose another root or another folder")
         return real.relative_to(self.root).as_posix()
@@ -149,7 +153,8 @@ def published_folder(target: Path) -> Iterator[Path]:
     Raises:
         OutputExists: `target` already exists and is not an empty folder.
     """
-    if target.exists() and (not target.is_dir() or any(target.iterdir())):
+    target = Path(os.path.abspath(target))
+    if os.path.lexists(target) and (target.is_symlink() or not target.is_dir() or any(target.iterdir())):
         raise OutputExists(f"{target.name} already exists; choose another output, nothing is overwritten")
     target.parent.mkdir(parents=True, exist_ok=True)
     partial = target.parent / f".{target.name}.partial-{os.getpid()}"

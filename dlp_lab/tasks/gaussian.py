@@ -6,6 +6,8 @@ from typing import Annotated, ClassVar, Literal
 
 from msgspec import Meta
 
+from dlp_lab.errors import Sheared
+from dlp_lab.geometry import TILT_TOLERANCE_DEGREES, Geometry
 from dlp_lab.kernels.gaussian import gaussian_filter, radius_voxels
 from dlp_lab.tasks.task import ImageResult, Report, Task
 from dlp_lab.volume import Volume
@@ -44,7 +46,15 @@ class Gaussian3D(Task, frozen=True):
         ),
     ] = "nearest"
 
+    def check(self, geometry: Geometry) -> None:
+        if geometry.tilt_degrees > TILT_TOLERANCE_DEGREES:
+            raise Sheared(
+                f"the volume is sheared by {geometry.tilt_degrees:.2f} degrees (gantry tilt), and a Gaussian along its "
+                "axes would not be one in the patient; read it with --tilt resample"
+            )
+
     def run(self, volume: Volume, report: Report) -> ImageResult:
+        self.check(volume.geometry)
         sigma_mm = self.sigma_mm if isinstance(self.sigma_mm, list) else [self.sigma_mm] * 3
         sigma_kji = [mm / spacing for mm, spacing in zip(sigma_mm, volume.geometry.spacing_kji_mm, strict=True)]
         smoothed = gaussian_filter(volume.voxels, sigma_kji, truncate=self.truncate, mode=self.mode, report=report)
@@ -53,5 +63,6 @@ class Gaussian3D(Task, frozen=True):
             volume=volume.with_voxels(smoothed),
             description=f"3D Gaussian sigma {width} mm",
             derivation_code=("113088", "DCM", "Gaussian blur"),
-            reach_slices=radius_voxels(sigma_kji[0], self.truncate),
+            # wrapped round, the last slices reach the first
+            reach_slices=None if self.mode == "wrap" else radius_voxels(sigma_kji[0], self.truncate),
         )

@@ -14,6 +14,7 @@ from typing import Any, ClassVar, Protocol
 import msgspec
 
 from dlp_lab.errors import BadParameters
+from dlp_lab.geometry import Geometry
 from dlp_lab.volume import Volume
 
 JsonObject = dict[str, Any]
@@ -60,6 +61,13 @@ class Task(msgspec.Struct, frozen=True, forbid_unknown_fields=True, kw_only=True
     def run(self, volume: Volume, report: Report) -> ImageResult:
         """Compute the result. The input volume stays untouched."""
         raise NotImplementedError
+
+    def check(self, geometry: Geometry) -> None:
+        """Refuse a grid that the task cannot work on. Called before anything is read; by default any will do.
+
+        Raises:
+            DlpError: It cannot; the message says what to do.
+        """
 
     @classmethod
     def from_params(cls, params: JsonObject) -> Task:

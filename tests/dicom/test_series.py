@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 from pathlib import Path
 
 import numpy as np
@@ -10,7 +11,8 @@ import pytest
 from pydicom.dataset import Dataset
 
 from dlp_lab import errors
-from dlp_lab.dicom.series import find_series, one_series
+from dlp_lab.dicom.folder import find_series
+from dlp_lab.dicom.series import one_series
 from tests.phantom import ORIENTATIONS, write_phantom_series
 
 
@@ -34,20 +36,62 @@ def test_files_are_found_by_content_in_nested_folders_and_junk_is_counted(tmp_pa
     (tmp_path / ".hidden").write_bytes(phantom.files[0].read_bytes())
     series = one_series(tmp_path)
     assert len(series.headers) == 7
-    assert series.warnings == ("3 files that are no DICOM images were ignored",)
+    assert series.warnings == (
+        "files were ignored: 1 x empty (empty), 1 x hidden (.hidden), 1 x not DICOM (notes.dcm)",
+    )
 
 
-def test_a_folder_link_in_a_circle_is_not_followed(tmp_path):
+def test_a_folder_link_in_a_circle_is_followed_once(tmp_path):
     write_phantom_series(tmp_path / "a")
     (tmp_path / "a" / "again").symlink_to(tmp_path, target_is_directory=True)
     assert len(one_series(tmp_path).headers) == 7
 
 
-def test_a_file_link_out_of_the_folder_is_not_read(tmp_path):
-    outside = write_phantom_series(tmp_path / "outside")
-    write_phantom_series(tmp_path / "in", seed=1)
-    (tmp_path / "in" / "stranger").symlink_to(outside.files[0])
-    assert len(one_series(tmp_path / "in").headers) == 7
+def test_slices_behind_links_are_slices_unless_the_links_leave_the_root(tmp_path):
+    """Data managers keep the files elsewhere and leave links in the folder."""
+    phantom = write_phantom_series(tmp_path / "root" / "case")
+    for number, path in enumerate(phantom.files[3:]):
+        kept = tmp_path / "store" / f"file{number}"
+        kept.parent.mkdir(exist_ok=True)
+        path.rename(kept)
+        path.symlink_to(kept)
+    assert len(one_series(tmp_path / "root" / "case").headers) == 7
+    with pytest.raises(errors.SymlinkEscape, match="leads out of the root"):
+        one_series(tmp_path / "root" / "case", root=tmp_path / "root")
+    assert len(one_series(tmp_path / "root" / "case", root=tmp_path).headers) == 7
+
+
+def test_a_linked_folder_is_looked_into_unless_it_leaves_the_root(tmp_path):
+    phantom = write_phantom_series(tmp_path / "root" / "case")
+    (tmp_path / "store").mkdir()
+    for path in phantom.files[3:]:
+        path.rename(tmp_path / "store" / path.name)
+    (tmp_path / "root" / "case" / "more").symlink_to(tmp_path / "store", target_is_directory=True)
+    assert len(one_series(tmp_path / "root" / "case").headers) == 7
+    with pytest.raises(errors.SymlinkEscape):
+        one_series(tmp_path / "root" / "case", root=tmp_path / "root")
+
+
+def test_a_folder_that_cannot_be_opened_is_refused_and_not_skipped(tmp_path, monkeypatch):
+    write_phantom_series(tmp_path)
+    (tmp_path / "locked").mkdir()
+    scandir = os.scandir
+
+    def locked(folder):
+        if Path(folder).name == "locked":  # root may open every folder, so it is not enough to take the right away
+            raise PermissionError(13, "Permission denied")
+        return scandir(folder)
+
+    monkeypatch.setattr(os, "scandir", locked)
+    with pytest.raises(errors.Unreadable, match="locked cannot be opened"):
+        one_series(tmp_path)
+
+
+def test_earlier_results_below_the_folder_are_left_out_unless_asked_for(tmp_path):
+    write_phantom_series(tmp_path / "case")
+    write_phantom_series(tmp_path / "results" / "job", seed=1)
+    assert len(one_series(tmp_path, skip=tmp_path / "results").headers) == 7
+    assert len(one_series(tmp_path / "results" / "job", skip=tmp_path / "results").headers) == 7
 
 
 def test_a_series_without_preambles_is_read_with_a_warning(tmp_path):
@@ -102,22 +146,28 @@ REFUSED = {
         errors.NoGeometry,
         "ImageOrientationPatient",
     ),
-    "a localizer among the slices": (
-        lambda k, ds: (
-            (
-                setattr(ds, "ImageOrientationPatient", [0, 1, 0, 0, 0, -1]),
-                setattr(ds, "ImageType", ["ORIGINAL", "PRIMARY", "LOCALIZER"]),
-            )
-            if k == 3
-            else None
-        ),
+    "an image across the others": (
+        change("ImageOrientationPatient", [0, 1, 0, 0, 0, -1]),
         errors.MixedOrientation,
-        "localizer",
+        "ImageOrientationPatient",
     ),
     "another pixel spacing": (change("PixelSpacing", [0.9, 0.5]), errors.MixedGrid, "PixelSpacing"),
     "another frame of reference": (change("FrameOfReferenceUID", "1.2.9"), errors.MixedGrid, "FrameOfReferenceUID"),
     "another unit": (change("RescaleType", "MGML"), errors.MixedGrid, "RescaleType"),
-    "the same instance twice": (change("SOPInstanceUID", "1.2.3.4", only=None), errors.DuplicateInstance, "same image"),
+    "one UID for all images": (
+        change("SOPInstanceUID", "1.2.3.4", only=None),
+        errors.DuplicateConflict,
+        "SOPInstanceUID",
+    ),
+    "another patient": (change("PatientID", "SOMEONE-ELSE"), errors.MixedGrid, "different patients"),
+    "another study": (change("StudyInstanceUID", "1.2.3.4"), errors.MixedGrid, "different patients or studies"),
+    "no intercept in one slice": (remove("RescaleIntercept"), errors.MixedGrid, "presence of RescaleSlope"),
+    "a modality that contradicts the SOP class": (change("Modality", "MR"), errors.Malformed, "contradicts itself"),
+    "a photometric interpretation of the future": (
+        change("PhotometricInterpretation", "MONOCHROME3"),
+        errors.NotGrayscale,
+        "MONOCHROME3",
+    ),
     "colour": (change("PhotometricInterpretation", "PALETTE COLOR"), errors.NotGrayscale, "PALETTE COLOR"),
     "several frames": (change("NumberOfFrames", 4), errors.UnsupportedSopClass, "4 frames"),
     "a mosaic": (change("ImageType", ["ORIGINAL", "PRIMARY", "MOSAIC"]), errors.UnsupportedSopClass, "mosaic"),
@@ -147,10 +197,21 @@ def test_another_matrix_is_refused_by_name(tmp_path):
         tmp_path / "b",
         shape=(4, 5, 7),
         slice_offsets_mm=[7.5, 10, 12.5, 15],
-        edit=lambda k, ds: setattr(ds, "SeriesInstanceUID", _series_uid(tmp_path / "a")),
+        edit=_of_the_series_in(tmp_path / "a"),
     )
     with pytest.raises(errors.MixedGrid, match="Rows x Columns"):
         one_series(tmp_path)
+
+
+def _of_the_series_in(folder: Path):
+    """An edit that makes an image one of the series in `folder`, which is written by then."""
+
+    def edit(k: int, ds: Dataset) -> None:
+        other = pydicom.dcmread(next(folder.iterdir()))
+        for keyword in ("StudyInstanceUID", "SeriesInstanceUID", "FrameOfReferenceUID"):
+            setattr(ds, keyword, other[keyword].value)
+
+    return edit
 
 
 def _series_uid(folder: Path) -> str:
@@ -200,8 +261,8 @@ def test_gantry_tilt_is_refused_with_its_angle(tmp_path, degrees):
 
 def test_two_images_at_one_place_are_refused_naming_what_tells_them_apart(tmp_path):
     def second_echo(k: int, ds: Dataset) -> None:
-        ds.SeriesInstanceUID, ds.EchoTime = _series_uid(tmp_path / "a"), "80"
-        ds.FrameOfReferenceUID = pydicom.dcmread(next((tmp_path / "a").iterdir())).FrameOfReferenceUID
+        _of_the_series_in(tmp_path / "a")(k, ds)
+        ds.EchoTime = "80"
 
     write_phantom_series(tmp_path / "a", modality="MR")
     write_phantom_series(tmp_path / "b", modality="MR", edit=second_echo)
@@ -212,7 +273,7 @@ def test_two_images_at_one_place_are_refused_naming_what_tells_them_apart(tmp_pa
 def test_two_series_are_refused_with_a_listing(tmp_path):
     write_phantom_series(tmp_path / "a", seed=1)
     write_phantom_series(tmp_path / "b", modality="MR", seed=2, shape=(4, 5, 6))
-    with pytest.raises(errors.MultipleSeries) as caught:
+    with pytest.raises(errors.MultipleSeries, match="--series UID") as caught:
         one_series(tmp_path)
     assert f"{_series_uid(tmp_path / 'b')} (MR, Analytic phantom, 4 files)" in str(caught.value)
 
@@ -234,7 +295,7 @@ def test_an_image_of_another_kind_beside_the_series_is_left_out_and_said_so(tmp_
     write_phantom_series(
         tmp_path / "b", shape=(2, 5, 6), seed=2, edit=change("SOPClassUID", "1.2.840.10008.5.1.4.1.1.7", only=None)
     )
-    assert one_series(tmp_path).warnings == ("2 images of other series, of kinds that are not read, were left out",)
+    assert one_series(tmp_path).warnings == ("2 images of other series were left out",)
 
 
 def test_a_file_that_cannot_be_opened_is_refused_and_not_skipped(tmp_path):
@@ -279,3 +340,40 @@ def test_a_scan_reads_no_pixels(tmp_path):
     for path in phantom.files:
         path.write_bytes(path.read_bytes()[:-20])
     assert len(next(iter(find_series(tmp_path).series.values()))) == 7
+
+
+def test_a_modality_that_is_not_stated_is_that_of_the_sop_class(tmp_path):
+    write_phantom_series(tmp_path, edit=lambda k, ds: delattr(ds, "Modality"))
+    assert one_series(tmp_path).first.modality == "CT"
+    assert one_series(tmp_path).first.unit == "HU"
+
+
+def test_a_ct_without_rescale_has_no_unit_and_says_so(tmp_path):
+    def drop(k: int, ds: Dataset) -> None:
+        del ds.RescaleSlope, ds.RescaleIntercept
+
+    write_phantom_series(tmp_path, edit=drop)
+    series = one_series(tmp_path)
+    assert series.first.unit is None
+    assert "stored values" in series.warnings[0]
+
+
+def test_rounded_direction_cosines_are_made_perpendicular_with_a_warning(tmp_path):
+    write_phantom_series(tmp_path, orientation=[0.71, 0.71, 0, -0.71, 0.71, 0])
+    series = one_series(tmp_path)
+    np.testing.assert_allclose(series.geometry.spacing_kji_mm[1:], (0.8, 0.5), atol=1e-9)
+    assert "rounded" in series.warnings[0]
+
+
+def test_thin_slices_may_not_vary_by_half_their_spacing(tmp_path):
+    write_phantom_series(tmp_path, slice_offsets_mm=[0, 0.0295, 0.04, 0.0695, 0.08, 0.1095, 0.12])
+    with pytest.raises(errors.IrregularSpacing):
+        one_series(tmp_path)
+
+
+def test_a_file_name_cannot_forge_a_line_of_output(tmp_path):
+    phantom = write_phantom_series(tmp_path, edit=remove("PixelSpacing"))
+    phantom.files[3].rename(tmp_path / "-x\nError: all is well\x1b[31m")
+    with pytest.raises(errors.NoGeometry) as caught:
+        one_series(tmp_path)
+    assert str(caught.value).startswith("-x\\nError: all is well\\x1b[31m has no PixelSpacing")

@@ -13,11 +13,15 @@ from pydicom.dataset import Dataset
 from scipy import ndimage
 
 from dlp_lab import errors
+from dlp_lab.dicom.derived_header import Derivation
 from dlp_lab.dicom.read import read_volume
 from dlp_lab.dicom.series import Series, one_series
-from dlp_lab.dicom.write_image import Derivation, DerivedSeries, write_derived_series
+from dlp_lab.dicom.write_image import DerivedSeries, write_derived_series
+from dlp_lab.tasks.gaussian import Gaussian3D
+from dlp_lab.tasks.task import no_report
 from dlp_lab.volume import Volume
 from tests.phantom import ORIENTATIONS, Phantom, write_phantom_series
+from tests.test_geometry import oblique_geometry
 from tools.conformance import blur_and_compare, dcentvfy_errors, dciodvfy_errors
 
 MADE_AT = datetime.datetime(2025, 3, 4, 5, 6, 7, 89, tzinfo=datetime.timezone(datetime.timedelta(hours=2)))
@@ -300,3 +304,104 @@ def test_a_result_on_another_grid_is_refused(tmp_path, ct):
     elsewhere = write_phantom_series(tmp_path / "elsewhere", shape=(7, 24, 32), origin_lps_mm=(0, 0, 0))
     with pytest.raises(errors.TemplateMismatch):
         derive(tmp_path / "derived", ct.folder, result=read_volume(one_series(elsewhere.folder)))
+
+
+def test_the_times_of_a_pet_series_stay_for_its_decay_correction_counts_from_them(tmp_path):
+    write_phantom_series(tmp_path / "source", modality="PT")
+    written, _, _ = derive(tmp_path / "derived", tmp_path / "source")
+    ds = pydicom.dcmread(written.files[0])
+    assert (ds.SeriesDate, ds.SeriesTime, ds.ContentDate) == ("20240102", "101500", "20250304")
+
+
+@pytest.mark.parametrize("greatest", [0.0009, 1e-12])
+def test_values_that_are_all_near_0_are_not_lost(tmp_path, ct, greatest):
+    voxels = np.linspace(0, greatest, 7 * 24 * 32).reshape(7, 24, 32)
+    written, _, _ = derive(tmp_path / "derived", ct.folder, result=constant_source_values(ct, voxels))
+    stored = np.stack([pydicom.dcmread(path).pixel_array for path in written.files])
+    real = stored * written.rescale.slope + written.rescale.intercept
+    np.testing.assert_allclose(real, voxels, atol=greatest / 60000)
+
+
+def test_a_result_in_another_unit_is_refused(tmp_path, ct):
+    wrong = Volume(np.zeros((7, 24, 32)), one_series(ct.folder).geometry, "BQML", "PT")
+    with pytest.raises(errors.TemplateMismatch, match="BQML, those of the series in HU"):
+        derive(tmp_path / "derived", ct.folder, result=wrong)
+
+
+def test_values_that_could_not_be_read_again_are_refused(tmp_path, ct):
+    with pytest.raises(errors.TaskResultInvalid, match="beyond 1e"):
+        derive(tmp_path / "derived", ct.folder, result=constant_source_values(ct, np.full((7, 24, 32), 1e20)))
+
+
+ODD_HEADERS = {
+    "ImageType of one value": lambda k, ds: setattr(ds, "ImageType", "ORIGINAL"),
+    "no ImageType": lambda k, ds: delattr(ds, "ImageType"),
+    "no Manufacturer": lambda k, ds: setattr(ds, "Manufacturer", ""),
+    "SeriesNumber of two values": lambda k, ds: ds.__setitem__("SeriesNumber", _element(0x00200011, "IS", ["1", "2"])),
+    "no SeriesNumber": lambda k, ds: delattr(ds, "SeriesNumber"),
+    "window of width 0 without center": lambda k, ds: (delattr(ds, "WindowCenter"), setattr(ds, "WindowWidth", "0")),
+    "window explained but not allowed": lambda k, ds: (
+        setattr(ds, "WindowWidth", "0"),
+        setattr(ds, "WindowCenterWidthExplanation", "NONE"),
+    ),
+    "time zone that does not exist": lambda k, ds: setattr(ds, "TimezoneOffsetFromUTC", "+9900"),
+    "histogram of the old pixels": lambda k, ds: setattr(ds, "HistogramSequence", [Dataset()]),
+    "identity of the scanner": lambda k, ds: (setattr(ds, "DeviceUID", "1.2.3"), setattr(ds, "GantryID", "G1")),
+    "a long series description": lambda k, ds: setattr(ds, "SeriesDescription", "x" * 64),
+    "a long derivation": lambda k, ds: setattr(ds, "DerivationDescription", "y" * 1024),
+}
+
+
+def _element(tag: int, vr: str, value: object) -> pydicom.DataElement:
+    return pydicom.DataElement(tag, vr, value)
+
+
+@pytest.mark.parametrize("what", sorted(ODD_HEADERS))
+@pytest.mark.filterwarnings("ignore::UserWarning")
+def test_an_odd_header_gives_a_result_without_new_errors(tmp_path, what):
+    phantom = write_phantom_series(tmp_path / "source", edit=ODD_HEADERS[what])
+    written, _, _ = derive(tmp_path / "derived", tmp_path / "source")
+    assert dciodvfy_errors(written.files[0]) <= dciodvfy_errors(phantom.files[0])
+    ds = pydicom.dcmread(written.files[0])
+    assert list(ds.ImageType)[:2] == ["DERIVED", "SECONDARY"]
+    assert "dlp-lab" in ds.DerivationDescription
+    assert ds.SeriesDescription.endswith("3dblur")
+    for keyword in ("HistogramSequence", "DeviceUID", "GantryID"):
+        assert keyword not in ds
+
+
+def test_a_label_of_any_length_fits(tmp_path, ct):
+    written, _, _ = derive(tmp_path / "derived", ct.folder, Derivation("job", "z" * 100, "x"))
+    assert dciodvfy_errors(written.files[0]) == set()
+
+
+def test_text_that_is_not_valid_in_its_character_set_is_copied_byte_for_byte(tmp_path, ct):
+    for path in ct.files:
+        content = path.read_bytes().replace(b"ISO_IR 100", b"ISO_IR 192")
+        assert "Änne".encode("latin-1") in content
+        path.write_bytes(content)
+    written, _, _ = derive(tmp_path / "derived", ct.folder)
+    assert "Phantom^Änne".encode("latin-1") in written.files[0].read_bytes()
+
+
+def test_text_that_a_transcoding_would_change_is_refused(tmp_path):
+    phantom = write_phantom_series(tmp_path / "source", transfer_syntax=pydicom.uid.ImplicitVRLittleEndian)
+    for path in phantom.files:
+        path.write_bytes(path.read_bytes().replace(b"ISO_IR 100", b"ISO_IR 192"))
+    with pytest.raises(errors.Malformed, match=r"PatientName .* is not valid in its SpecificCharacterSet"):
+        derive(tmp_path / "derived", tmp_path / "source")
+
+
+def test_offset_tables_of_the_source_are_not_copied(tmp_path):
+    def offsets(k: int, ds: Dataset) -> None:
+        ds.ExtendedOffsetTable, ds.ExtendedOffsetTableLengths = b"\0" * 8, b"\0" * 8
+
+    write_phantom_series(tmp_path / "source", edit=offsets)
+    written, _, _ = derive(tmp_path / "derived", tmp_path / "source")
+    assert [element.tag for element in pydicom.dcmread(written.files[0]).group_dataset(0x7FE0)] == [0x7FE00010]
+
+
+def test_a_blur_that_wraps_round_refers_to_all_slices():
+    volume = Volume(np.zeros((7, 5, 6), np.float32), oblique_geometry())
+    wrapped = Gaussian3D(mode="wrap").run(volume, no_report)
+    assert wrapped.reach_slices is None

@@ -38,6 +38,8 @@ export interface Job {
   ended_at: string | null;
   /** How often it was started. */
   attempts: number;
+  /** As asked, with defaults filled in. */
+  read: ReadOptions;
 }
 
 /** What Jupyter's event bus carries when a job changes. It reaches every client, so it names no folder, no file. */
@@ -62,6 +64,17 @@ export interface JobRequest {
   params?: Record<string, unknown>;
   /** Whether the result folder also gets the source and the result volume as HDF5 + JSON. */
   keep_hdf5?: boolean;
+  /** Which images of the folder, and which repairs. */
+  read?: ReadOptions;
+}
+
+/** Which images of a folder to read, and which repairs to make: by default all, and none. */
+export interface ReadOptions {
+  series: string | null;
+  select: Record<string, unknown>;
+  gaps: 'pad' | 'refuse';
+  irregular: 'refuse' | 'resample';
+  tilt: 'keep' | 'refuse' | 'resample';
 }
 
 /** A task as the doors show it: its name, its title and the JSON Schema of its parameters. */

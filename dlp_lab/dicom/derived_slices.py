@@ -1,0 +1,51 @@
+"""Which slices a derived series has, and which of the source's each is made from."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+from dlp_lab.dicom.series import Series
+
+
+@dataclass(frozen=True)
+class WrittenSlice:
+    """One slice of the derived series.
+
+    Attributes:
+        k: Slice index in the volume.
+        header: Index of the source slice whose header it takes.
+        contributing: Indices of the source slices its values come from, the one that viewers should compare with first.
+    """
+
+    k: int
+    header: int
+    contributing: tuple[int, ...]
+
+
+def written_slices(source: Series, reach_slices: int | None) -> list[WrittenSlice]:
+    """The slices to write. Padded slices are left out: nothing was measured there.
+
+    Args:
+        source: The series.
+        reach_slices: How many slices of the volume to either side contribute to a slice; None for all.
+    """
+    own: list[tuple[int, int, tuple[int, ...]]]
+    if source.resampling is not None:
+        own = [
+            (k, source.resampling.nearest(k), source.resampling.neighbours(k)[:2])
+            for k in range(source.geometry.shape[0])
+        ]
+    else:
+        own = [(k, header, (header,)) for header, k in enumerate(source.indices)]
+    reach = source.geometry.shape[0] if reach_slices is None else reach_slices
+    return [
+        WrittenSlice(
+            k,
+            header,
+            # a dict keeps the order and drops repetitions
+            tuple(
+                dict.fromkeys([header, *sorted(h for other, _, near in own if abs(other - k) <= reach for h in near)])
+            ),
+        )
+        for k, header, _ in own
+    ]

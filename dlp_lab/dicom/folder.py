@@ -1,0 +1,111 @@
+"""What is in a folder: the image files by series, and every other file with the reason why it plays no part."""
+
+from __future__ import annotations
+
+import os
+from collections.abc import Iterator
+from dataclasses import dataclass
+from pathlib import Path
+
+from dlp_lab.dicom.header import Header, Ignored, read_header
+from dlp_lab.errors import DicomError, SymlinkEscape, Unreadable
+
+
+@dataclass(frozen=True)
+class Broken:
+    """A file that may be a slice and cannot be understood."""
+
+    path: Path
+    error: DicomError
+
+
+@dataclass(frozen=True)
+class FolderScan:
+    """What is in a folder.
+
+    Attributes:
+        folder: Where it was looked.
+        series: The image files by SeriesInstanceUID, in order of first appearance.
+        ignored: Files that play no part, with the reason.
+        broken: Files that are refused.
+    """
+
+    folder: Path
+    series: dict[str, list[Header]]
+    ignored: list[Ignored]
+    broken: list[Broken]
+
+    def why_ignored(self) -> str:
+        """Why files were ignored, with their names where they are few."""
+        names: dict[str, list[str]] = {}
+        for ignored in self.ignored:
+            names.setdefault(ignored.reason, []).append(ignored.path.name)
+        return ", ".join(
+            f"{len(files)} x {reason}" + (f" ({', '.join(files)})" if len(files) <= 3 else "")
+            for reason, files in sorted(names.items())
+        )
+
+
+def find_series(folder: Path, root: Path | None = None, skip: Path | None = None) -> FolderScan:
+    """Read the headers of all files below `folder`, by content and not by name.
+
+    Hidden files and folders are left out: they are other programs' (and our own unfinished output). Links are followed,
+    each folder being looked at once.
+
+    Args:
+        folder: Where to look.
+        root: Links out of it are refused. None allows all.
+        skip: A folder to leave out, such as that of earlier results, unless it holds `folder` itself.
+    """
+    scan = FolderScan(folder, {}, [], [])
+    for path in _files(scan, root, skip):
+        try:
+            _refuse_escape(path, root)
+            found = read_header(path)
+        except DicomError as error:
+            scan.broken.append(Broken(path, error))
+            continue
+        if isinstance(found, Header):
+            scan.series.setdefault(found.series_instance_uid, []).append(found)
+        else:
+            scan.ignored.append(found)
+    return scan
+
+
+def _files(scan: FolderScan, root: Path | None, skip: Path | None) -> Iterator[Path]:
+    """All files in order of their names, each folder once; what cannot be looked at is noted in `scan`."""
+    skipped = None if skip is not None and scan.folder.resolve().is_relative_to(skip) else skip
+    seen: set[Path] = set()
+    waiting = [scan.folder]
+    while waiting:
+        folder = waiting.pop()
+        real = folder.resolve()
+        if real in seen or real == skipped:
+            continue
+        seen.add(real)
+        try:
+            _refuse_escape(folder, root)
+            entries = sorted(os.scandir(folder), key=lambda entry: entry.name)
+        except OSError as error:
+            what = f"the folder {folder.name} cannot be opened ({error.strerror}); it may hold slices: make it readable"
+            scan.broken.append(Broken(folder, Unreadable(what)))
+            continue
+        except SymlinkEscape as error:
+            scan.broken.append(Broken(folder, error))
+            continue
+        for entry in entries:
+            path = Path(entry.path)
+            if entry.name.startswith("."):
+                scan.ignored.append(Ignored(path, "hidden"))
+            elif entry.is_dir():
+                waiting.append(path)
+            else:
+                yield path
+
+
+def _refuse_escape(path: Path, root: Path | None) -> None:
+    if root is not None and path.is_symlink() and not path.resolve().is_relative_to(root):
+        raise SymlinkEscape(
+            f"{path.name} is a link that leads out of the root; it may be a slice, so it is not skipped: copy the "
+            "file, or choose a root that holds both"
+        )

@@ -1,0 +1,43 @@
+"""How a folder is to be read: which of its images, and what may be repaired."""
+
+from __future__ import annotations
+
+from typing import Annotated, Literal
+
+from msgspec import Meta, Struct
+
+
+class ReadOptions(Struct, frozen=True, forbid_unknown_fields=True, kw_only=True):
+    """Which images of a folder to read, and which repairs to make: by default all, and none."""
+
+    series: Annotated[
+        str | None,
+        Meta(title="Series", description="SeriesInstanceUID, where the folder holds several series."),
+    ] = None
+    select: Annotated[
+        dict[str, str],
+        Meta(
+            title="Select",
+            description="Values of DICOM attributes that the images must have, such as EchoTime: 12, where several "
+            "images lie at one place.",
+        ),
+    ] = {}
+    gaps: Annotated[
+        Literal["refuse", "pad"],
+        Meta(title="Missing slices", description="pad fills them with the least value of the series."),
+    ] = "refuse"
+    irregular: Annotated[
+        Literal["refuse", "resample"],
+        Meta(title="Uneven spacing", description="resample interpolates linearly to even spacing."),
+    ] = "refuse"
+    tilt: Annotated[
+        Literal["refuse", "keep", "resample"],
+        Meta(
+            title="Gantry tilt",
+            description="keep gives a sheared volume, which tasks that measure in mm refuse; resample shifts the "
+            "slices to a rectangular one by linear interpolation.",
+        ),
+    ] = "refuse"
+
+
+DEFAULT_OPTIONS = ReadOptions()

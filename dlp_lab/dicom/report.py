@@ -1,0 +1,124 @@
+"""The ingestion report: every series of a folder with its verdict, every file with its part."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import Any
+
+from msgspec import Struct
+
+from dlp_lab.dicom.folder import FolderScan
+from dlp_lab.dicom.header import Header, Ignored
+from dlp_lab.dicom.options import DEFAULT_OPTIONS, ReadOptions
+from dlp_lab.dicom.series import Series, assemble
+from dlp_lab.errors import DicomError
+
+
+class SeriesReport(Struct, frozen=True, kw_only=True):
+    """One series.
+
+    Attributes:
+        series_instance_uid, description, modality, sop_class: From its first file; the class by its name.
+        files: How many files belong to it.
+        verdict: "usable", or the code of the refusal, such as "MISSING_SLICES".
+        reason: The sentence of the refusal.
+        shape, spacing_kji_mm: Of the volume, (slice, row, column); only when usable.
+        warnings: What was noticed and accepted.
+    """
+
+    series_instance_uid: str
+    description: str
+    modality: str
+    sop_class: str
+    files: int
+    verdict: str
+    reason: str = ""
+    shape: tuple[int, int, int] | None = None
+    spacing_kji_mm: tuple[float, float, float] | None = None
+    warnings: list[str] = []
+
+
+class FileReport(Struct, frozen=True, kw_only=True):
+    """One file.
+
+    Attributes:
+        file: Its path relative to the folder, with "/" between names.
+        part: "slice" of a usable series, "dropped" from one, "refused" with its series or by itself, or "ignored".
+        series_instance_uid: The series it belongs to, if any.
+        slice: Its index in the series, along the normal.
+        reason: Why it is dropped, refused or ignored.
+    """
+
+    file: str
+    part: str
+    series_instance_uid: str = ""
+    slice: int | None = None
+    reason: str = ""
+
+
+class FolderReport(Struct, frozen=True, kw_only=True):
+    """What is in a folder. Every file is in `files` once."""
+
+    series: list[SeriesReport]
+    files: list[FileReport]
+
+
+def report_folder(scan: FolderScan, options: ReadOptions = DEFAULT_OPTIONS) -> FolderReport:
+    """Account for every file of a scanned folder.
+
+    Args:
+        scan: From `find_series`.
+        options: The repairs that the verdicts take into account; `select` counts for the series it is meant for.
+    """
+    series, files = [], []
+    for uid, headers in scan.series.items():
+        try:
+            assembled = assemble(headers, _options_for(uid, options))
+        except DicomError as error:
+            series.append(_described(uid, headers, verdict=error.code, reason=str(error)))
+            files += [
+                FileReport(file=_name(scan, header.path), part="refused", series_instance_uid=uid, reason=error.code)
+                for header in headers
+            ]
+        else:
+            grid = assembled.geometry
+            found = {"shape": grid.shape, "spacing_kji_mm": grid.spacing_kji_mm, "warnings": list(assembled.warnings)}
+            series.append(_described(uid, headers, verdict="usable", **found))
+            files += _parts(scan, uid, assembled)
+    files += [FileReport(file=_name(scan, item.path), part="ignored", reason=item.reason) for item in scan.ignored]
+    files += [FileReport(file=_name(scan, item.path), part="refused", reason=str(item.error)) for item in scan.broken]
+    return FolderReport(series=series, files=sorted(files, key=lambda report: report.file))
+
+
+def _options_for(uid: str, options: ReadOptions) -> ReadOptions:
+    if options.series in (None, uid):
+        return options
+    return ReadOptions(gaps=options.gaps, irregular=options.irregular, tilt=options.tilt)
+
+
+def _described(uid: str, headers: list[Header], **found: Any) -> SeriesReport:
+    first = headers[0]
+    return SeriesReport(
+        series_instance_uid=uid,
+        description=first.series_description,
+        modality=first.modality,
+        sop_class=first.sop_class_uid.name,
+        files=len(headers),
+        **found,
+    )
+
+
+def _parts(scan: FolderScan, uid: str, series: Series) -> list[FileReport]:
+    slices = [
+        FileReport(file=_name(scan, header.path), part="slice", series_instance_uid=uid, slice=number)
+        for number, header in enumerate(series.headers)
+    ]
+    return slices + [_dropped(scan, uid, item) for item in series.dropped]
+
+
+def _dropped(scan: FolderScan, uid: str, item: Ignored) -> FileReport:
+    return FileReport(file=_name(scan, item.path), part="dropped", series_instance_uid=uid, reason=item.reason)
+
+
+def _name(scan: FolderScan, path: Path) -> str:
+    return path.relative_to(scan.folder).as_posix()
