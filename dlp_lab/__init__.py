@@ -18,6 +18,7 @@ if TYPE_CHECKING:
     from dlp_lab.jobs.convert import hdf5_to_dicom as hdf5_to_dicom
     from dlp_lab.jobs.convert import list_series as list_series
     from dlp_lab.jobs.convert import read_series as read_series
+    from dlp_lab.jobs.convert import read_stack as read_stack
     from dlp_lab.jobs.handle import JobHandle as JobHandle
     from dlp_lab.jobs.handle import submit as submit
     from dlp_lab.tasks import run as run
@@ -34,6 +35,7 @@ _PUBLIC = {
     "hdf5_to_dicom": "dlp_lab.jobs.convert",
     "list_series": "dlp_lab.jobs.convert",
     "read_series": "dlp_lab.jobs.convert",
+    "read_stack": "dlp_lab.jobs.convert",
     "run": "dlp_lab.tasks",
     "show_planes": "dlp_lab.widgets.planes",
     "submit": "dlp_lab.jobs.handle",

@@ -134,6 +134,13 @@ def test_tasks_are_listed_with_their_schema(root):
     assert json.loads(cli("tasks", "--json", cwd=root).stdout)["3dblur"]["type"] == "object"
 
 
+def test_a_task_of_an_installed_package_runs_like_any_other(root, probe_package):
+    done = cli("run", "probe", "case", "--label", "from the command line", cwd=root)
+    assert done.returncode == 0, done.stderr
+    assert "probe: Probe" in cli("tasks", cwd=root).stdout
+    assert "--act {" in cli("run", "probe", "--help", cwd=root).stdout
+
+
 def test_the_version_is_told_without_loading_numpy(root):
     script = "import sys; import dlp_lab.cli; dlp_lab.cli._parser([]); sys.exit('numpy' in sys.modules)"
     assert subprocess.run([sys.executable, "-c", script], cwd=root, check=False).returncode == 0

@@ -2,10 +2,12 @@
 
 from __future__ import annotations
 
+import json
 import shutil
 from pathlib import Path
 
 import nbformat
+import papermill
 import pytest
 from nbclient import NotebookClient
 
@@ -23,6 +25,18 @@ def test_it_runs_from_top_to_bottom(tmp_path, path):
     client.execute()
     errors = [output for cell in notebook.cells for output in cell.get("outputs", []) if output.output_type == "error"]
     assert errors == []
+
+
+def test_papermill_runs_it_with_parameters_of_its_own(tmp_path):
+    write_phantom_series(tmp_path / "case 2", shape=(12, 32, 40))
+    output = tmp_path / "case 2.ipynb"
+    papermill.execute_notebook(
+        NOTEBOOKS[0], output, parameters={"folder": "case 2", "sigma_mm": 1.0}, cwd=tmp_path, progress_bar=False
+    )
+    (job,) = (path for path in (tmp_path / "dlp-lab-output").iterdir() if not path.name.startswith("."))
+    record = json.loads((job / "job.json").read_text())
+    assert record["request"]["input_dir"] == "case 2"
+    assert record["request"]["params"]["sigma_mm"] == 1.0
 
 
 @pytest.mark.parametrize("path", NOTEBOOKS, ids=lambda path: path.stem)

@@ -10,6 +10,7 @@ from pathlib import Path
 import numpy as np
 import pydicom
 from pydicom.datadict import tag_for_keyword
+from pydicom.multival import MultiValue
 
 from dlp_lab.dicom.duplicates import without_copies
 from dlp_lab.dicom.folder import FolderScan, find_series
@@ -144,19 +145,24 @@ def assemble(headers: Sequence[Header], options: ReadOptions = DEFAULT_OPTIONS, 
     )
 
 
+def attribute_values(scan: FolderScan, keyword: str, options: ReadOptions = DEFAULT_OPTIONS) -> list[str]:
+    """Values of an attribute in the chosen series of a folder, in growing order.
+
+    Raises:
+        DicomError: As `choose_series`; also when the attribute is absent from an image.
+    """
+    kept, _ = _selected(scan.series[_chosen_uid(scan, options)], options)
+    values = {_value(header, keyword): header for header in kept}
+    if "" in values:
+        raise NoSuchSeries(f"{values[''].path.name} has no {keyword}, so it cannot be told apart by it")
+    return sorted(values, key=lambda value: (0, float(value), "") if _is_number(value) else (1, 0.0, value))
+
+
 def _selected(headers: Sequence[Header], options: ReadOptions) -> tuple[list[Header], list[Ignored]]:
     """Images whose attributes have the values asked for."""
-    if not options.select:
-        return list(headers), []
-    unknown = [keyword for keyword in options.select if tag_for_keyword(keyword) is None]
-    if unknown:
-        raise NoSuchSeries(f"{unknown[0]!r} is no DICOM keyword; select by one such as EchoTime or AcquisitionNumber")
     kept, dropped = [], []
     for header in headers:
-        ds = pydicom.dcmread(
-            header.path, stop_before_pixels=True, specific_tags=list(options.select), force=header.without_preamble
-        )
-        wrong = [keyword for keyword, value in options.select.items() if not _is_value(ds.get(keyword), value)]
+        wrong = [keyword for keyword, asked in options.select.items() if not _same(_value(header, keyword), asked)]
         if wrong:
             dropped.append(Ignored(header.path, f"another {', '.join(wrong)} than selected"))
         else:
@@ -167,14 +173,27 @@ def _selected(headers: Sequence[Header], options: ReadOptions) -> tuple[list[Hea
     return kept, dropped
 
 
-def _is_value(value: object, asked: str) -> bool:
-    text = "\\".join(map(str, value)) if isinstance(value, (list, tuple, pydicom.multival.MultiValue)) else str(value)
-    if text == asked:
-        return True
+def _value(header: Header, keyword: str) -> str:
+    """An attribute's value as text, several values with a backslash between; empty where it is absent."""
+    if tag_for_keyword(keyword) is None:
+        raise NoSuchSeries(f"{keyword!r} is no DICOM keyword; give one such as EchoTime or AcquisitionNumber")
+    ds = pydicom.dcmread(header.path, stop_before_pixels=True, specific_tags=[keyword], force=header.without_preamble)
+    value = ds.get(keyword)
+    if value is None:
+        return ""
+    return "\\".join(map(str, value)) if isinstance(value, MultiValue) else str(value)
+
+
+def _same(value: str, asked: str) -> bool:
+    return value == asked or (_is_number(value) and _is_number(asked) and float(value) == float(asked))
+
+
+def _is_number(text: str) -> bool:
     try:
-        return float(text) == float(asked)
+        float(text)
     except ValueError:
         return False
+    return True
 
 
 def _without_localizers(headers: Sequence[Header]) -> tuple[list[Header], list[Ignored]]:

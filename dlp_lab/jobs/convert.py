@@ -14,10 +14,10 @@ from dlp_lab.dicom.folder import find_series
 from dlp_lab.dicom.options import ReadOptions
 from dlp_lab.dicom.read import read_volume
 from dlp_lab.dicom.report import FolderReport, report_folder
-from dlp_lab.dicom.series import one_series
+from dlp_lab.dicom.series import attribute_values, choose_series, one_series
 from dlp_lab.dicom.template import place_on_template
 from dlp_lab.dicom.write_image import DerivedSeries, write_derived_series
-from dlp_lab.errors import BadParameters, OutputExists, PathRefused
+from dlp_lab.errors import BadParameters, MixedGrid, OutputExists, PathRefused
 from dlp_lab.store.hdf5 import Normalization, read_hdf5, write_hdf5
 from dlp_lab.store.metadata import volume_metadata, write_json
 from dlp_lab.store.workspace import published_folder
@@ -36,6 +36,32 @@ def read_series(folder: Path | str, **options: Any) -> Volume:
         DlpError: The folder does not exist, or its content is refused; the message tells why.
     """
     return read_volume(one_series(_folder(folder), read_options(options)))
+
+
+def read_stack(folder: Path | str, by: str, **options: Any) -> dict[str, Volume]:
+    """Read a series with several images at each place, such as echoes, phases or time points, as one volume for each.
+
+    Args:
+        folder: As in `read_series`.
+        by: Keyword of the DICOM attribute that tells the images at one place apart, such as "EchoTime".
+        **options: As in `read_series`.
+
+    Returns:
+        Volumes by the attribute's value, in growing order; all on one grid.
+
+    Raises:
+        DlpError: As `read_series`; also when the volumes do not lie on one grid.
+    """
+    chosen = read_options(options)
+    scan = find_series(_folder(folder))
+    volumes: dict[str, Volume] = {}
+    for value in attribute_values(scan, by, chosen):
+        selection = msgspec.structs.replace(chosen, select={**chosen.select, by: value})
+        volumes[value] = read_volume(choose_series(scan, selection))
+    first, *others = volumes.values()
+    if not all(other.geometry.matches(first.geometry) for other in others):
+        raise MixedGrid(f"the images do not lie on one grid for every {by}; choose one with --select {by}=VALUE")
+    return volumes
 
 
 def list_series(folder: Path | str, **options: Any) -> FolderReport:

@@ -189,6 +189,15 @@ def test_images_at_one_place_are_chosen_by_an_attribute(two_echoes, asked, echo)
     assert len(series.dropped) == 7
 
 
+def test_several_images_at_one_place_are_read_as_one_volume_for_each_value(two_echoes):
+    stack = dlp.read_stack(two_echoes, by="EchoTime")
+    assert list(stack) == ["12", "80.0"]
+    assert stack["12"].geometry.matches(stack["80.0"].geometry)
+    np.testing.assert_array_equal(stack["12"].voxels, stack["80.0"].voxels)
+    with pytest.raises(errors.NoSuchSeries, match="has no TriggerTime"):
+        dlp.read_stack(two_echoes, by="TriggerTime")
+
+
 def test_a_selection_of_nothing_or_by_no_keyword_is_refused(two_echoes):
     with pytest.raises(errors.NoSuchSeries, match="no image of the series has EchoTime=5"):
         dlp.read_series(two_echoes, select={"EchoTime": "5"})
