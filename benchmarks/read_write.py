@@ -1,0 +1,137 @@
+"""Reading a series into a volume and writing a derived series, beside peers and the floor.
+
+    python -m benchmarks.read_write [SLICES]
+
+A CT series of SLICES x 512 x 512 int16 (default 400), page cache warm, one process, all contestants in turn, best CPU
+time of three rounds (a busy machine leaves CPU time comparable, not wall time). Reading: the floor is reading
+the bytes of all files into fresh memory. Writing: the floor is writing as many bytes into as many files.
+"""
+
+from __future__ import annotations
+
+import shutil
+import sys
+import tempfile
+import time
+from collections.abc import Callable
+from pathlib import Path
+
+import numpy as np
+import pydicom
+import SimpleITK
+from pydicom.uid import generate_uid
+
+from dlp_lab.dicom.derived_header import Derivation
+from dlp_lab.dicom.read import read_volume
+from dlp_lab.dicom.series import one_series
+from dlp_lab.dicom.write_image import write_derived_series
+from tests.phantom import write_phantom_series
+
+ROUNDS = 3
+
+
+def read_bytes(folder: Path) -> object:
+    return [path.read_bytes() for path in folder.iterdir()]
+
+
+def read_with_dlp_lab(folder: Path) -> object:
+    return read_volume(one_series(folder))
+
+
+def read_with_pydicom(folder: Path) -> object:
+    slices = sorted((pydicom.dcmread(path) for path in folder.iterdir()), key=lambda ds: ds.ImagePositionPatient[2])
+    return np.stack([ds.pixel_array + np.int16(int(ds.RescaleIntercept)) for ds in slices])
+
+
+def read_with_simpleitk(folder: Path) -> object:
+    reader = SimpleITK.ImageSeriesReader()
+    reader.SetFileNames(reader.GetGDCMSeriesFileNames(str(folder)))
+    return SimpleITK.GetArrayFromImage(reader.Execute())
+
+
+READERS: dict[str, Callable[[Path], object]] = {
+    "floor: the bytes": read_bytes,
+    "dlp-lab": read_with_dlp_lab,
+    "pydicom loop": read_with_pydicom,
+    "SimpleITK": read_with_simpleitk,
+}
+
+
+def writers(source: Path) -> dict[str, Callable[[Path], None]]:
+    """Each writes the series' own values again, as a new series."""
+    series = one_series(source)
+    volume = read_volume(series)
+    size = next(source.iterdir()).stat().st_size
+
+    def write_bytes(target: Path) -> None:
+        content = bytes(size)
+        for k in range(len(series.headers)):
+            (target / f"{k:04d}").write_bytes(content)
+
+    def with_dlp_lab(target: Path) -> None:
+        write_derived_series(series, volume, target, Derivation("benchmark", "copy", "copied", reach_slices=0))
+
+    def with_pydicom(target: Path) -> None:
+        uid = generate_uid()
+        for k, header in enumerate(series.headers):
+            ds = pydicom.dcmread(header.path)
+            ds.SeriesInstanceUID = uid
+            ds.SOPInstanceUID = ds.file_meta.MediaStorageSOPInstanceUID = generate_uid()
+            ds.PixelData = (volume.voxels[k] + 1024).astype("<i2").tobytes()
+            ds.save_as(target / f"{k:04d}")
+
+    def with_simpleitk(target: Path) -> None:
+        image = SimpleITK.GetImageFromArray(volume.voxels)
+        writer = SimpleITK.ImageFileWriter()
+        for k in range(image.GetDepth()):
+            writer.SetFileName(str(target / f"{k:04d}.dcm"))
+            writer.Execute(image[:, :, k])
+
+    return {
+        "floor: the bytes": write_bytes,
+        "dlp-lab": with_dlp_lab,
+        "pydicom, source header copied": with_pydicom,
+        "SimpleITK, bare header": with_simpleitk,
+    }
+
+
+def best_cpu_seconds(
+    contestants: dict[str, Callable[[Path], object]], folder: Path, *, fresh: bool
+) -> dict[str, float]:
+    """Best CPU time of each; with `fresh`, each gets an empty folder."""
+    best = dict.fromkeys(contestants, float("inf"))
+    for _ in range(ROUNDS):
+        for name, contestant in contestants.items():
+            if fresh:
+                shutil.rmtree(folder, ignore_errors=True)
+                folder.mkdir()
+            start = time.process_time()
+            contestant(folder)
+            best[name] = min(best[name], time.process_time() - start)
+    return best
+
+
+def print_table(title: str, best: dict[str, float]) -> None:
+    print(title)
+    for name, seconds in best.items():
+        print(f"  {name:<32} {1000 * seconds:8.0f} ms CPU   {seconds / best['dlp-lab']:6.2f} x dlp-lab")
+
+
+def main(slices: int) -> int:
+    """Print both tables."""
+    with tempfile.TemporaryDirectory() as made:
+        source = Path(made, "source")
+        write_phantom_series(
+            source,
+            shape=(slices, 512, 512),
+            spacing_kji_mm=(1.0, 0.1, 0.1),
+            orientation="axial",
+            origin_lps_mm=(0, 0, 0),
+        )
+        print_table(f"reading {slices} x 512 x 512", best_cpu_seconds(READERS, source, fresh=False))
+        print_table("writing", best_cpu_seconds(writers(source), Path(made, "target"), fresh=True))
+    return 0
+
+
+if __name__ == "__main__":
+    sys.exit(main(int(sys.argv[1]) if len(sys.argv) > 1 else 400))
