@@ -6,20 +6,21 @@ import datetime
 from collections.abc import Callable
 
 import msgspec
+import numpy as np
+from numpy.typing import NDArray
 
 from dlp_lab.dicom.read import read_volume
+from dlp_lab.dicom.rescale import Rescale
 from dlp_lab.dicom.series import Series, one_series
 from dlp_lab.dicom.write_image import Derivation, DerivedSeries, write_derived_series
 from dlp_lab.jobs.job import Job
 from dlp_lab.store.hdf5 import write_hdf5
 from dlp_lab.store.metadata import volume_metadata, write_json
-from dlp_lab.store.provenance import software_versions
+from dlp_lab.store.provenance import RECORD, software_versions, value_profiles
 from dlp_lab.store.workspace import Workspace, published_folder
 from dlp_lab.tasks import task_named
 from dlp_lab.tasks.task import ImageResult, Report
 from dlp_lab.volume import Volume
-
-RECORD = "job.json"
 
 
 def run_job(workspace: Workspace, job: Job, report: Report) -> list[str]:
@@ -92,5 +93,21 @@ def _record(job: Job, series: Series, volume: Volume, result: ImageResult, writt
             "rescale_slope": written.rescale.slope,
             "rescale_intercept": written.rescale.intercept,
             "greatest_rounding_error": written.rescale.slope / 2,
+            **_expected_values(result.volume, written.rescale),
         },
+    }
+
+
+def _expected_values(volume: Volume, rescale: Rescale) -> dict[str, object]:
+    """What any reader must find in the derived series: made from the result itself, not from what was written."""
+
+    def on_steps(values: NDArray[np.float64]) -> NDArray[np.float64]:
+        steps: NDArray[np.float64] = np.rint((values - rescale.intercept) / rescale.slope)
+        return steps * rescale.slope + rescale.intercept
+
+    return {
+        "shape": list(volume.geometry.shape),
+        "affine_kji_to_lps": volume.geometry.affine_kji_to_lps.tolist(),
+        "value_range": list(volume.value_range()),
+        "profiles": value_profiles(volume.voxels, on_steps),
     }
