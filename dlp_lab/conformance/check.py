@@ -1,0 +1,103 @@
+"""The whole check of a derived series: validators, rules, geometry and values."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from pathlib import Path
+
+from dlp_lab.conformance.findings import CheckReport, Finding, LayerReport
+from dlp_lab.conformance.independent_reading import IndependentReading, NotOneVolume, read_with_dcm2niix
+from dlp_lab.conformance.pair import Pair, read_pair
+from dlp_lab.conformance.placement import check_placement
+from dlp_lab.conformance.programs import require_programs
+from dlp_lab.conformance.recorded_values import check_recorded_values
+from dlp_lab.conformance.rules import check_rules
+from dlp_lab.conformance.validators import check_validators
+from dlp_lab.dicom.header import Header
+from dlp_lab.dicom.read import read_volume
+from dlp_lab.dicom.series import Series, find_series, one_series
+from dlp_lab.errors import DicomError, NoDicom, PathRefused, UnsupportedSopClass
+from dlp_lab.volume import Volume
+
+
+def check_derived(source_folder: Path, derived_folder: Path) -> CheckReport:
+    """Check the derived series in one folder against its source in another.
+
+    Args:
+        source_folder: Holds the one series it was derived from, which must be one that dlp-lab reads.
+        derived_folder: Holds the derived series, and perhaps its record.
+
+    Raises:
+        CheckersMissing: A program that is needed is not installed.
+        DlpError: A folder holds nothing that could be checked, or the source is refused.
+    """
+    require_programs()
+    for folder in (source_folder, derived_folder):
+        if not folder.is_dir():
+            raise PathRefused(f"{folder} is not a folder; give the source's folder, then that of the derived series")
+    source = one_series(source_folder)
+    try:
+        derived = _images(derived_folder)
+    except NoDicom:
+        raise
+    except DicomError as error:
+        return _unreadable(str(error))
+    validators = check_validators(source.headers, derived)
+    pair = read_pair(source.headers, derived)
+    return CheckReport((validators, check_rules(pair), *_independent_layers(source, pair, derived_folder)))
+
+
+def _images(folder: Path) -> list[Header]:
+    """Headers of all images in the folder, whatever series they claim to be of."""
+    headers = [header for headers in find_series(folder).series.values() for header in headers]
+    if not headers:
+        raise NoDicom("the folder of the derived series holds no DICOM image; give the folder that a job has written")
+    strange = [header for header in headers if not header.is_single_frame_image]
+    if strange:
+        raise UnsupportedSopClass(
+            f"{strange[0].path.name} is {strange[0].sop_class_uid.name}; derived CT, MR or PET images are checked"
+        )
+    return headers
+
+
+def _unreadable(reason: str) -> CheckReport:
+    found = Finding("geometry", "unreadable", None, reason)
+    skipped = "a file of the derived series cannot be read"
+    return CheckReport(
+        (
+            LayerReport("validators", skipped, skipped=True),
+            LayerReport("rules", skipped, skipped=True),
+            LayerReport("geometry", "dlp-lab refuses the derived series", (found,)),
+            LayerReport("values", skipped, skipped=True),
+        )
+    )
+
+
+def _independent_layers(source: Series, pair: Pair, folder: Path) -> tuple[LayerReport, LayerReport]:
+    """Layers 3 and 4: both look at the derived series through dcm2niix."""
+    try:
+        before = read_with_dcm2niix(_paths(source.headers))
+    except NotOneVolume as error:
+        # the source is beyond this reader; that says nothing of the derived series
+        return LayerReport("geometry", f"source: {error}", skipped=True), LayerReport(
+            "values", str(error), skipped=True
+        )
+    try:
+        after = read_with_dcm2niix(_paths([slice_.header for slice_ in pair.derived]))
+    except NotOneVolume as error:
+        found = Finding("geometry", "volume", None, str(error))
+        return LayerReport("geometry", str(error), (found,)), LayerReport("values", str(error), skipped=True)
+    return _placement(before, after, pair, folder), check_recorded_values(folder, pair, after)
+
+
+def _placement(before: IndependentReading, after: IndependentReading, pair: Pair, folder: Path) -> LayerReport:
+    try:
+        own: Volume = read_volume(one_series(folder))
+    except DicomError as error:
+        found = Finding("geometry", "unreadable", None, str(error))
+        return LayerReport("geometry", "dlp-lab refuses the derived series", (found,))
+    return check_placement(before, after, own, resampled=pair.resampled)
+
+
+def _paths(headers: Sequence[Header]) -> list[Path]:
+    return [header.path for header in headers]
