@@ -6,7 +6,7 @@ from collections.abc import Sequence
 from pathlib import Path
 
 from dlp_lab.conformance.findings import CheckReport, Finding, LayerReport
-from dlp_lab.conformance.independent_reading import IndependentReading, NotOneVolume, read_with_dcm2niix
+from dlp_lab.conformance.independent_reading import NotOneVolume, read_with_dcm2niix
 from dlp_lab.conformance.pair import Pair, read_pair
 from dlp_lab.conformance.placement import check_placement
 from dlp_lab.conformance.programs import require_programs
@@ -16,7 +16,7 @@ from dlp_lab.conformance.validators import check_validators
 from dlp_lab.dicom.header import Header
 from dlp_lab.dicom.read import read_volume
 from dlp_lab.dicom.series import Series, find_series, one_series
-from dlp_lab.errors import DicomError, NoDicom, PathRefused, UnsupportedSopClass
+from dlp_lab.errors import DicomError, NoDicom, PathRefused
 from dlp_lab.volume import Volume
 
 
@@ -52,11 +52,6 @@ def _images(folder: Path) -> list[Header]:
     headers = [header for headers in find_series(folder).series.values() for header in headers]
     if not headers:
         raise NoDicom("the folder of the derived series holds no DICOM image; give the folder that a job has written")
-    strange = [header for header in headers if not header.is_single_frame_image]
-    if strange:
-        raise UnsupportedSopClass(
-            f"{strange[0].path.name} is {strange[0].sop_class_uid.name}; derived CT, MR or PET images are checked"
-        )
     return headers
 
 
@@ -79,24 +74,27 @@ def _independent_layers(source: Series, pair: Pair, folder: Path) -> tuple[Layer
         before = read_with_dcm2niix(_paths(source.headers))
     except NotOneVolume as error:
         # the source is beyond this reader; that says nothing of the derived series
-        return LayerReport("geometry", f"source: {error}", skipped=True), LayerReport(
-            "values", str(error), skipped=True
-        )
+        reason = f"of the source {error}"
+        return LayerReport("geometry", reason, skipped=True), LayerReport("values", reason, skipped=True)
+    own = _own_reading(folder)
     try:
         after = read_with_dcm2niix(_paths([slice_.header for slice_ in pair.derived]))
     except NotOneVolume as error:
-        found = Finding("geometry", "volume", None, str(error))
-        return LayerReport("geometry", str(error), (found,)), LayerReport("values", str(error), skipped=True)
-    return _placement(before, after, pair, folder), check_recorded_values(folder, pair, after)
+        found = [Finding("geometry", "volume", None, str(error)), *([own] if isinstance(own, Finding) else [])]
+        return LayerReport("geometry", "dcm2niix", tuple(found)), LayerReport("values", str(error), skipped=True)
+    if isinstance(own, Finding):
+        geometry = LayerReport("geometry", "dlp-lab refuses the derived series", (own,))
+    else:
+        geometry = check_placement(before, after, own, resampled=pair.resampled)
+    return geometry, check_recorded_values(folder, pair, after)
 
 
-def _placement(before: IndependentReading, after: IndependentReading, pair: Pair, folder: Path) -> LayerReport:
+def _own_reading(folder: Path) -> Volume | Finding:
+    """The derived series as dlp-lab reads it, or why it is refused."""
     try:
-        own: Volume = read_volume(one_series(folder))
+        return read_volume(one_series(folder))
     except DicomError as error:
-        found = Finding("geometry", "unreadable", None, str(error))
-        return LayerReport("geometry", "dlp-lab refuses the derived series", (found,))
-    return check_placement(before, after, own, resampled=pair.resampled)
+        return Finding("geometry", "unreadable", None, str(error))
 
 
 def _paths(headers: Sequence[Header]) -> list[Path]:

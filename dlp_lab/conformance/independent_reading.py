@@ -77,7 +77,7 @@ def read_with_dcm2niix(paths: Sequence[Path]) -> IndependentReading:
             (files / f"{number:05d}.dcm").symlink_to(path.resolve())
         images = run_dcm2niix(files, target)
         if len(images) != 1:
-            raise NotOneVolume(f"dcm2niix makes {len(images) or 'no'} volumes of the {len(paths)} files, not one")
+            raise NotOneVolume(f"dcm2niix makes {len(images)} volumes of the {len(paths)} files, not one")
         image: Any = nibabel.load(images[0])
         values = np.asarray(image.dataobj, dtype=np.float64)
         if values.ndim == 2:

@@ -17,6 +17,8 @@ from dlp_lab.geometry import POSITION_TOLERANCE_MM
 RESAMPLED = "113085"
 """Code of CID 7203 (PS3.16): the grid of a derived image that declares it is not that of its source."""
 
+_PIXEL_DATA = Tag("PixelData")
+_LARGE_BYTES = 1 << 14
 _BINARY = ("SQ", "US", "SS", "UL", "SL", "FL", "FD", "AT", "OB", "OW", "UN")
 """The bytes of these depend on the transfer syntax, so their values are compared."""
 
@@ -38,7 +40,8 @@ class Slice:
     def differs_in(self, other: Slice, tag: BaseTag | str) -> bool:
         """Whether an element is not the same here and there.
 
-        Text is compared byte for byte without the padding at its end, which says nothing (PS3.5 6.2); the rest by value.
+        Text is compared byte for byte, but for the padding at its end, which says nothing (PS3.5 6.2); the rest by
+        value.
         """
         tag = Tag(tag)
         mine, theirs = self.as_stored.get(tag), other.as_stored.get(tag)
@@ -100,7 +103,9 @@ def _beside_source(slice_: Slice, source: tuple[Slice, ...], places: np.ndarray[
 
 
 def _read_slice(header: Header) -> Slice:
-    ds = pydicom.dcmread(header.path, stop_before_pixels=True, force=header.without_preamble)
+    # what follows the pixels, such as signatures, is read too, and the pixels themselves are passed over
+    ds = pydicom.dcmread(header.path, defer_size=_LARGE_BYTES, force=header.without_preamble)
+    ds.pop(_PIXEL_DATA, None)
     return Slice(header, ds, {tag: ds.get_item(tag) for tag in list(ds.keys())})
 
 

