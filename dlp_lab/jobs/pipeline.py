@@ -6,8 +6,6 @@ import datetime
 from collections.abc import Callable
 
 import msgspec
-import numpy as np
-from numpy.typing import NDArray
 
 from dlp_lab.dicom.read import read_volume
 from dlp_lab.dicom.rescale import Rescale
@@ -100,14 +98,9 @@ def _record(job: Job, series: Series, volume: Volume, result: ImageResult, writt
 
 def _expected_values(volume: Volume, rescale: Rescale) -> dict[str, object]:
     """What any reader must find in the derived series: made from the result itself, not from what was written."""
-
-    def on_steps(values: NDArray[np.float64]) -> NDArray[np.float64]:
-        steps: NDArray[np.float64] = np.rint((values - rescale.intercept) / rescale.slope)
-        return steps * rescale.slope + rescale.intercept
-
     return {
         "shape": list(volume.geometry.shape),
         "affine_kji_to_lps": volume.geometry.affine_kji_to_lps.tolist(),
         "value_range": list(volume.value_range()),
-        "profiles": value_profiles(volume.voxels, on_steps),
+        "profiles": value_profiles(volume.voxels, rescale.slope, rescale.intercept),
     }

@@ -18,7 +18,8 @@ def test_profiles_are_the_means_over_slices_rows_and_columns() -> None:
 
 
 def test_profiles_can_be_of_rounded_values() -> None:
-    assert value_profiles(VOXELS + 0.4, np.rint) == value_profiles(VOXELS)
+    steps = VOXELS * 0.5 + 0.25
+    assert value_profiles(steps + 0.2, step=0.5, offset=0.25) == value_profiles(steps)
 
 
 @pytest.mark.parametrize("axis", [0, 1, 2])
