@@ -106,9 +106,9 @@ def source_images_named(slice_: DerivedSlice, pair: Pair) -> str | None:
 @RULES.each_slice("PS3.3 C.12.4.1.3")
 def source_images_known(slice_: DerivedSlice, pair: Pair) -> str | None:
     """SourceImageSequence refers only to images of the source, each by its own SOP class."""
-    known = {(before.header.sop_instance_uid, before.header.sop_class_uid) for before in pair.source}
     for item in _references(slice_):
-        if (item.get("ReferencedSOPInstanceUID"), item.get("ReferencedSOPClassUID")) not in known:
+        sop_class = pair.source_images.get(item.get("ReferencedSOPInstanceUID"))
+        if sop_class is None or item.get("ReferencedSOPClassUID") != sop_class:
             return "SourceImageSequence (0008,2112) refers to an image that is not in the source"
     return None
 

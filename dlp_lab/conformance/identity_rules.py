@@ -60,7 +60,7 @@ def changed(slice_: DerivedSlice, tags: Iterable[BaseTag | str]) -> str | None:
 @RULES.each_slice("PS3.3 C.12.1, C.7.6.1.1.2")
 def instance_uid_new(slice_: DerivedSlice, pair: Pair) -> str | None:
     """SOPInstanceUID is none of the source's."""
-    reused = slice_.header.sop_instance_uid in {before.header.sop_instance_uid for before in pair.source}
+    reused = slice_.header.sop_instance_uid in pair.source_images
     return "SOPInstanceUID (0008,0018) is that of a source image, whose pixels are others" if reused else None
 
 

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from dataclasses import dataclass
+from functools import cached_property
 from typing import Any
 
 import numpy as np
@@ -72,10 +73,15 @@ class Pair:
     source: tuple[Slice, ...]
     derived: tuple[DerivedSlice, ...]
 
-    @property
+    @cached_property
     def resampled(self) -> bool:
         """Whether the derived images declare a grid of their own."""
         return any(RESAMPLED in codes_in(slice_.ds.get("DerivationCodeSequence")) for slice_ in self.derived)
+
+    @cached_property
+    def source_images(self) -> dict[str, str]:
+        """SOP class by SOPInstanceUID of the source."""
+        return {before.header.sop_instance_uid: before.header.sop_class_uid for before in self.source}
 
     @property
     def modality(self) -> str:

