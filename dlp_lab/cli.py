@@ -1,6 +1,6 @@
 """The command line: `dlp-lab`, and the two scripts `dicom_to_hd5` and `hd5_to_dicom`.
 
-Exit status: 0 done; 1 failed; 2 refused, the message says why; 130 interrupted.
+Exit status: 0 done; 1 failed, or `check` found something; 2 refused, the message says why; 130 interrupted.
 """
 
 from __future__ import annotations
@@ -90,6 +90,7 @@ def _parser(argv: Sequence[str]) -> argparse.ArgumentParser:
     commands.add_parser("serve", help="start the stand-alone web backend (dlp-lab serve --help)", add_help=False)
     _add_dicom_to_hdf5(commands.add_parser("dicom-to-hdf5", add_help=False, help=_TO_HDF5, description=_TO_HDF5))
     _add_hdf5_to_dicom(commands.add_parser("hdf5-to-dicom", add_help=False, help=_TO_DICOM, description=_TO_DICOM))
+    _add_check(commands.add_parser("check", help=_CHECK, description=_CHECK))
     return parser
 
 
@@ -283,3 +284,26 @@ def _hdf5_to_dicom(arguments: Arguments) -> int:
     written = hdf5_to_dicom(arguments.input_hdf5, arguments.input_dicom, arguments.output_dicom)
     print(f"{arguments.output_dicom}: {len(written.files)} slices, SeriesInstanceUID {written.series_instance_uid}")
     return 0
+
+
+# --- check ------------------------------------------------------------------------------------------------------------
+
+_CHECK = "Check a derived series against its source: validity, our rules, place and values."
+
+
+def _add_check(parser: argparse.ArgumentParser) -> None:
+    parser.add_argument("source_dir", metavar="SOURCE_DIR", type=Path, help="folder of the series it was derived from")
+    parser.add_argument("derived_dir", metavar="DERIVED_DIR", type=Path, help="folder of the derived series")
+    parser.add_argument("--json", action="store_true", help="all findings as JSON")
+    _add_read_options(parser)
+    parser.set_defaults(command=_check)
+
+
+def _check(arguments: Arguments) -> int:
+    from dlp_lab.conformance.check import check_derived
+    from dlp_lab.conformance.findings import as_json, as_text
+    from dlp_lab.jobs.convert import read_options
+
+    report = check_derived(arguments.source_dir, arguments.derived_dir, read_options(_read_options(arguments)))
+    print(json.dumps(as_json(report), indent=2) if arguments.json else as_text(report))
+    return 0 if report.holds else 1

@@ -138,6 +138,12 @@ class TaskResultInvalid(DlpError, ValueError):
     code = "TASK_RESULT_INVALID"
 
 
+class CheckersMissing(RequestRefused, ImportError):
+    """The programs that check a derived series are not installed."""
+
+    code = "CHECKERS_MISSING"
+
+
 # --- what was read ----------------------------------------------------------------------------------------------------
 
 

@@ -40,12 +40,14 @@ class DerivedSeries:
 
     Attributes:
         series_instance_uid: Of the new series.
-        files: One for each slice, in slice order.
+        files: One for each slice that was written, in slice order.
+        indices: Their slice indices in the volume; padded slices are not written.
         rescale: How stored values become real ones; half its slope is the greatest rounding error.
     """
 
     series_instance_uid: str
     files: tuple[Path, ...]
+    indices: tuple[int, ...]
     rescale: Rescale
 
 
@@ -102,7 +104,7 @@ def write_derived_series(
         _save(ds, path)
         files.append(path)
     report(1.0, "written")
-    return DerivedSeries(series_uid, tuple(files), rescale)
+    return DerivedSeries(series_uid, tuple(files), tuple(place.k for place in places), rescale)
 
 
 def _set_pixels(ds: Dataset, rescale: Rescale, stored: NDArray[Any]) -> None:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import os
 import secrets
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -144,8 +145,4 @@ def hdf5_to_dicom(hdf5: Path | str, template: Path | str, output: Path | str) ->
             uid_seed=secrets.token_hex(16), label="hdf5-to-dicom", description="Values taken from an HDF5 file"
         )
         written = write_derived_series(series, volume, folder, derivation)
-    return DerivedSeries(
-        written.series_instance_uid,
-        tuple(Path(output) / path.name for path in written.files),
-        written.rescale,
-    )
+    return replace(written, files=tuple(Path(output) / path.name for path in written.files))

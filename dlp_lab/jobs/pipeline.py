@@ -16,13 +16,11 @@ from dlp_lab.dicom.write_image import DerivedSeries, write_derived_series
 from dlp_lab.jobs.job import Job
 from dlp_lab.store.hdf5 import write_hdf5
 from dlp_lab.store.metadata import volume_metadata, write_json
-from dlp_lab.store.provenance import software_versions
+from dlp_lab.store.provenance import RECORD, software_versions, value_profiles
 from dlp_lab.store.workspace import Workspace, published_folder
 from dlp_lab.tasks import task_named
 from dlp_lab.tasks.task import ImageResult, Report
 from dlp_lab.volume import Volume
-
-RECORD = "job.json"
 
 
 def run_job(workspace: Workspace, job: Job, report: Report) -> list[str]:
@@ -100,5 +98,19 @@ def _record(
             "rescale_slope": written.rescale.slope,
             "rescale_intercept": written.rescale.intercept,
             "greatest_rounding_error": written.rescale.slope / 2,
+            **_expected_values(result.volume, written),
         },
+    }
+
+
+def _expected_values(volume: Volume, written: DerivedSeries) -> dict[str, object]:
+    """What any reader must find in the derived series: made from the result itself, not from what was written."""
+    voxels = volume.voxels
+    if len(written.indices) < len(voxels):
+        voxels = voxels[list(written.indices)]  # without padded slices
+    return {
+        "shape": list(voxels.shape),
+        "affine_kji_to_lps": volume.geometry.affine_kji_to_lps.tolist(),
+        "value_range": [float(voxels.min()), float(voxels.max())],
+        "profiles": value_profiles(voxels, written.rescale.slope, written.rescale.intercept),
     }

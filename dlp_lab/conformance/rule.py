@@ -1,0 +1,86 @@
+"""What a rule is, and how a module makes a table of them.
+
+A rule is one function with the clause of the standard it comes from. Its name is its code, the first line of its
+docstring is the sentence that is true of a derived series that keeps it, and what it returns is what is wrong, or None.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterator
+from dataclasses import dataclass
+
+from dlp_lab.conformance.findings import Finding
+from dlp_lab.conformance.pair import DerivedSlice, Pair
+
+SliceCheck = Callable[[DerivedSlice, Pair], str | None]
+SeriesCheck = Callable[[Pair], str | None]
+
+
+@dataclass(frozen=True)
+class Rule:
+    """One rule.
+
+    Attributes:
+        code: Stable name.
+        sentence: What is true when it is kept.
+        clause: Where the standard says so.
+        find: What is wrong in a pair of series.
+    """
+
+    code: str
+    sentence: str
+    clause: str
+    find: Callable[[Pair], Iterator[Finding]]
+
+
+class RuleTable(list[Rule]):
+    """Rules of one module, in the order in which they are written."""
+
+    def each_slice(self, clause: str) -> Callable[[SliceCheck], SliceCheck]:
+        """Add a rule that looks at one derived slice after the other."""
+
+        def add(check: SliceCheck) -> SliceCheck:
+            code = _code_of(check)
+
+            def find(pair: Pair) -> Iterator[Finding]:
+                for slice_ in pair.derived:
+                    wrong = _answer(lambda slice_=slice_: check(slice_, pair))  # type: ignore[misc]
+                    if wrong:
+                        yield Finding("rules", code, slice_.header.path.name, wrong)
+
+            self.append(Rule(code, _sentence_of(check), clause, find))
+            return check
+
+        return add
+
+    def whole_series(self, clause: str) -> Callable[[SeriesCheck], SeriesCheck]:
+        """Add a rule about all slices together."""
+
+        def add(check: SeriesCheck) -> SeriesCheck:
+            code = _code_of(check)
+
+            def find(pair: Pair) -> Iterator[Finding]:
+                wrong = _answer(lambda: check(pair))
+                if wrong:
+                    yield Finding("rules", code, None, wrong)
+
+            self.append(Rule(code, _sentence_of(check), clause, find))
+            return check
+
+        return add
+
+
+def _answer(check: Callable[[], str | None]) -> str | None:
+    try:
+        return check()
+    except (AttributeError, KeyError, TypeError, ValueError) as error:
+        # a value that cannot be understood breaks the rule that needs it, and must not hide what the others find
+        return f"a value that the rule needs cannot be understood ({type(error).__name__})"
+
+
+def _code_of(check: Callable[..., object]) -> str:
+    return check.__name__.replace("_", "-")
+
+
+def _sentence_of(check: Callable[..., object]) -> str:
+    return (check.__doc__ or "").splitlines()[0]

@@ -1,0 +1,53 @@
+"""Layer 1: what dciodvfy and dcentvfy find in the derived series and not in its source.
+
+Real series break the standard already, and what a derived series keeps, it keeps with its errors. So kinds of error are
+compared, and only a kind that the source does not show is a finding.
+"""
+
+from __future__ import annotations
+
+import os
+import tempfile
+from collections.abc import Sequence
+from concurrent.futures import ThreadPoolExecutor
+from pathlib import Path
+
+import pydicom
+
+from dlp_lab.conformance.findings import Finding, LayerReport
+from dlp_lab.conformance.programs import count_kinds, dcentvfy_errors, dciodvfy_errors, new_errors
+from dlp_lab.dicom.header import Header
+
+
+def check_validators(source: Sequence[Header], derived: Sequence[Header]) -> LayerReport:
+    """Ask both programs about both series."""
+    with tempfile.TemporaryDirectory() as made:
+        paths = [_recognizable(header, Path(made, f"{k:05d}")) for k, header in enumerate(source)]
+        return _compare(paths, [header.path for header in derived])
+
+
+def _recognizable(header: Header, copy: Path) -> Path:
+    """The file, or a copy with its SOP class in the data set: without it dciodvfy would find no error of that class."""
+    if not header.uids_from_meta:
+        return header.path
+    ds = pydicom.dcmread(header.path, force=header.without_preamble)
+    ds.SOPClassUID, ds.SOPInstanceUID = header.sop_class_uid, header.sop_instance_uid
+    ds.save_as(copy)
+    return copy
+
+
+def _compare(source: Sequence[Path], derived: Sequence[Path]) -> LayerReport:
+    # the work is in other processes, so threads suffice
+    with ThreadPoolExecutor(min(8, os.cpu_count() or 1)) as pool:
+        before = list(pool.map(dciodvfy_errors, source))
+        after = list(pool.map(dciodvfy_errors, derived))
+    known: set[str] = set().union(*before)
+    findings = [
+        Finding("validators", "dciodvfy", path.name, error)
+        for path, errors in zip(derived, after, strict=True)
+        for error in new_errors(errors, known)
+    ]
+    together = new_errors(dcentvfy_errors([*source, *derived]), dcentvfy_errors(source))
+    findings += [Finding("validators", "dcentvfy", None, error) for error in together]
+    accepted = f", {count_kinds(known)} kinds of error are the source's own" if known else ""
+    return LayerReport("validators", f"dciodvfy and dcentvfy on {len(derived)} files{accepted}", tuple(findings))
