@@ -21,7 +21,9 @@ from pydicom.dataset import Dataset, FileMetaDataset
 from pydicom.uid import UID, ExplicitVRLittleEndian
 
 from dlp_lab import __version__
-from dlp_lab.dicom.header import Header
+from dlp_lab.dicom.data_set import read_header_elements
+from dlp_lab.dicom.header import LOSSY_TRANSFER_SYNTAXES, Header
+from dlp_lab.dicom.quiet import quiet
 from dlp_lab.dicom.rescale import Rescale, choose_rescale
 from dlp_lab.dicom.series import Series
 from dlp_lab.errors import TaskResultInvalid, TemplateMismatch
@@ -144,14 +146,17 @@ def write_derived_series(
     files = []
     for k, header in enumerate(source.headers):
         report(k / len(source.headers), f"writing slice {k + 1} of {len(source.headers)}")
-        ds = pydicom.dcmread(header.path, stop_before_pixels=True, force=header.without_preamble)
-        _drop_stale(ds)
-        _set_identity(ds, header, series_uid, k, derivation)
-        _set_derivation(ds, k, references, derivation)
-        _set_equipment(ds, derivation)
-        _set_pixels(ds, rescale, rescale.store(result.voxels[k]))
         path = folder / f"{k + 1:04d}.dcm"
-        _save(ds, path)
+        with quiet():
+            ds = read_header_elements(header.path, part_10=not header.without_preamble)
+            _drop_stale(ds)
+            _set_identity(ds, header, series_uid, k, derivation)
+            _set_derivation(ds, k, references, derivation)
+            _set_equipment(ds, derivation)
+            _set_pixels(ds, rescale, rescale.store(result.voxels[k]))
+            if header.transfer_syntax_uid in LOSSY_TRANSFER_SYNTAXES:
+                ds.LossyImageCompression = "01"  # once lost, always lost (PS3.3 C.7.6.1.1.5)
+            _save(ds, path)
         files.append(path)
     report(1.0, "written")
     return DerivedSeries(series_uid, tuple(files), rescale)
