@@ -12,9 +12,14 @@ from pydicom.uid import UID, JPEG2000TransferSyntaxes, JPEGLSTransferSyntaxes, J
 
 MAX_TILES = 4096
 """OpenJPEG keeps some kB for each tile, however small."""
+MAX_TILE_PARTS = 2**16
+MAX_MARKERS_BYTES = 2**20
+"""Where the image itself must have begun."""
 
 _JPEG_START = b"\xff\xd8"
 _JPEG_2000_START = b"\xff\x4f\xff\x51"
+_START_OF_TILE = b"\xff\x90"
+_END_OF_IMAGE = b"\xff\xd9"
 _JP2_SIGNATURE = b"\0\0\0\x0cjP  \r\n\x87\n"
 _NOT_FRAME_HEADERS = (0xC4, 0xC8, 0xCC)
 _START_OF_SCAN, _END = 0xDA, 0xD9
@@ -44,12 +49,17 @@ def read_codestream(frame: bytes, transfer_syntax_uid: UID) -> Codestream | None
     """
     try:
         if transfer_syntax_uid in (*JPEGTransferSyntaxes, *JPEGLSTransferSyntaxes):
-            return _read_frame_header(frame)
-        if transfer_syntax_uid in JPEG2000TransferSyntaxes:
-            return _read_siz(frame)
+            found = _read_frame_header(frame[:MAX_MARKERS_BYTES])
+        elif transfer_syntax_uid in JPEG2000TransferSyntaxes:
+            found = _read_siz(frame)
+        else:
+            return None
     except (struct.error, IndexError):
         raise ValueError("the compressed image ends within its header") from None
-    return None
+    # decoders make up what is missing
+    if not frame.rstrip(b"\0").endswith(_END_OF_IMAGE):
+        raise ValueError("the compressed image ends before its end marker")
+    return found
 
 
 def _read_frame_header(frame: bytes) -> Codestream:
@@ -89,7 +99,27 @@ def _read_siz(frame: bytes) -> Codestream:
     tiles = -(-(right - tile_left) // tile_width) * -(-(bottom - tile_top) // tile_height)
     if tiles > MAX_TILES:
         raise ValueError(f"the JPEG 2000 codestream has {tiles} tiles; up to {MAX_TILES} are read")
+    _check_tiles(frame, start, tiles)
     return Codestream(bottom - top, right - left, components, (depth & 0x7F) + 1, bool(depth & 0x80))
+
+
+def _check_tiles(frame: bytes, start: int, tiles: int) -> None:
+    """Every tile must be there: OpenJPEG leaves out those that are not (ITU-T T.800 A.4.2)."""
+    position = start + 2
+    header = frame[:MAX_MARKERS_BYTES]
+    while header[position : position + 2] != _START_OF_TILE:
+        position += 2 + struct.unpack_from(">H", header, position + 2)[0]
+    seen: set[int] = set()
+    for _ in range(MAX_TILE_PARTS):
+        if frame[position : position + 2] != _START_OF_TILE:
+            break
+        index, length = struct.unpack_from(">HI", frame, position + 4)
+        seen.add(index)
+        if not length:  # it is the last one, and reaches to the end
+            break
+        position += max(length, 14)
+    if seen != set(range(tiles)):
+        raise ValueError(f"the JPEG 2000 codestream declares {tiles} tiles and holds {len(seen)}")
 
 
 def _start_in_jp2(frame: bytes) -> int:

@@ -23,12 +23,26 @@ from dlp_lab.errors import DicomError, Malformed, NoDecoder, Truncated, Unsuppor
 
 _ITEM = 0xFFFEE000
 _SEQUENCE_END = 0xFFFEE0DD
+MAX_FRAGMENTS = 100_000
+MAX_OVERHEAD_BYTES = 2**20
+"""A compressed image may be larger than the image by this and the image's size."""
 _ITEM_HEADER = struct.Struct("<HHL")
 
 
 def stored_dtype(header: Header) -> np.dtype[Any]:
     """Type of the stored values, in the byte order of this machine."""
     return np.dtype(f"{'i' if header.signed else 'u'}{header.bits_allocated // 8}")
+
+
+def present_pixels(header: Header) -> PixelElement:
+    """Where the pixels of a slice are.
+
+    Raises:
+        Truncated: There are none.
+    """
+    if header.pixels is None:
+        raise Truncated(f"{header.path.name} has no PixelData (7FE0,0010), or ends before it; export it again")
+    return header.pixels
 
 
 def check_pixel_element(header: Header) -> None:
@@ -40,9 +54,7 @@ def check_pixel_element(header: Header) -> None:
     Raises:
         Truncated, Malformed, UnsupportedPixels: The message names the file.
     """
-    name, pixels = header.path.name, header.pixels
-    if pixels is None:
-        raise Truncated(f"{name} has no PixelData (7FE0,0010), or ends before it; export it again")
+    name, pixels = header.path.name, present_pixels(header)
     if pixels.tag != PIXEL_DATA:
         raise UnsupportedPixels(f"{name} has floating point pixels (7FE0,0008) or (7FE0,0009), which are not read")
     if header.transfer_syntax_uid.is_encapsulated:
@@ -106,7 +118,7 @@ def read_uncompressed(header: Header, out: NDArray[Any]) -> None:
 
 
 def _positioned(file: Any, header: Header) -> Any:
-    assert header.pixels is not None and header.pixels.length is not None
+    assert header.pixels and header.pixels.length is not None
     source = file
     if header.transfer_syntax_uid == DeflatedExplicitVRLittleEndian:
         limit = header.pixels.offset + header.pixels.length
@@ -141,7 +153,7 @@ def _fill(header: Header, source: Any, out: NDArray[Any]) -> None:
 
 
 def _check_padding(header: Header, source: Any) -> None:
-    assert header.pixels is not None and header.pixels.length is not None
+    assert header.pixels and header.pixels.length is not None
     surplus = header.pixels.length - header.slice_bytes
     if is_padded(header) and any(source.read(surplus)):
         raise Malformed(
@@ -168,6 +180,8 @@ def read_compressed(header: Header) -> NDArray[Any]:
         if syntax == RLELossless:
             return decode_rle(frame, header.rows, header.columns, stored_dtype(header))
         _check_codestream(header, frame)
+    except DicomError:
+        raise
     except ValueError as error:
         raise Malformed(f"{name}: {error}; export it again") from None
     try:
@@ -190,30 +204,35 @@ def read_compressed(header: Header) -> NDArray[Any]:
 
 
 def _frame(header: Header, file: BinaryIO) -> bytes:
-    """The fragments of the one frame, joined; the first item is the offset table (PS3.5 A.4)."""
-    assert header.pixels is not None
-    file.seek(header.pixels.offset)
+    """The fragments of the one frame, joined (PS3.5 A.4)."""
+    name = header.path.name
+    file.seek(present_pixels(header).offset)
     fragments: list[bytes] = []
-    first = True
-    while True:
+    bytes_left = 2 * header.slice_bytes + MAX_OVERHEAD_BYTES
+    for number in range(MAX_FRAGMENTS):
         start = file.read(_ITEM_HEADER.size)
         if len(start) < _ITEM_HEADER.size:
-            raise Truncated(f"{header.path.name} ends before its pixels do (PixelData (7FE0,0010)); export it again")
+            raise Truncated(f"{name} ends before its pixels do (PixelData (7FE0,0010)); export it again")
         group, element, length = _ITEM_HEADER.unpack(start)
         tag = group << 16 | element
         if tag == _SEQUENCE_END:
             return b"".join(fragments)
         if tag != _ITEM:
-            raise Malformed(f"{header.path.name}: PixelData (7FE0,0010) is not made of items; export it again")
-        if length > header.file_bytes - file.tell():
+            raise Malformed(f"{name}: PixelData (7FE0,0010) is not made of items; export it again")
+        present = header.file_bytes - file.tell()
+        if length > present:
             raise Truncated(
-                f"{header.path.name} ends before its pixels do: an item of PixelData (7FE0,0010) declares {length} "
-                f"bytes, {max(0, header.file_bytes - file.tell())} are there; export it again"
+                f"{name} ends before its pixels do: an item of PixelData (7FE0,0010) declares {length} bytes, "
+                f"{max(0, present)} are there; export it again"
             )
-        fragment = file.read(length)
-        if not first:
-            fragments.append(fragment)
-        first = False
+        bytes_left -= length
+        if bytes_left < 0:
+            break
+        if number == 0:  # the offset table, of no use for one frame
+            file.seek(length, 1)
+        else:
+            fragments.append(file.read(length))
+    raise Malformed(f"{name}: its compressed pixels are more than twice as large as the image; export it again")
 
 
 def _check_codestream(header: Header, frame: bytes) -> None:

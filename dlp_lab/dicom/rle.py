@@ -42,6 +42,8 @@ def decode_rle(frame: bytes, rows: int, columns: int, dtype: np.dtype[Any]) -> N
 
 
 def _decode_segment(segment: bytes, size: int) -> bytes:
+    if len(segment) > 2 * size + 2:  # each byte as a run of its own
+        raise ValueError(f"an RLE segment has {len(segment)} bytes for {size}")
     decoded = bytearray()
     position = 0
     while position < len(segment) and len(decoded) < size:
@@ -56,4 +58,7 @@ def _decode_segment(segment: bytes, size: int) -> bytes:
             position += 1
     if len(decoded) < size:
         raise ValueError(f"an RLE segment holds {len(decoded)} bytes, {size} were expected")
+    # the segment, and perhaps the image, was made even
+    if len(decoded) > size + 1 or segment[position:].strip(b"\0\x80"):
+        raise ValueError(f"an RLE segment holds more than the {size} bytes that were expected")
     return bytes(decoded[:size])

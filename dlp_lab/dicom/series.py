@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import itertools
 import os
 from collections import Counter
 from collections.abc import Sequence
@@ -13,6 +14,9 @@ from dlp_lab.dicom.slice_checks import check_slices
 from dlp_lab.dicom.stack import in_slice_order, regular_grid
 from dlp_lab.errors import MultipleSeries, NoDicom, UnsupportedSopClass
 from dlp_lab.geometry import Geometry
+
+_LISTED = 10
+"""How many series a message names."""
 
 
 @dataclass(frozen=True)
@@ -98,10 +102,12 @@ def one_series(folder: Path) -> Series:
         raise UnsupportedSopClass(f"single-frame CT, MR or PET images are needed; the folder holds {seen}")
     if len(readable) > 1:
         listing = "; ".join(
-            f"{uid or 'no UID'} ({headers[0].modality}, {headers[0].series_description or 'no description'}, "
-            f"{len(headers)} files)"
-            for uid, headers in readable.items()
+            f"{uid[:64] or 'no UID'} ({headers[0].modality[:16]}, "
+            f"{headers[0].series_description[:64] or 'no description'}, {len(headers)} files)"
+            for uid, headers in itertools.islice(readable.items(), _LISTED)
         )
+        if len(readable) > _LISTED:
+            listing += f"; and {len(readable) - _LISTED} more"
         raise MultipleSeries(f"the folder holds {len(readable)} series, choose a folder with one of them: {listing}")
     ((chosen, headers),) = readable.items()
     warnings = []

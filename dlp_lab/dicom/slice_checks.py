@@ -7,7 +7,7 @@ from collections.abc import Callable, Sequence
 import numpy as np
 
 from dlp_lab.dicom.header import Header
-from dlp_lab.dicom.pixel_data import check_pixel_element, is_padded
+from dlp_lab.dicom.pixel_data import check_pixel_element, is_padded, present_pixels
 from dlp_lab.errors import (
     DuplicateInstance,
     Malformed,
@@ -36,6 +36,7 @@ def check_slices(headers: Sequence[Header], warnings: list[str]) -> None:
     """
     for header in headers:
         _check_kind(header)
+        present_pixels(header)  # first, for a header that was cut off lacks much else
         _check_pixels(header)
         _check_place(header)
         check_pixel_element(header)
