@@ -7,9 +7,10 @@ General Image, C.12.4.1.3 derivation, C.7.5.1 General Equipment) and PS3.16 (CID
 
 from __future__ import annotations
 
+import contextlib
 import datetime
 import uuid
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
@@ -26,7 +27,7 @@ from dlp_lab.dicom.header import LOSSY_TRANSFER_SYNTAXES, Header
 from dlp_lab.dicom.quiet import quiet
 from dlp_lab.dicom.rescale import Rescale, choose_rescale
 from dlp_lab.dicom.series import Series
-from dlp_lab.errors import TaskResultInvalid, TemplateMismatch
+from dlp_lab.errors import DlpError, Malformed, TaskResultInvalid, TemplateMismatch
 from dlp_lab.volume import Volume
 
 IMPLEMENTATION_CLASS_UID = UID("2.25.227415367163306871046029571240402917383")
@@ -130,6 +131,7 @@ def write_derived_series(
     Raises:
         TemplateMismatch: The result does not lie on the source's grid.
         TaskResultInvalid: A value is not finite.
+        Malformed: An element that is to be copied is broken.
     """
     if not result.geometry.matches(source.geometry):
         raise TemplateMismatch(
@@ -147,7 +149,7 @@ def write_derived_series(
     for k, header in enumerate(source.headers):
         report(k / len(source.headers), f"writing slice {k + 1} of {len(source.headers)}")
         path = folder / f"{k + 1:04d}.dcm"
-        with quiet():
+        with quiet(), _broken_elements_named(header):
             ds = read_header_elements(header.path, part_10=not header.without_preamble)
             _drop_stale(ds)
             _set_identity(ds, header, series_uid, k, derivation)
@@ -160,6 +162,21 @@ def write_derived_series(
         files.append(path)
     report(1.0, "written")
     return DerivedSeries(series_uid, tuple(files), rescale)
+
+
+@contextlib.contextmanager
+def _broken_elements_named(header: Header) -> Iterator[None]:
+    try:
+        yield
+    except (DlpError, MemoryError):
+        raise
+    except Exception as error:
+        if isinstance(error, OSError) and error.errno:  # pydicom raises those of its own without a number
+            raise
+        raise Malformed(
+            f"{header.path.name}: an element of its header is broken and cannot be copied into the result "
+            f"({type(error).__name__}); export it again"
+        ) from error
 
 
 def _drop_stale(ds: Dataset) -> None:

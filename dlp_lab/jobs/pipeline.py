@@ -11,6 +11,7 @@ from dlp_lab.dicom.read import read_volume
 from dlp_lab.dicom.series import Series, one_series
 from dlp_lab.dicom.write_image import Derivation, DerivedSeries, write_derived_series
 from dlp_lab.jobs.job import Job
+from dlp_lab.jobs.memory_limit import limited_memory
 from dlp_lab.store.hdf5 import write_hdf5
 from dlp_lab.store.metadata import volume_metadata, write_json
 from dlp_lab.store.provenance import software_versions
@@ -38,10 +39,13 @@ def run_job(workspace: Workspace, job: Job, report: Report) -> list[str]:
 
     Raises:
         DlpError: The job cannot be done; the message is for the user.
+        MemoryError: Reading takes more memory than the series can need.
     """
     task = task_named(job.task).from_params(job.params)
-    series = one_series(workspace.input_folder(job.input_dir))
-    volume = read_volume(series, _part(report, 0.0, 0.3))
+    with limited_memory():
+        series = one_series(workspace.input_folder(job.input_dir))
+    with limited_memory(sum(header.slice_bytes for header in series.headers)):
+        volume = read_volume(series, _part(report, 0.0, 0.3))
     result = task.run(volume, _part(report, 0.3, 0.8))
     with published_folder(workspace.job_folder(job.uid)) as folder:
         derivation = Derivation(

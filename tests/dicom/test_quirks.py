@@ -7,13 +7,14 @@ import pytest
 
 from dlp_lab.dicom.read import read_volume
 from dlp_lab.dicom.series import one_series
+from dlp_lab.dicom.write_image import Derivation, write_derived_series
 from dlp_lab.errors import DlpError
 from tests.dicom.quirks import QUIRKS
 from tests.dicom.quirks.verdict import Accepted, Refused
 
 
 @pytest.mark.parametrize("name", QUIRKS)
-def test_every_quirk_has_its_verdict(tmp_path, name):
+def test_every_quirk_has_its_verdict_and_what_is_read_can_be_written(tmp_path, name):
     quirk = QUIRKS[name]
     phantom = quirk.build(tmp_path / "in")
     if isinstance(quirk.verdict, Refused):
@@ -21,12 +22,16 @@ def test_every_quirk_has_its_verdict(tmp_path, name):
             read_volume(one_series(tmp_path / "in"))
         assert (caught.value.code, str(caught.value)) == (quirk.verdict.code, str(caught.value))
         return
-    volume = read_volume(one_series(tmp_path / "in"))
+    series = one_series(tmp_path / "in")
+    volume = read_volume(series)
     assert isinstance(quirk.verdict, Accepted)
     if quirk.verdict.warning is not None:
         assert any(quirk.verdict.warning in warning for warning in volume.warnings)
     if phantom is not None:
         np.testing.assert_allclose(volume.voxels, phantom.values, atol=1e-4)
+    (tmp_path / "out").mkdir()
+    write_derived_series(series, volume, tmp_path / "out", Derivation("seed", "copy", "nothing changed"))
+    np.testing.assert_allclose(read_volume(one_series(tmp_path / "out")).voxels, volume.voxels, atol=0.01)
 
 
 def test_there_are_quirks_of_all_kinds():
