@@ -11,13 +11,12 @@ import uuid
 from dataclasses import dataclass, field
 
 import numpy as np
-from pydicom.datadict import dictionary_has_tag, dictionary_VR
 from pydicom.dataset import Dataset
-from pydicom.tag import BaseTag, Tag
+from pydicom.tag import Tag
 from pydicom.uid import UID
 
 from dlp_lab import __version__
-from dlp_lab.dicom.header import Header
+from dlp_lab.dicom.header import LOSSY_TRANSFER_SYNTAXES, Header
 from dlp_lab.errors import Malformed
 from dlp_lab.geometry import Geometry
 
@@ -138,13 +137,10 @@ def _drop_private(ds: Dataset) -> None:
     for tag in list(ds.keys()):
         if tag.is_private:
             del ds[tag]
-        elif (ds.get_item(tag).VR or _standard_vr(tag)) == "SQ":
+        # an element without a VR of its own (implicit VR) cannot be written as it is; asking for it decodes it
+        elif ds.get_item(tag).VR in (None, "SQ") and ds[tag].VR == "SQ":
             for item in ds[tag].value:
                 _drop_private(item)
-
-
-def _standard_vr(tag: BaseTag) -> str:
-    return dictionary_VR(tag) if dictionary_has_tag(tag) else "UN"
 
 
 def set_identity(ds: Dataset, header: Header, series_uid: str, k: int, derivation: Derivation) -> None:
@@ -207,6 +203,12 @@ def _code(value: str, scheme: str, meaning: str) -> Dataset:
     item = Dataset()
     item.CodeValue, item.CodingSchemeDesignator, item.CodeMeaning = value, scheme, meaning
     return item
+
+
+def mark_lossy(ds: Dataset, header: Header) -> None:
+    """Once lost, always lost (PS3.3 C.7.6.1.1.5), also where the source does not say that its syntax loses."""
+    if header.transfer_syntax_uid in LOSSY_TRANSFER_SYNTAXES:
+        ds.LossyImageCompression = "01"
 
 
 def set_equipment(ds: Dataset, derivation: Derivation) -> None:

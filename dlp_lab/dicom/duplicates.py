@@ -5,11 +5,11 @@ from __future__ import annotations
 import hashlib
 from collections.abc import Sequence
 
-import pydicom
-from pydicom.tag import Tag
-
 from dlp_lab.dicom.header import Header, Ignored
+from dlp_lab.dicom.pixel_data import present_pixels
 from dlp_lab.errors import DuplicateConflict
+
+_PIECE_BYTES = 2**20
 
 
 def without_copies(headers: Sequence[Header]) -> tuple[list[Header], list[Ignored]]:
@@ -20,6 +20,7 @@ def without_copies(headers: Sequence[Header]) -> tuple[list[Header], list[Ignore
 
     Raises:
         DuplicateConflict: Two files claim to be the same image, and are not.
+        Truncated: One of them has no pixels.
     """
     kept: dict[str, Header] = {}
     dropped = []
@@ -36,6 +37,14 @@ def without_copies(headers: Sequence[Header]) -> tuple[list[Header], list[Ignore
     return list(kept.values()), dropped
 
 
-def _pixels_digest(header: Header) -> bytes:
-    ds = pydicom.dcmread(header.path, specific_tags=[Tag("PixelData")], force=header.without_preamble)
-    return hashlib.sha256(ds.get("PixelData") or b"").digest()
+def _pixels_digest(header: Header) -> tuple[str, bytes]:
+    """Transfer syntax, and digest of the bytes of the pixels as they are stored."""
+    pixels = present_pixels(header)
+    digest = hashlib.sha256()
+    with open(header.path, "rb") as file:
+        file.seek(pixels.offset)
+        left = header.file_bytes - pixels.offset if pixels.length is None else pixels.length
+        while left > 0 and (piece := file.read(min(left, _PIECE_BYTES))):
+            digest.update(piece)
+            left -= len(piece)
+    return header.transfer_syntax_uid, digest.digest()

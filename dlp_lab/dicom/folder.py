@@ -74,12 +74,12 @@ def find_series(folder: Path, root: Path | None = None, skip: Path | None = None
 
 def _files(scan: FolderScan, root: Path | None, skip: Path | None) -> Iterator[Path]:
     """All files in order of their names, each folder once; what cannot be looked at is noted in `scan`."""
-    skipped = None if skip is not None and scan.folder.resolve().is_relative_to(skip) else skip
+    skipped = None if skip is not None and Path(os.path.realpath(scan.folder)).is_relative_to(skip) else skip
     seen: set[Path] = set()
     waiting = [scan.folder]
     while waiting:
         folder = waiting.pop()
-        real = folder.resolve()
+        real = Path(os.path.realpath(folder))
         if real in seen or real == skipped:
             continue
         seen.add(real)
@@ -97,14 +97,14 @@ def _files(scan: FolderScan, root: Path | None, skip: Path | None) -> Iterator[P
             path = Path(entry.path)
             if entry.name.startswith("."):
                 scan.ignored.append(Ignored(path, "hidden"))
-            elif entry.is_dir():
+            elif os.path.isdir(path):  # which, unlike the entry itself, says no to a link in a circle
                 waiting.append(path)
             else:
                 yield path
 
 
 def _refuse_escape(path: Path, root: Path | None) -> None:
-    if root is not None and path.is_symlink() and not path.resolve().is_relative_to(root):
+    if root is not None and path.is_symlink() and not Path(os.path.realpath(path)).is_relative_to(root):
         raise SymlinkEscape(
             f"{path.name} is a link that leads out of the root; it may be a slice, so it is not skipped: copy the "
             "file, or choose a root that holds both"

@@ -4,30 +4,33 @@ from __future__ import annotations
 
 import os
 import stat
-from collections.abc import Iterable
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any
+from typing import BinaryIO
 
 import pydicom
 from pydicom.dataset import FileDataset
-from pydicom.errors import InvalidDicomError
 from pydicom.tag import BaseTag, Tag
 from pydicom.uid import (
     UID,
     CTImageStorage,
+    JPEGBaseline8Bit,
+    JPEGExtended12Bit,
+    JPEGLSNearLossless,
     MediaStorageDirectoryStorage,
     MRImageStorage,
     PositronEmissionTomographyImageStorage,
 )
 
-from dlp_lab.errors import Malformed, NoGeometry, Unreadable
+from dlp_lab.dicom.data_set import PixelElement, read_data_set
+from dlp_lab.dicom.element_values import element_values, read_count, read_numbers
+from dlp_lab.dicom.quiet import quiet
+from dlp_lab.errors import DicomError, Malformed, TooLarge, Unreadable
 
 MODALITIES = {CTImageStorage: "CT", MRImageStorage: "MR", PositronEmissionTomographyImageStorage: "PT"}
 """The kinds of image that are read, one frame a file."""
-
-LARGEST_NUMBER = 1e15
-"""Beyond it float64 loses whole numbers; no real attribute comes near."""
+LOSSY_TRANSFER_SYNTAXES = (JPEGBaseline8Bit, JPEGExtended12Bit, JPEGLSNearLossless)
+"""Those that always lose; the two of JPEG 2000 may."""
 
 DISCRIMINATING = (
     "AcquisitionNumber",
@@ -68,6 +71,7 @@ _KEYWORDS = (
     "RescaleType",
     "ModalityLUTSequence",
     "Units",
+    "LossyImageCompression",
     *DISCRIMINATING,
 )
 _TAGS: list[BaseTag | int] = [Tag(keyword) for keyword in _KEYWORDS]
@@ -90,7 +94,10 @@ class Header:
         rescale_slope, rescale_intercept: 1 and 0 where absent.
         has_rescale: Whether both are there.
         unit: Of the rescaled values; None where the modality has none, or the rescale is absent.
+        lossy: The pixels were compressed with loss, now or earlier (PS3.3 C.7.6.1.1.5).
         discriminators: Values of the tags in `DISCRIMINATING`, as text.
+        pixels: Where the pixels are; None where the file has none, or ends before them.
+        file_bytes: Size of the file.
         without_preamble: The file is a bare data set, not in the format of PS3.10.
         uids_from_meta: SOP class or instance UID had to be taken from the file meta information.
     """
@@ -124,7 +131,10 @@ class Header:
     has_rescale: bool
     unit: str | None
     has_modality_lut: bool
+    lossy: bool
     discriminators: tuple[tuple[str, str], ...]
+    pixels: PixelElement | None
+    file_bytes: int
     without_preamble: bool
     uids_from_meta: bool
 
@@ -156,28 +166,34 @@ def read_header(path: Path) -> Header | Ignored:
     Raises:
         Unreadable: The file cannot be opened. It is not skipped, for it may be a slice.
         Malformed: The file is DICOM, but broken.
+        TooLarge: Its header is larger than any header is.
     """
     try:
         if not stat.S_ISREG(os.stat(path).st_mode):
             return Ignored(path, "not a file")
         with open(path, "rb") as file:
-            start = file.read(132)
+            return _read_opened(path, file)
     except OSError as error:
         reason = error.strerror or type(error).__name__
         raise Unreadable(
             f"{path.name} cannot be opened ({reason}); it may be a slice, so it is not skipped: "
             "make it readable or take it out of the folder"
         ) from None
+
+
+def _read_opened(path: Path, file: BinaryIO) -> Header | Ignored:
+    start = file.read(132)
     part_10 = start[128:] == b"DICM"
     # a data set without preamble begins with group 0008, or 0002 if only the preamble was lost
     if not part_10 and start[:2] not in (b"\x08\0", b"\x02\0"):
         return Ignored(path, "empty" if not start else "not DICOM")
     try:
-        ds = pydicom.dcmread(path, stop_before_pixels=True, specific_tags=_TAGS, force=not part_10)
-        return _header(path, ds, without_preamble=not part_10)
-    except InvalidDicomError:
-        return Ignored(path, "not DICOM")
-    except (Malformed, NoGeometry):
+        with quiet():
+            ds, pixels = read_data_set(file, part_10=part_10, tags=_TAGS)
+            return _header(path, ds, pixels, without_preamble=not part_10)
+    except TooLarge as error:
+        raise TooLarge(f"{path.name} cannot be read: {error}; take it out of the folder") from None
+    except (DicomError, MemoryError):
         raise
     except Exception as error:
         # pydicom raises at least eight kinds of exception on broken files; all mean the same to the user
@@ -189,7 +205,7 @@ def read_header(path: Path) -> Header | Ignored:
         ) from None
 
 
-def _header(path: Path, ds: FileDataset, *, without_preamble: bool) -> Header | Ignored:
+def _header(path: Path, ds: FileDataset, pixels: PixelElement | None, *, without_preamble: bool) -> Header | Ignored:
     meta = ds.file_meta
     sop_class, sop_instance = ds.get("SOPClassUID"), ds.get("SOPInstanceUID")
     uids_from_meta = not (sop_class and sop_instance)
@@ -209,9 +225,10 @@ def _header(path: Path, ds: FileDataset, *, without_preamble: bool) -> Header | 
         )
     if not sop_instance:
         raise Malformed(f"{path.name} has no SOPInstanceUID (0008,0018), so a result could not refer to it")
-    bits_allocated = int(ds.get("BitsAllocated") or 0)
-    bits_stored = int(ds.get("BitsStored") or bits_allocated)
-    has_rescale = all(_values(ds, keyword) for keyword in ("RescaleSlope", "RescaleIntercept"))
+    transfer_syntax = UID(meta.get("TransferSyntaxUID") or _guessed_transfer_syntax(ds))
+    bits_allocated = read_count(path, ds, "BitsAllocated", 0)
+    bits_stored = read_count(path, ds, "BitsStored", bits_allocated)
+    has_rescale = all(element_values(ds, keyword) for keyword in ("RescaleSlope", "RescaleIntercept"))
     return Header(
         path=path,
         sop_class_uid=sop_class,
@@ -221,30 +238,34 @@ def _header(path: Path, ds: FileDataset, *, without_preamble: bool) -> Header | 
         patient_id=str(ds.get("PatientID") or ""),
         series_description=str(ds.get("SeriesDescription") or ""),
         modality=_modality(path, ds, sop_class),
-        image_type=tuple(str(value) for value in _values(ds, "ImageType") or ()),
-        transfer_syntax_uid=UID(meta.get("TransferSyntaxUID") or _guessed_transfer_syntax(ds)),
+        image_type=tuple(str(value) for value in element_values(ds, "ImageType") or ()),
+        transfer_syntax_uid=transfer_syntax,
         frame_of_reference_uid=str(ds.get("FrameOfReferenceUID") or "") or None,
-        position_lps_mm=_numbers(path, ds, "ImagePositionPatient", 3),
-        orientation=_numbers(path, ds, "ImageOrientationPatient", 6),
-        pixel_spacing_mm=_numbers(path, ds, "PixelSpacing", 2),
-        slice_thickness_mm=(_numbers(path, ds, "SliceThickness", 1) or (None,))[0],
-        rows=int(ds.Rows),
-        columns=int(ds.Columns),
-        frames=int(ds.get("NumberOfFrames") or 1),
-        samples_per_pixel=int(ds.get("SamplesPerPixel") or 1),
+        position_lps_mm=read_numbers(path, ds, "ImagePositionPatient", 3),
+        orientation=read_numbers(path, ds, "ImageOrientationPatient", 6),
+        pixel_spacing_mm=read_numbers(path, ds, "PixelSpacing", 2),
+        slice_thickness_mm=(read_numbers(path, ds, "SliceThickness", 1) or (None,))[0],
+        rows=read_count(path, ds, "Rows"),
+        columns=read_count(path, ds, "Columns"),
+        frames=read_count(path, ds, "NumberOfFrames"),
+        samples_per_pixel=read_count(path, ds, "SamplesPerPixel"),
         photometric_interpretation=str(ds.get("PhotometricInterpretation") or ""),
         bits_allocated=bits_allocated,
         bits_stored=bits_stored,
-        high_bit=int(ds.get("HighBit") if ds.get("HighBit") is not None else bits_stored - 1),
+        high_bit=bits_stored - 1 if ds.get("HighBit") is None else int(ds.HighBit),
         signed=bool(ds.get("PixelRepresentation")),
-        rescale_slope=(_numbers(path, ds, "RescaleSlope", 1) or (1.0,))[0],
-        rescale_intercept=(_numbers(path, ds, "RescaleIntercept", 1) or (0.0,))[0],
+        rescale_slope=(read_numbers(path, ds, "RescaleSlope", 1) or (1.0,))[0],
+        rescale_intercept=(read_numbers(path, ds, "RescaleIntercept", 1) or (0.0,))[0],
         has_rescale=has_rescale,
         unit=_unit(ds, sop_class) if has_rescale else None,
         has_modality_lut=bool(ds.get("ModalityLUTSequence")),
+        lossy=ds.get("LossyImageCompression") == "01" or transfer_syntax in LOSSY_TRANSFER_SYNTAXES,
         discriminators=tuple(
-            (keyword, "\\".join(str(value) for value in _values(ds, keyword) or ())) for keyword in DISCRIMINATING
+            (keyword, "\\".join(str(value) for value in element_values(ds, keyword) or ()))
+            for keyword in DISCRIMINATING
         ),
+        pixels=pixels,
+        file_bytes=os.stat(path).st_size,
         without_preamble=without_preamble,
         uids_from_meta=uids_from_meta,
     )
@@ -256,25 +277,6 @@ def _guessed_transfer_syntax(ds: FileDataset) -> UID:
     if implicit:
         return pydicom.uid.ImplicitVRLittleEndian
     return pydicom.uid.ExplicitVRLittleEndian if little else pydicom.uid.ExplicitVRBigEndian
-
-
-def _values(ds: FileDataset, keyword: str) -> list[Any] | None:
-    value = ds.get(keyword)
-    if value is None or value == "":
-        return None
-    return list(value) if isinstance(value, Iterable) and not isinstance(value, str) else [value]
-
-
-def _numbers(path: Path, ds: FileDataset, keyword: str, count: int) -> tuple[float, ...] | None:
-    values = _values(ds, keyword)
-    if not values:
-        return None
-    if len(values) != count:
-        raise Malformed(f"{path.name}: {keyword} {Tag(keyword)} needs {count} numbers, it has {len(values)}")
-    numbers = tuple(float(value) for value in values)
-    if not all(abs(number) < LARGEST_NUMBER for number in numbers):  # also false for nan
-        raise Malformed(f"{path.name}: {keyword} {Tag(keyword)} is not a finite number below {LARGEST_NUMBER:g}")
-    return numbers
 
 
 def _modality(path: Path, ds: FileDataset, sop_class: UID) -> str:

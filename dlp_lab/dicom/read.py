@@ -6,13 +6,13 @@ from collections.abc import Callable
 from typing import Any
 
 import numpy as np
-import pydicom
 from numpy.typing import NDArray
-from pydicom.pixels.decoders.base import get_decoder
 
 from dlp_lab.dicom.header import Header
+from dlp_lab.dicom.pixel_data import read_compressed, read_uncompressed, stored_dtype
+from dlp_lab.dicom.quiet import quiet
 from dlp_lab.dicom.series import Series
-from dlp_lab.errors import Malformed, NoDecoder, Truncated
+from dlp_lab.errors import UnsupportedPixels
 from dlp_lab.volume import Volume
 
 
@@ -33,22 +33,24 @@ def read_volume(series: Series, report: Callable[[float, str], None] = lambda fr
     Raises:
         NoDecoder: No decoder is installed for the transfer syntax.
         Truncated: A file ends before its pixels do.
-        Malformed: The pixels cannot be decoded.
+        Malformed: The pixels cannot be decoded, or are not those that the header declares.
     """
     exact = all(header.rescale_slope == 1 and header.rescale_intercept % 1 == 0 for header in series.headers)
     shape = len(series.headers), series.first.rows, series.first.columns
     voxels: NDArray[Any] = np.empty(shape, dtype=np.int16 if exact else np.float32)
+    slices = StoredSlices()
     for k, header in enumerate(series.headers):
         report(k / len(series.headers), f"reading slice {k + 1} of {len(series.headers)}")
-        stored = _stored_values(header)
+        values, low, high = slices.read(header, voxels[k])
         if exact:
             intercept = int(header.rescale_intercept)
-            voxels = _holding(voxels, int(stored.min()) + intercept, int(stored.max()) + intercept)
+            voxels = _holding(voxels, low + intercept, high + intercept)
             # both steps wrap around alike, so the sum is right even where a stored value alone would not fit
-            voxels[k] = stored.astype(voxels.dtype, copy=False)
-            voxels[k] += np.int64(intercept).astype(voxels.dtype)
+            voxels[k] = values.astype(voxels.dtype, copy=False)
+            if intercept:
+                voxels[k] += np.int64(intercept).astype(voxels.dtype)
         else:
-            np.multiply(stored, np.float32(header.rescale_slope), out=voxels[k], dtype=np.float32)
+            np.multiply(values, np.float32(header.rescale_slope), out=voxels[k], dtype=np.float32)
             voxels[k] += np.float32(header.rescale_intercept)
     report(1.0, "read")
     return Volume(
@@ -57,7 +59,7 @@ def read_volume(series: Series, report: Callable[[float, str], None] = lambda fr
         unit=series.first.unit,
         modality=series.first.modality,
         source_series_uid=series.first.series_instance_uid or None,
-        warnings=series.warnings,
+        warnings=(*series.warnings, *slices.warnings()),
     )
 
 
@@ -82,46 +84,67 @@ def _holding(voxels: NDArray[Any], low: int, high: int) -> NDArray[Any]:
     return voxels.astype(dtype, copy=False)
 
 
-def _stored_values(header: Header) -> NDArray[Any]:
-    """Decoded pixels of one file, `(rows, columns)`, with what lies above BitsStored cut off."""
-    name = header.path.name
-    try:
-        ds = pydicom.dcmread(header.path, force=header.without_preamble)
-        if "TransferSyntaxUID" not in ds.file_meta:
-            ds.file_meta.TransferSyntaxUID = header.transfer_syntax_uid
-        pixels = ds.pixel_array
-    except (NotImplementedError, RuntimeError) as error:
-        if _decodable(header):
-            raise Malformed(f"{name}: its {header.transfer_syntax_uid.name} pixels cannot be decoded") from error
-        raise NoDecoder(
-            f"{name} is encoded as {header.transfer_syntax_uid.name}, for which no decoder is installed; convert the "
-            "series to an uncompressed transfer syntax first"
-        ) from error
-    except Exception as error:
-        # pydicom and its decoders raise many kinds of exception on broken pixels; all mean the same to the user
-        if not header.transfer_syntax_uid.is_encapsulated and _is_short(header):
-            raise Truncated(f"{name} ends before its pixels do (PixelData (7FE0,0010)); export it again") from error
-        raise Malformed(f"{name}: its pixels cannot be decoded ({type(error).__name__}); export it again") from error
-    if pixels.shape != (header.rows, header.columns):
-        raise Malformed(f"{name}: {header.rows} x {header.columns} pixels were declared, {pixels.shape} were decoded")
-    unused = header.bits_allocated - header.bits_stored
-    if unused and not header.transfer_syntax_uid.is_encapsulated:
-        # shifting up and back drops foreign bits (overlays) and, for signed pixels, extends the sign
-        pixels = np.right_shift(np.left_shift(pixels, unused), unused)
-    return pixels
+class StoredSlices:
+    """Reads stored values slice by slice, without new memory for each, and keeps what is odd about them."""
+
+    def __init__(self) -> None:
+        self._buffer: NDArray[Any] = np.empty((0, 0), np.uint8)
+        self._foreign_bits: list[str] = []
+
+    def read(self, header: Header, place: NDArray[Any]) -> tuple[NDArray[Any], int, int]:
+        """Values of a slice, their least and their greatest.
+
+        Args:
+            header: Of the slice.
+            place: `(rows, columns)` array; it gets the values, and is returned, where its type is theirs.
+        """
+        if header.transfer_syntax_uid.is_encapsulated:
+            with quiet():
+                values = read_compressed(header)
+        else:
+            values = self._room(header, place)
+            read_uncompressed(header, values)
+        low, high = int(values.min()), int(values.max())
+        least, greatest = _stored_range(header)
+        if low < least or greatest < high:
+            values = self._cut_off(header, values)
+            low, high = int(values.min()), int(values.max())
+        return values, low, high
+
+    def warnings(self) -> list[str]:
+        if not self._foreign_bits:
+            return []
+        count = len(self._foreign_bits)
+        return [
+            f"bits above BitsStored (0028,0101) are set, perhaps by an overlay; they were cut off "
+            f"({count} slices, the first is {self._foreign_bits[0]})"
+        ]
+
+    def _room(self, header: Header, place: NDArray[Any]) -> NDArray[Any]:
+        dtype = stored_dtype(header)
+        if place.dtype == dtype:
+            return place
+        if self._buffer.shape != place.shape or self._buffer.dtype != dtype:
+            self._buffer = np.empty(place.shape, dtype)
+        return self._buffer
+
+    def _cut_off(self, header: Header, values: NDArray[Any]) -> NDArray[Any]:
+        if header.transfer_syntax_uid.is_encapsulated:
+            raise UnsupportedPixels(
+                f"{header.path.name}: the compressed image has values beyond the {header.bits_stored} bits that are "
+                "stored (BitsStored (0028,0101))"
+            )
+        unused = header.bits_allocated - header.bits_stored
+        # shifting up and back drops foreign bits and, for signed pixels, extends the sign
+        inside: NDArray[Any] = np.right_shift(np.left_shift(values, unused), unused)
+        # a negative value whose sign was not extended has no foreign bits
+        plain = inside & values.dtype.type((1 << header.bits_stored) - 1)
+        if ((values != inside) & (values != plain)).any():
+            self._foreign_bits.append(header.path.name)
+        return inside
 
 
-def _decodable(header: Header) -> bool:
-    try:
-        decoder = get_decoder(header.transfer_syntax_uid)
-    except NotImplementedError:
-        return False
-    return bool(decoder.is_available)
-
-
-def _is_short(header: Header) -> bool:
-    try:
-        ds = pydicom.dcmread(header.path, force=header.without_preamble)
-    except EOFError:
-        return True
-    return len(ds.get("PixelData") or b"") < header.slice_bytes
+def _stored_range(header: Header) -> tuple[int, int]:
+    if header.signed:
+        return -(1 << (header.bits_stored - 1)), (1 << (header.bits_stored - 1)) - 1
+    return 0, (1 << header.bits_stored) - 1

@@ -2,16 +2,16 @@
 
 from __future__ import annotations
 
+import itertools
 from collections import Counter
 from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
 import numpy as np
-import pydicom
 from pydicom.datadict import tag_for_keyword
-from pydicom.multival import MultiValue
 
+from dlp_lab.dicom.data_set import attribute
 from dlp_lab.dicom.duplicates import without_copies
 from dlp_lab.dicom.folder import FolderScan, find_series
 from dlp_lab.dicom.grid import Resampling
@@ -21,6 +21,9 @@ from dlp_lab.dicom.slice_checks import ORIENTATION_TOLERANCE, check_slices
 from dlp_lab.dicom.stack import stacked
 from dlp_lab.errors import MultipleSeries, NoDicom, NoSuchSeries, UnsupportedSopClass
 from dlp_lab.geometry import Geometry
+
+_LISTED = 10
+"""How many series a message names."""
 
 
 @dataclass(frozen=True)
@@ -108,11 +111,12 @@ def _chosen_uid(scan: FolderScan, options: ReadOptions) -> str:
 
 
 def _listing(series: dict[str, list[Header]]) -> str:
-    return "; ".join(
-        f"{uid or 'no UID'} ({headers[0].modality}, {headers[0].series_description or 'no description'}, "
-        f"{len(headers)} files)"
-        for uid, headers in series.items()
+    listing = "; ".join(
+        f"{uid[:64] or 'no UID'} ({headers[0].modality[:16]}, "
+        f"{headers[0].series_description[:64] or 'no description'}, {len(headers)} files)"
+        for uid, headers in itertools.islice(series.items(), _LISTED)
     )
+    return listing + (f"; and {len(series) - _LISTED} more" if len(series) > _LISTED else "")
 
 
 def assemble(headers: Sequence[Header], options: ReadOptions = DEFAULT_OPTIONS, warnings: Sequence[str] = ()) -> Series:
@@ -177,11 +181,7 @@ def _value(header: Header, keyword: str) -> str:
     """An attribute's value as text, several values with a backslash between; empty where it is absent."""
     if tag_for_keyword(keyword) is None:
         raise NoSuchSeries(f"{keyword!r} is no DICOM keyword; give one such as EchoTime or AcquisitionNumber")
-    ds = pydicom.dcmread(header.path, stop_before_pixels=True, specific_tags=[keyword], force=header.without_preamble)
-    value = ds.get(keyword)
-    if value is None:
-        return ""
-    return "\\".join(map(str, value)) if isinstance(value, MultiValue) else str(value)
+    return attribute(header.path, keyword, part_10=not header.without_preamble)
 
 
 def _same(value: str, asked: str) -> bool:

@@ -7,6 +7,7 @@ from collections.abc import Callable, Sequence
 import numpy as np
 
 from dlp_lab.dicom.header import Header
+from dlp_lab.dicom.pixel_data import check_pixel_element, is_padded, present_pixels
 from dlp_lab.errors import (
     Malformed,
     MixedGrid,
@@ -35,8 +36,10 @@ def check_slices(headers: Sequence[Header], warnings: list[str]) -> None:
     """
     for header in headers:
         _check_kind(header)
+        present_pixels(header)  # first, for a header that was cut off lacks much else
         _check_pixels(header)
         _check_place(header)
+        check_pixel_element(header)
     total = sum(header.slice_bytes for header in headers)
     if total > MAX_SERIES_BYTES:
         raise TooLarge(
@@ -124,6 +127,14 @@ def _note_oddities(headers: Sequence[Header], warnings: list[str]) -> None:
         warnings.append("ImageOrientationPatient (0020,0037) is rounded; its directions were made perpendicular")
     if first.frame_of_reference_uid is None:
         warnings.append("FrameOfReferenceUID (0020,0052) is absent; the result can be placed only beside its source")
+    padded = [header.path.name for header in headers if is_padded(header)]
+    if padded:
+        warnings.append(
+            f"PixelData (7FE0,0010) is longer than the image; the padding was left out ({len(padded)} slices, the "
+            f"first is {padded[0]})"
+        )
+    if any(header.lossy for header in headers):
+        warnings.append("the pixels were compressed with loss; values may differ from those of the scanner")
     if first.photometric_interpretation == "MONOCHROME1":
         warnings.append("PhotometricInterpretation is MONOCHROME1 (low values bright); values are kept, not inverted")
 

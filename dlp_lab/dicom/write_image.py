@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
+import contextlib
+from collections.abc import Callable, Iterator
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -14,12 +15,14 @@ from pydicom.dataset import Dataset, FileMetaDataset
 from pydicom.uid import ExplicitVRLittleEndian
 
 from dlp_lab import __version__
+from dlp_lab.dicom.data_set import read_header_elements
 from dlp_lab.dicom.derived_header import (
     IMPLEMENTATION_CLASS_UID,
     Derivation,
     derived_uid,
     drop_invalid_window,
     drop_stale,
+    mark_lossy,
     reference_to,
     set_derivation,
     set_equipment,
@@ -27,10 +30,12 @@ from dlp_lab.dicom.derived_header import (
     set_place,
 )
 from dlp_lab.dicom.derived_slices import written_slices
-from dlp_lab.dicom.header import LARGEST_NUMBER
+from dlp_lab.dicom.element_values import LARGEST_NUMBER
+from dlp_lab.dicom.header import Header
+from dlp_lab.dicom.quiet import quiet
 from dlp_lab.dicom.rescale import Rescale, choose_rescale
 from dlp_lab.dicom.series import Series
-from dlp_lab.errors import TaskResultInvalid, TemplateMismatch
+from dlp_lab.errors import DlpError, Malformed, TaskResultInvalid, TemplateMismatch
 from dlp_lab.volume import Volume
 
 
@@ -70,6 +75,7 @@ def write_derived_series(
     Raises:
         TemplateMismatch: The result does not lie on the source's grid, or is in another unit.
         TaskResultInvalid: A value is not finite, or too large for the decimal strings of DICOM.
+        Malformed: An element that is to be copied is broken.
     """
     if not result.geometry.matches(source.geometry):
         raise TemplateMismatch(
@@ -92,19 +98,36 @@ def write_derived_series(
     for number, place in enumerate(places):
         report(number / len(places), f"writing slice {number + 1} of {len(places)}")
         header = source.headers[place.header]
-        ds = pydicom.dcmread(header.path, stop_before_pixels=True, force=header.without_preamble)
-        drop_stale(ds)
-        set_identity(ds, header, series_uid, number, derivation)
-        set_derivation(ds, header, [references[h] for h in place.contributing], derivation)
-        if source.resampling is not None:
-            set_place(ds, source.geometry, place.k)
-        set_equipment(ds, derivation)
-        _set_pixels(ds, rescale, rescale.store(result.voxels[place.k]))
         path = folder / f"{number + 1:04d}.dcm"
-        _save(ds, path)
+        with quiet(), _broken_elements_named(header):
+            ds = read_header_elements(header.path, part_10=not header.without_preamble)
+            drop_stale(ds)
+            set_identity(ds, header, series_uid, number, derivation)
+            set_derivation(ds, header, [references[h] for h in place.contributing], derivation)
+            if source.resampling is not None:
+                set_place(ds, source.geometry, place.k)
+            set_equipment(ds, derivation)
+            mark_lossy(ds, header)
+            _set_pixels(ds, rescale, rescale.store(result.voxels[place.k]))
+            _save(ds, path)
         files.append(path)
     report(1.0, "written")
     return DerivedSeries(series_uid, tuple(files), tuple(place.k for place in places), rescale)
+
+
+@contextlib.contextmanager
+def _broken_elements_named(header: Header) -> Iterator[None]:
+    try:
+        yield
+    except (DlpError, MemoryError):
+        raise
+    except Exception as error:
+        if isinstance(error, OSError) and error.errno:  # pydicom raises those of its own without a number
+            raise
+        raise Malformed(
+            f"{header.path.name}: an element of its header is broken and cannot be copied into the result "
+            f"({type(error).__name__}); export it again"
+        ) from error
 
 
 def _set_pixels(ds: Dataset, rescale: Rescale, stored: NDArray[Any]) -> None:

@@ -10,7 +10,7 @@ from typing import Any, Literal, get_args
 
 import msgspec
 
-from dlp_lab.dicom.options import ReadOptions
+from dlp_lab.dicom.options import ReadOptions as ReadOptions
 
 JobState = Literal["queued", "running", "succeeded", "failed", "cancelled"]
 JOB_STATES: tuple[JobState, ...] = get_args(JobState)

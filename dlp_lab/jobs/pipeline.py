@@ -14,6 +14,7 @@ from dlp_lab.dicom.report import report_folder
 from dlp_lab.dicom.series import Series, choose_series
 from dlp_lab.dicom.write_image import DerivedSeries, write_derived_series
 from dlp_lab.jobs.job import Job
+from dlp_lab.jobs.memory_limit import limited_memory
 from dlp_lab.store.hdf5 import write_hdf5
 from dlp_lab.store.metadata import volume_metadata, write_json
 from dlp_lab.store.provenance import RECORD, software_versions, value_profiles
@@ -39,11 +40,14 @@ def run_job(workspace: Workspace, job: Job, report: Report) -> list[str]:
 
     Raises:
         DlpError: The job cannot be done; the message is for the user.
+        MemoryError: Reading takes more memory than the series can need.
     """
     task = task_named(job.task).from_params(job.params)
-    scan = find_series(workspace.input_folder(job.input_dir), workspace.root, workspace.output_folder)
-    series = choose_series(scan, job.read)
-    volume = read_volume(series, _part(report, 0.0, 0.3))
+    with limited_memory():
+        scan = find_series(workspace.input_folder(job.input_dir), workspace.root, workspace.output_folder)
+        series = choose_series(scan, job.read)
+    with limited_memory(sum(header.slice_bytes for header in series.headers)):
+        volume = read_volume(series, _part(report, 0.0, 0.3))
     result = task.run(volume, _part(report, 0.3, 0.8))
     with published_folder(workspace.job_folder(job.uid)) as folder:
         derivation = Derivation(

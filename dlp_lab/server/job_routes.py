@@ -9,8 +9,7 @@ import msgspec
 from jupyter_server.auth.decorator import authorized
 from tornado import web
 
-from dlp_lab.dicom.options import ReadOptions
-from dlp_lab.jobs.job import Job, JobRequest
+from dlp_lab.jobs.job import Job, JobRequest, ReadOptions
 from dlp_lab.server.api_handler import DlpHandler
 
 _EXAMPLE = '{"job_name": "3dblur", "in_dir": "dicom_data"}'

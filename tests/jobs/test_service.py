@@ -9,11 +9,13 @@ from collections.abc import Callable, Iterator
 from pathlib import Path
 
 import pytest
+from pydicom.uid import JPEG2000Lossless
 
 from dlp_lab.errors import BadParameters, JobAlreadyEnded, NoDicom, PathRefused, UnknownTask
 from dlp_lab.jobs.job import Job, JobRequest
 from dlp_lab.jobs.service import JobService
 from dlp_lab.store.workspace import Workspace
+from tests.dicom.quirks.pixels import reframed
 from tests.jobs.waiting import process_is_gone, wait_for_end, wait_until
 from tests.phantom import write_phantom_series
 
@@ -300,3 +302,14 @@ def test_a_job_whose_servers_always_die_fails_with_that_reason(
     job = wait_for_end(new_service(slots=1), uid)
     assert (job.state, job.error_code) == ("failed", "SERVER_STOPPED")
     assert "the server stopped while the job was running" in job.message
+
+
+def test_submitting_decodes_no_pixels(service: JobService, workspace: Workspace) -> None:
+    phantom = write_phantom_series(
+        workspace.root / "compressed", modality="MR", shape=(3, 40, 48), transfer_syntax=JPEG2000Lossless
+    )
+    for path in phantom.files:
+        reframed(path, lambda frame: frame[:60] + b"\0" * (len(frame) - 60))
+    job = service.submit(JobRequest(task="3dblur", input_dir="compressed"))
+    ended = wait_for_end(service, job.uid)
+    assert (ended.state, ended.error_code) == ("failed", "MALFORMED")

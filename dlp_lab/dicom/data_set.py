@@ -1,0 +1,133 @@
+"""One DICOM file up to its pixels, and where the pixels are. The only module that lets pydicom read a file.
+
+pydicom reads what a file declares: all that deflated data inflates to, every element there is. Here it is given a
+bounded file, and it stops where the pixels begin.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from typing import BinaryIO, cast
+
+from pydicom.dataset import Dataset, FileDataset, FileMetaDataset
+from pydicom.filereader import read_dataset, read_partial
+from pydicom.tag import BaseTag, Tag
+from pydicom.uid import DeflatedExplicitVRLittleEndian
+
+from dlp_lab.dicom.bounded_file import MAX_HEADER_BYTES, BoundedFile, InflatedFile
+from dlp_lab.dicom.element_values import element_values
+from dlp_lab.dicom.quiet import quiet
+
+PIXEL_DATA = 0x7FE00010
+_ANY_PIXELS = (0x7FE00008, 0x7FE00009, PIXEL_DATA)
+_UNDEFINED_LENGTH = 0xFFFFFFFF
+_PREAMBLE_BYTES = 132
+_META_BYTES = 4096
+
+StopWhen = Callable[[BaseTag, str | None, int], bool]
+
+
+@dataclass(frozen=True)
+class PixelElement:
+    """Where the pixels of a file are.
+
+    Attributes:
+        tag: PixelData (7FE0,0010), or one of the two elements with floating point pixels.
+        vr: OB, OW or whatever the file says; None in implicit VR.
+        offset: Of the value's first byte, in the file or, where it is deflated, in the inflated data set.
+        length: As declared; None where it is undefined, as that of compressed pixels is.
+    """
+
+    tag: int
+    vr: str | None
+    offset: int
+    length: int | None
+
+
+def read_data_set(
+    file: BinaryIO, *, part_10: bool, tags: Sequence[BaseTag | int] | None = None
+) -> tuple[FileDataset, PixelElement | None]:
+    """Read a data set up to its pixels.
+
+    Args:
+        file: Open for reading, at any position.
+        part_10: It has the preamble of PS3.10; otherwise it is a bare data set.
+        tags: Of the elements to read; all by default.
+
+    Returns:
+        The data set, and where its pixels are; None where there are none.
+
+    Raises:
+        TooLarge: The header goes beyond the limits.
+        Exception: Of about eight kinds, for a broken file.
+    """
+    found: list[PixelElement] = []
+    wanted = None if tags is None else list(tags)
+
+    def at_pixels(tag: BaseTag, vr: str | None, length: int) -> bool:
+        if tag not in _ANY_PIXELS:
+            return False
+        found.append(PixelElement(int(tag), vr, source.tell(), None if length == _UNDEFINED_LENGTH else length))
+        return True
+
+    source: BoundedFile | InflatedFile = BoundedFile(file)
+    deflated = _deflated(file, part_10)
+    if deflated is not None:
+        meta, source = deflated
+        ds = _bare(read_dataset(cast(BinaryIO, source), False, True, stop_when=at_pixels, specific_tags=wanted), meta)
+    else:
+        file.seek(0)
+        ds = read_partial(cast(BinaryIO, source), at_pixels, force=not part_10, specific_tags=wanted)
+    return ds, found[-1] if found else None
+
+
+def open_inflated(file: BinaryIO, *, part_10: bool, limit: int) -> InflatedFile:
+    """The data set of a deflated file, inflated as far as it is read and at most to `limit`.
+
+    Raises:
+        ValueError: The file is not deflated.
+    """
+    deflated = _deflated(file, part_10, limit)
+    if deflated is None:
+        raise ValueError("the data set is not deflated")
+    return deflated[1]
+
+
+def read_header_elements(path: Path, *, part_10: bool) -> FileDataset:
+    """All elements of a file before its pixels. Raises as `read_data_set` does."""
+    with open(path, "rb") as file:
+        return read_data_set(file, part_10=part_10)[0]
+
+
+def attribute(path: Path, keyword: str, *, part_10: bool) -> str:
+    """One attribute as text, several values with a backslash between; empty where it is absent.
+
+    Raises as `read_data_set` does.
+    """
+    with quiet(), open(path, "rb") as file:
+        ds, _ = read_data_set(file, part_10=part_10, tags=[Tag(keyword)])
+        return "\\".join(map(str, element_values(ds, keyword) or ()))
+
+
+def _deflated(file: BinaryIO, part_10: bool, limit: int = MAX_HEADER_BYTES) -> tuple[Dataset, InflatedFile] | None:
+    """File meta information and inflated data set, if the file is deflated."""
+    file.seek(0)
+    if DeflatedExplicitVRLittleEndian.encode() not in file.read(_META_BYTES):
+        return None  # almost all files; if it is farther on, `BoundedFile` does not give all at once
+    file.seek(_PREAMBLE_BYTES if part_10 else 0)
+    meta = read_dataset(cast(BinaryIO, BoundedFile(file)), False, True, stop_when=_beyond_meta)
+    if meta.get("TransferSyntaxUID") != DeflatedExplicitVRLittleEndian:
+        return None
+    return meta, InflatedFile(file, limit)
+
+
+def _beyond_meta(tag: BaseTag, vr: str | None, length: int) -> bool:
+    return tag >> 16 != 2
+
+
+def _bare(elements: Dataset, meta: Dataset) -> FileDataset:
+    ds = FileDataset("", elements, file_meta=FileMetaDataset(meta), is_implicit_VR=False, is_little_endian=True)
+    ds.set_original_encoding(False, True, elements.original_character_set)
+    return ds
