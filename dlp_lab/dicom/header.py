@@ -7,7 +7,7 @@ import stat
 from collections.abc import Iterable
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any
+from typing import Any, BinaryIO
 
 import pydicom
 from pydicom.dataset import FileDataset
@@ -155,12 +155,28 @@ def read_header(path: Path) -> Header | Ignored:
             f"{path.name} cannot be opened ({reason}); it may be a slice, so it is not skipped: "
             "make it readable or take it out of the folder"
         ) from None
-    part_10 = start[128:] == b"DICM"
+    part_10 = has_preamble(start)
     # a data set without preamble begins with group 0008, or 0002 if only the preamble was lost
     if not part_10 and start[:2] not in (b"\x08\0", b"\x02\0"):
         return Ignored(path, "empty" if not start else "not DICOM")
+    return parse_header(path, path, part_10=part_10)
+
+
+def has_preamble(start: bytes) -> bool:
+    """Whether a file that begins with these 132 bytes is in the format of PS3.10."""
+    return start[128:132] == b"DICM"
+
+
+def parse_header(source: Path | BinaryIO, path: Path, *, part_10: bool) -> Header | Ignored:
+    """`read_header` of bytes from anywhere.
+
+    Args:
+        source: What to read.
+        path: What messages call it.
+        part_10: Whether it begins with the preamble of PS3.10.
+    """
     try:
-        ds = pydicom.dcmread(path, stop_before_pixels=True, specific_tags=_TAGS, force=not part_10)
+        ds = pydicom.dcmread(source, stop_before_pixels=True, specific_tags=_TAGS, force=not part_10)
         return _header(path, ds, without_preamble=not part_10)
     except InvalidDicomError:
         return Ignored(path, "not DICOM")

@@ -7,6 +7,10 @@ from collections import Counter
 from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
+from typing import Protocol
+
+import pydicom
+from pydicom.dataset import Dataset
 
 from dlp_lab.dicom.header import Header, Ignored, read_header
 from dlp_lab.dicom.slice_checks import check_slices
@@ -28,9 +32,26 @@ class FolderScan:
     ignored: list[Ignored]
 
 
+class HeaderSource(Protocol):
+    """The headers of a series that makes a volume, wherever they are kept. `HeaderSourceContract` checks it.
+
+    * `headers` are in slice order, along the normal, and `geometry` is their grid.
+    * `dataset(k)` is all that slice `k` says but for its pixels, encoded as in its file. It is a new one at each call,
+      so that the caller may change it.
+    """
+
+    @property
+    def headers(self) -> tuple[Header, ...]: ...
+
+    @property
+    def geometry(self) -> Geometry: ...
+
+    def dataset(self, k: int) -> Dataset: ...
+
+
 @dataclass(frozen=True)
 class Series:
-    """A series that makes a volume.
+    """A series that makes a volume, as files. A `HeaderSource`.
 
     Attributes:
         headers: In slice order, along the normal.
@@ -46,6 +67,11 @@ class Series:
     def first(self) -> Header:
         """The slice with index 0; what all slices share can be read from it."""
         return self.headers[0]
+
+    def dataset(self, k: int) -> Dataset:
+        """Read the file of slice `k` again, without its pixels."""
+        header = self.headers[k]
+        return pydicom.dcmread(header.path, stop_before_pixels=True, force=header.without_preamble)
 
 
 def find_series(folder: Path) -> FolderScan:

@@ -23,7 +23,7 @@ from pydicom.uid import UID, ExplicitVRLittleEndian
 from dlp_lab import __version__
 from dlp_lab.dicom.header import Header
 from dlp_lab.dicom.rescale import Rescale, choose_rescale
-from dlp_lab.dicom.series import Series
+from dlp_lab.dicom.series import HeaderSource
 from dlp_lab.errors import TaskResultInvalid, TemplateMismatch
 from dlp_lab.volume import Volume
 
@@ -110,7 +110,7 @@ def derived_uid(*seed: str) -> str:
 
 
 def write_derived_series(
-    source: Series,
+    source: HeaderSource,
     result: Volume,
     folder: Path,
     derivation: Derivation,
@@ -119,7 +119,7 @@ def write_derived_series(
     """Write `result` as a series derived from `source`.
 
     Args:
-        source: The series the result was made from; its files are read again for their headers.
+        source: The series the result was made from; its headers are read again.
         result: `(k, j, i)` values in the source's unit, on the source's grid.
         folder: Existing empty folder; it gets `0001.dcm`, `0002.dcm`, ... in slice order.
         derivation: What made the values.
@@ -139,12 +139,12 @@ def write_derived_series(
             "the result holds values that are not finite (nan or infinity); DICOM cannot store them"
         )
     rescale = choose_rescale(source.headers, result.voxels)
-    series_uid = derived_uid(derivation.uid_seed, source.first.series_instance_uid)
+    series_uid = derived_uid(derivation.uid_seed, source.headers[0].series_instance_uid)
     references = [_reference(header) for header in source.headers]
     files = []
     for k, header in enumerate(source.headers):
         report(k / len(source.headers), f"writing slice {k + 1} of {len(source.headers)}")
-        ds = pydicom.dcmread(header.path, stop_before_pixels=True, force=header.without_preamble)
+        ds = source.dataset(k)
         _drop_stale(ds)
         _set_identity(ds, header, series_uid, k, derivation)
         _set_derivation(ds, k, references, derivation)

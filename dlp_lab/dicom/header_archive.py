@@ -1,0 +1,110 @@
+"""The headers of a series as bytes, and back: what lets a volume become DICOM again without the files it came from.
+
+The encoded header of a slice is its file without the pixels, byte for byte, in the file's own transfer syntax. Nothing
+is decoded on the way, so nothing can be lost: decimal strings stay as written, text stays in its character set, private
+elements stay. It is cut into pieces at the borders of its elements, for most elements are the same in all slices, and
+need to be kept only once.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from io import BytesIO
+from pathlib import Path
+from typing import BinaryIO
+
+import pydicom
+from pydicom.dataset import Dataset
+from pydicom.filereader import data_element_generator, read_partial
+from pydicom.uid import DeflatedExplicitVRLittleEndian
+
+from dlp_lab.dicom.header import Header, Ignored, has_preamble, parse_header
+from dlp_lab.dicom.series import Series, assemble
+from dlp_lab.errors import Malformed
+from dlp_lab.geometry import Geometry
+
+_PIXELS = (0x7FE00008, 0x7FE00009, 0x7FE00010)
+_LARGE = 2**16  # values above this are skipped, not read, on the way past the pixels
+
+
+@dataclass(frozen=True)
+class ArchivedSeries:
+    """A series of which only the headers are at hand. A `HeaderSource`.
+
+    Attributes:
+        headers: In slice order.
+        geometry: Its grid.
+        encoded: The encoded header of each slice, in the same order.
+    """
+
+    headers: tuple[Header, ...]
+    geometry: Geometry
+    encoded: tuple[bytes, ...]
+
+    def dataset(self, k: int) -> Dataset:
+        """Decode the header of slice `k`."""
+        return decode_header(self.encoded[k])
+
+
+def encode_header(header: Header) -> tuple[bytes, ...]:
+    """The pieces of a slice's encoded header: what comes before the data set, then one piece for each element.
+
+    A deflated file becomes a single piece, for it has no borders to cut at.
+    """
+    with open(header.path, "rb") as file:
+        ds = pydicom.dcmread(file, stop_before_pixels=True, force=header.without_preamble)
+        if header.transfer_syntax_uid == DeflatedExplicitVRLittleEndian:
+            buffer = BytesIO()
+            pydicom.dcmwrite(buffer, ds)
+            return (buffer.getvalue(),)
+        return tuple(_pieces(file, ds, header))
+
+
+def _pieces(file: BinaryIO, ds: Dataset, header: Header) -> list[bytes]:
+    implicit, little = ds.original_encoding
+    file.seek(0)
+    # stopping at the first element leaves the file at the start of the data set
+    read_partial(file, stop_when=lambda tag, vr, length: True, force=header.without_preamble)
+    ends = [file.tell()]
+    borders = [(0, ends[0])]
+    for element in data_element_generator(file, bool(implicit), bool(little), defer_size=_LARGE):
+        ends.append(file.tell())
+        if element.tag not in _PIXELS:
+            borders.append((ends[-2], ends[-1]))
+    pieces = []
+    for start, end in borders:
+        file.seek(start)
+        pieces.append(file.read(end - start))
+    return pieces
+
+
+def decode_header(encoded: bytes) -> Dataset:
+    """The data set of an encoded header, up to where its pixels were."""
+    return read_partial(
+        BytesIO(encoded), stop_when=lambda tag, vr, length: tag >= min(_PIXELS), force=not has_preamble(encoded)
+    )
+
+
+def series_from_headers(encoded: Sequence[bytes], name: str) -> ArchivedSeries:
+    """Put a series together from its headers alone, by the rules for a series of files.
+
+    Args:
+        encoded: One for each slice, in any order.
+        name: What the headers lie in; messages name it and the slice.
+
+    Raises:
+        DicomError: They make no volume for certain; the class and the message tell why.
+    """
+    found: dict[str, bytes] = {}
+    headers = []
+    for k, blob in enumerate(encoded):
+        path = Path(f"{name}[{k}]")
+        header = parse_header(BytesIO(blob), path, part_10=has_preamble(blob))
+        if isinstance(header, Ignored):
+            raise Malformed(f"the header of slice {k} in {name} cannot be used: {header.reason}")
+        headers.append(header)
+        found[path.name] = blob
+    series: Series = assemble(headers)
+    ordered = tuple(found[header.path.name] for header in series.headers)
+    return ArchivedSeries(series.headers, series.geometry, ordered)
