@@ -1,16 +1,17 @@
 """The headers of a series as bytes, and back: what lets a volume become DICOM again without the files it came from.
 
-The encoded header of a slice is its file without the pixels, byte for byte, in the file's own transfer syntax. Nothing
-is decoded on the way, so nothing can be lost: decimal strings stay as written, text stays in its character set, private
-elements stay. It is cut into pieces at the borders of its elements, for most elements are the same in all slices, and
-need to be kept only once.
+The encoded header of a slice is its file up to the pixels, byte for byte, in the file's own transfer syntax. Nothing is
+decoded on the way, so nothing can be lost: decimal strings stay as written, text stays in its character set, private
+elements stay. (What follows the pixels is padding, signatures of the pixels, or garbage.) It is cut into pieces at the
+borders of its elements, for most elements are the same in all slices, and need to be kept only once.
 """
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from io import BytesIO
+from itertools import pairwise
 from pathlib import Path
 from typing import BinaryIO
 
@@ -24,8 +25,7 @@ from dlp_lab.dicom.series import Series, assemble
 from dlp_lab.errors import Malformed
 from dlp_lab.geometry import Geometry
 
-_PIXELS = (0x7FE00008, 0x7FE00009, 0x7FE00010)
-_LARGE = 2**16  # values above this are skipped, not read, on the way past the pixels
+_FIRST_OF_PIXELS = 0x7FE00008
 
 
 @dataclass(frozen=True)
@@ -61,29 +61,26 @@ def encode_header(header: Header) -> tuple[bytes, ...]:
         return tuple(_pieces(file, ds, header))
 
 
-def _pieces(file: BinaryIO, ds: Dataset, header: Header) -> list[bytes]:
+def _pieces(file: BinaryIO, ds: Dataset, header: Header) -> Iterator[bytes]:
     implicit, little = ds.original_encoding
     file.seek(0)
     # stopping at the first element leaves the file at the start of the data set
     read_partial(file, stop_when=lambda tag, vr, length: True, force=header.without_preamble)
-    ends = [file.tell()]
-    borders = [(0, ends[0])]
-    for element in data_element_generator(file, bool(implicit), bool(little), defer_size=_LARGE):
+    ends = [0, file.tell()]
+    for _ in data_element_generator(file, bool(implicit), bool(little), stop_when=_at_pixels):
         ends.append(file.tell())
-        if element.tag not in _PIXELS:
-            borders.append((ends[-2], ends[-1]))
-    pieces = []
-    for start, end in borders:
+    for start, end in pairwise(ends):
         file.seek(start)
-        pieces.append(file.read(end - start))
-    return pieces
+        yield file.read(end - start)
+
+
+def _at_pixels(tag: int, vr: str | None, length: int) -> bool:
+    return tag >= _FIRST_OF_PIXELS
 
 
 def decode_header(encoded: bytes) -> Dataset:
-    """The data set of an encoded header, up to where its pixels were."""
-    return read_partial(
-        BytesIO(encoded), stop_when=lambda tag, vr, length: tag >= min(_PIXELS), force=not has_preamble(encoded)
-    )
+    """The data set of an encoded header, which has no pixels."""
+    return pydicom.dcmread(BytesIO(encoded), force=not has_preamble(encoded))
 
 
 def series_from_headers(encoded: Sequence[bytes], name: str) -> ArchivedSeries:

@@ -22,7 +22,7 @@ from pydicom.uid import UID, ExplicitVRLittleEndian
 
 from dlp_lab import __version__
 from dlp_lab.dicom.header import Header
-from dlp_lab.dicom.rescale import Rescale, choose_rescale
+from dlp_lab.dicom.rescale import Rescale, choose_rescales
 from dlp_lab.dicom.series import HeaderSource
 from dlp_lab.errors import TaskResultInvalid, TemplateMismatch
 from dlp_lab.volume import Volume
@@ -95,7 +95,8 @@ class DerivedSeries:
     Attributes:
         series_instance_uid: Of the new series.
         files: One for each slice, in slice order.
-        rescale: How stored values become real ones; half its slope is the greatest rounding error.
+        rescale: How stored values become real ones; half its slope is the greatest rounding error. Where slices differ,
+            it is that of the greatest slope.
     """
 
     series_instance_uid: str
@@ -138,7 +139,7 @@ def write_derived_series(
         raise TaskResultInvalid(
             "the result holds values that are not finite (nan or infinity); DICOM cannot store them"
         )
-    rescale = choose_rescale(source.headers, result.voxels)
+    rescales = choose_rescales(source.headers, result.voxels)
     series_uid = derived_uid(derivation.uid_seed, source.headers[0].series_instance_uid)
     references = [_reference(header) for header in source.headers]
     files = []
@@ -149,17 +150,17 @@ def write_derived_series(
         _set_identity(ds, header, series_uid, k, derivation)
         _set_derivation(ds, k, references, derivation)
         _set_equipment(ds, derivation)
-        _set_pixels(ds, rescale, rescale.store(result.voxels[k]))
+        _set_pixels(ds, header, rescales[k], rescales[k].store(result.voxels[k]))
         path = folder / f"{k + 1:04d}.dcm"
         _save(ds, path)
         files.append(path)
     report(1.0, "written")
-    return DerivedSeries(series_uid, tuple(files), rescale)
+    return DerivedSeries(series_uid, tuple(files), max(rescales, key=lambda rescale: abs(rescale.slope)))
 
 
 def _drop_stale(ds: Dataset) -> None:
     """Remove what describes the source's pixels, and private groups, whose meaning nobody can check."""
-    ds.remove_private_tags()
+    _drop_private(ds)
     for keyword in _STALE:
         if keyword in ds:
             delattr(ds, keyword)
@@ -167,6 +168,20 @@ def _drop_stale(ds: Dataset) -> None:
         overlay = _FIRST_OVERLAY <= tag.group <= _LAST_OVERLAY
         if overlay or _FIRST_CURVE <= tag.group <= _LAST_CURVE:
             del ds[tag]
+
+
+def _drop_private(ds: Dataset) -> None:
+    """Remove private elements, also in sequences.
+
+    Nothing but sequences is decoded on the way, as pydicom's `remove_private_tags` would do: an element that nobody
+    touches is written with the bytes it was read with.
+    """
+    for tag in list(ds.keys()):
+        if tag.is_private:
+            del ds[tag]
+        elif ds.get_item(tag).VR in ("SQ", "UN", None) and ds[tag].VR == "SQ":
+            for item in ds[tag].value:
+                _drop_private(item)
 
 
 def _set_identity(ds: Dataset, header: Header, series_uid: str, k: int, derivation: Derivation) -> None:
@@ -246,13 +261,19 @@ def _set_equipment(ds: Dataset, derivation: Derivation) -> None:
     ds.ContributingEquipmentSequence = [*(ds.get("ContributingEquipmentSequence") or []), scanner, program]
 
 
-def _set_pixels(ds: Dataset, rescale: Rescale, stored: NDArray[Any]) -> None:
+def _set_pixels(ds: Dataset, header: Header, rescale: Rescale, stored: NDArray[Any]) -> None:
     ds.BitsAllocated = ds.BitsStored = 16
     ds.HighBit = 15
     ds.PixelRepresentation = 1 if rescale.signed else 0
     ds.Rows, ds.Columns = stored.shape
     if rescale.written:
-        ds.RescaleSlope, ds.RescaleIntercept = rescale.slope_text, rescale.intercept_text
+        for keyword, known, text in (
+            ("RescaleSlope", header.rescale_slope, rescale.slope_text),
+            ("RescaleIntercept", header.rescale_intercept, rescale.intercept_text),
+        ):
+            # a number that stays is left as the source wrote it, "1.000000" for 1
+            if known != float(text) or ds.get(keyword) in (None, ""):
+                setattr(ds, keyword, text)
         if ds.Modality != "PT" and not ds.get("RescaleType"):
             ds.RescaleType = "HU" if ds.Modality == "CT" else "US"  # US: unspecified (PS3.3 C.11.1.1.2)
     # PS3.3 C.11.2.1.2: a window narrower than 1 is not allowed, yet some scanners write one

@@ -32,8 +32,9 @@ def burdened(k: int, ds: Dataset) -> None:
     """What is easily lost: odd decimals, foreign characters, private elements, sequences, binary and broken values."""
     ds.SpecificCharacterSet = ["", "ISO 2022 IR 87"]
     ds.PatientName = "Yamada^Tarou=山田^太郎"
+    ds.StudyID = "   "
     ds.add_new(0x00181060, "DS", "0.000000")  # TriggerTime
-    ds.add_new(0x00180080, "DS", " 1.50E+03" if k % 2 else "1500.0 ")  # RepetitionTime
+    ds.add_new(0x00180080, "DS", "1.50E+03" if k % 2 else "1500.0")  # RepetitionTime
     ds.add_new(0x00280107, "SS", k)  # LargestImagePixelValue
     ds.add_new(0x00101010, "AS", "70")  # PatientAge without its unit
     block = ds.private_block(0x0029, "PHANTOM CSA", create=True)

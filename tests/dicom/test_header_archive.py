@@ -2,8 +2,6 @@
 
 from __future__ import annotations
 
-from pathlib import Path
-
 import pydicom
 import pytest
 
@@ -31,17 +29,14 @@ class TestArchivedSeries(HeaderSourceContract):
         return lambda series: series_from_headers(encoded(series)[::-1], "v.h5")
 
 
-def test_an_encoded_header_is_the_file_without_its_pixels_byte_for_byte(tmp_path):
-    def trailing(k: int, ds: pydicom.Dataset) -> None:
-        ds.add_new(0xFFFCFFFC, "OB", b"\0\0")
-
-    phantom = write_phantom_series(tmp_path, edit=trailing)
+def test_an_encoded_header_is_the_file_up_to_its_pixels_byte_for_byte(tmp_path):
+    phantom = write_phantom_series(tmp_path, edit=lambda k, ds: ds.add_new(0xFFFCFFFC, "OB", b"\0\0"))
+    for path in phantom.files:
+        path.write_bytes(path.read_bytes() + bytes(1000))  # some programs fill up the last block
     series = one_series(tmp_path)
     for header, blob in zip(series.headers, encoded(series), strict=True):
         content = header.path.read_bytes()
-        pixels = content.index(b"\xe0\x7f\x10\x00OW")
-        after = pixels + 12 + phantom.values[0].size * 2
-        assert blob == content[:pixels] + content[after:]
+        assert blob == content[: content.index(b"\xe0\x7f\x10\x00OW")]
 
 
 def test_a_file_without_preamble_is_archived_too(tmp_path):
@@ -93,13 +88,3 @@ def test_acquisition_facts_are_the_numbers_that_all_slices_share(tmp_path):
     write_phantom_series(tmp_path, edit=one_differs)
     common, _ = dicom_json([decode_header(blob) for blob in encoded(one_series(tmp_path))])
     assert acquisition_facts(common) == {"KVP": 120, "SliceThickness": 2.5}
-
-
-def test_a_piece_of_a_large_value_after_the_pixels_is_kept(tmp_path):
-    def late(k: int, ds: pydicom.Dataset) -> None:
-        ds.add_new(0x7FE10010, "LO", "LATE")
-        ds.add_new(0x7FE11001, "OB", bytes(2**17))
-
-    write_phantom_series(tmp_path, edit=late)
-    header = one_series(Path(tmp_path)).headers[0]
-    assert encode_header(header)[-1][-(2**17) :] == bytes(2**17)
