@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import datetime
 from collections.abc import Callable
+from pathlib import Path
 
 import msgspec
 
@@ -11,6 +12,7 @@ from dlp_lab.dicom.read import read_volume
 from dlp_lab.dicom.series import Series, one_series
 from dlp_lab.dicom.write_image import Derivation, DerivedSeries, write_derived_series
 from dlp_lab.jobs.job import Job
+from dlp_lab.jobs.stored_headers import SeriesHeaders
 from dlp_lab.store.hdf5 import write_hdf5
 from dlp_lab.store.metadata import volume_metadata, write_json
 from dlp_lab.store.provenance import software_versions
@@ -53,11 +55,23 @@ def run_job(workspace: Workspace, job: Job, report: Report) -> list[str]:
         )
         written = write_derived_series(series, result.volume, folder, derivation, _part(report, 0.8, 1.0))
         if job.keep_hdf5:
-            for name, kept in (("source", volume), ("result", result.volume)):
-                write_hdf5(kept, folder / f"{name}.h5")
-                write_json(volume_metadata(kept), folder / f"{name}.json")
+            _keep_hdf5(series, volume, result.volume, folder)
         write_json(_record(job, series, volume, result, written), folder / RECORD)
     return list(volume.warnings)
+
+
+def _keep_hdf5(series: Series, source: Volume, result: Volume, folder: Path) -> None:
+    """Write both volumes with the headers of the source, from which each can become DICOM again.
+
+    The headers of the derived series would say twice, after the next derivation, what was done once.
+    """
+    headers = SeriesHeaders.of(series)
+    uids = [header.sop_instance_uid for header in series.headers]
+    write_hdf5(source, folder / "source.h5", sop_instance_uids=uids, headers=headers.stored("source"))
+    write_hdf5(result, folder / "result.h5", sop_instance_uids=uids, headers=headers.stored("template"))
+    for name, kept in (("source", source), ("result", result)):
+        metadata = {**volume_metadata(kept), "acquisition": headers.acquisition(), "headers": "full"}
+        write_json(metadata, folder / f"{name}.json")
 
 
 def _part(report: Report, start: float, end: float) -> Callable[[float, str], None]:
