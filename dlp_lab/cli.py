@@ -229,7 +229,7 @@ def _series(arguments: Arguments) -> int:
 # --- DICOM to HDF5 and back -------------------------------------------------------------------------------------------
 
 _TO_HDF5 = "Convert a folder of DICOM to HDF5 + JSON."
-_TO_DICOM = "Convert an HDF5 volume to DICOM, with a folder of DICOM as the template."
+_TO_DICOM = "Convert an HDF5 volume to DICOM, by its own headers or with a folder of DICOM as the template."
 
 
 def _add_dicom_to_hdf5(parser: argparse.ArgumentParser) -> None:
@@ -244,6 +244,18 @@ def _add_dicom_to_hdf5(parser: argparse.ArgumentParser) -> None:
         help="minmax stores values scaled to [0, 1]; the range is kept in the file (default: none)",
     )
     _add_read_options(parser)
+    parser.add_argument(
+        "--headers",
+        choices=("full", "none"),
+        default="full",
+        help="full keeps the DICOM headers in the HDF5 file, patient included, so that hdf5-to-dicom needs no "
+        "template; none keeps nothing of the patient (default: full)",
+    )
+    parser.add_argument(
+        "--keep-phi",
+        action="store_true",
+        help="write the headers into the JSON file too; without it the JSON file tells nothing of the patient",
+    )
     parser.set_defaults(command=_dicom_to_hdf5)
 
 
@@ -254,11 +266,11 @@ def _add_hdf5_to_dicom(parser: argparse.ArgumentParser) -> None:
         "-d",
         "--input-dicom",
         metavar="DIR",
-        required=True,
         type=Path,
-        help="template: folder of the series it belongs to",
+        help="template: folder of the series it belongs to (default: the headers in the HDF5 file)",
     )
     parser.add_argument("-o", "--output-dicom", metavar="DIR", required=True, type=Path, help="new folder to write")
+    _add_read_options(parser)
     parser.set_defaults(command=_hdf5_to_dicom)
 
 
@@ -270,6 +282,8 @@ def _dicom_to_hdf5(arguments: Arguments) -> int:
         arguments.output_hdf5,
         arguments.output_json,
         arguments.normalize,
+        arguments.headers,
+        arguments.keep_phi,
         **_read_options(arguments),
     )
     for warning in volume.warnings:
@@ -281,7 +295,9 @@ def _dicom_to_hdf5(arguments: Arguments) -> int:
 def _hdf5_to_dicom(arguments: Arguments) -> int:
     from dlp_lab.jobs.convert import hdf5_to_dicom
 
-    written = hdf5_to_dicom(arguments.input_hdf5, arguments.input_dicom, arguments.output_dicom)
+    written = hdf5_to_dicom(
+        arguments.input_hdf5, arguments.output_dicom, arguments.input_dicom, **_read_options(arguments)
+    )
     print(f"{arguments.output_dicom}: {len(written.files)} slices, SeriesInstanceUID {written.series_instance_uid}")
     return 0
 

@@ -168,6 +168,24 @@ def test_dicom_goes_to_hdf5_and_back(root, as_scripts, long):
     assert again.geometry.matches(source.geometry)
 
 
+def test_an_hdf5_file_with_its_headers_needs_no_template(root):
+    assert cli("dicom-to-hdf5", "-i", "case", "-h", "v.h5", "-j", "v.json", cwd=root).returncode == 0
+    done = cli("-h", "v.h5", "-o", "out", cwd=root, program="hd5_to_dicom")
+    assert done.returncode == 0, done.stderr
+    np.testing.assert_array_equal(dlp.read_series(root / "out").voxels, dlp.read_series(root / "case").voxels)
+    assert "Phantom^" not in (root / "v.json").read_text()
+
+
+def test_without_headers_and_template_the_refusal_names_the_flags(root):
+    flags = ["--headers", "none", "--keep-phi"]
+    assert cli("dicom-to-hdf5", "-i", "case", "-h", "v.h5", "-j", "v.json", *flags, cwd=root).returncode == 0
+    done = cli("hdf5-to-dicom", "-h", "v.h5", "-o", "out", cwd=root)
+    assert done.returncode == 2
+    assert "(-d)" in done.stderr
+    assert "(--headers full)" in done.stderr
+    assert "Phantom^" in (root / "v.json").read_text()
+
+
 @pytest.mark.parametrize("program", ["dicom_to_hd5", "hd5_to_dicom"])
 def test_help_is_the_long_flag_alone(root, program):
     done = cli("--help", cwd=root, program=program)

@@ -3,8 +3,10 @@
 from __future__ import annotations
 
 import re
+import shutil
 import tomllib
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 
@@ -27,6 +29,17 @@ def test_the_task_in_the_documents_is_a_task():
     assert (result.volume.voxels.min(), result.volume.voxels.max()) == (0, 109)
     entry_points = tomllib.loads(blocks("docs/tasks.md", "toml")[0])["project"]["entry-points"]
     assert list(entry_points) == ["dlp_lab.tasks"]
+
+
+def test_the_programs_that_read_the_format_read_it(tmp_path, monkeypatch, capsys):
+    shutil.copy(ROOT / "tests/golden/format-2.h5", tmp_path / "brain.h5")
+    monkeypatch.chdir(tmp_path)
+    image, headers = blocks("docs/format.md", "python")
+    names: dict[str, Any] = {}
+    exec(compile(image, "docs/format.md", "exec", dont_inherit=True), names)
+    assert names["middle"].shape == (5, 6)
+    exec(compile(headers, "docs/format.md", "exec", dont_inherit=True), {})
+    assert "PHANTOM-1" in capsys.readouterr().out
 
 
 def test_every_link_between_the_documents_leads_somewhere():

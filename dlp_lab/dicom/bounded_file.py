@@ -30,7 +30,9 @@ class BoundedFile:
 
     def __init__(self, file: BinaryIO) -> None:
         self._file = file
-        self._size = os.fstat(file.fileno()).st_size
+        place = file.tell()
+        self._size = file.seek(0, os.SEEK_END)
+        file.seek(place)
         self._bytes_left = MAX_HEADER_BYTES
         self._reads_left = MAX_HEADER_READS
         self.seek, self.tell = file.seek, file.tell

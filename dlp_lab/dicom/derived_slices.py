@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 
-from dlp_lab.dicom.series import Series
+from dlp_lab.dicom.series import HeaderSource, Series
 
 
 @dataclass(frozen=True)
@@ -22,7 +22,7 @@ class WrittenSlice:
     contributing: tuple[int, ...]
 
 
-def written_slices(source: Series, reach_slices: int | None) -> list[WrittenSlice]:
+def written_slices(source: HeaderSource, reach_slices: int | None) -> list[WrittenSlice]:
     """The slices to write. Padded slices are left out: nothing was measured there.
 
     Args:
@@ -49,3 +49,13 @@ def written_slices(source: Series, reach_slices: int | None) -> list[WrittenSlic
         )
         for k, header, _ in own
     ]
+
+
+def slice_uids(series: Series) -> list[str]:
+    """For each slice of the volume the SOPInstanceUID of its image, empty where there is none; no list if resampled."""
+    if series.resampling is not None:
+        return []
+    uids = [""] * series.geometry.shape[0]
+    for k, header in zip(series.indices, series.headers, strict=True):
+        uids[k] = str(header.sop_instance_uid)
+    return uids

@@ -183,14 +183,30 @@ def read_header(path: Path) -> Header | Ignored:
 
 def _read_opened(path: Path, file: BinaryIO) -> Header | Ignored:
     start = file.read(132)
-    part_10 = start[128:] == b"DICM"
+    part_10 = has_preamble(start)
     # a data set without preamble begins with group 0008, or 0002 if only the preamble was lost
     if not part_10 and start[:2] not in (b"\x08\0", b"\x02\0"):
         return Ignored(path, "empty" if not start else "not DICOM")
+    return parse_header(file, path, part_10=part_10)
+
+
+def has_preamble(start: bytes) -> bool:
+    """Whether a file that begins with these 132 bytes is in the format of PS3.10."""
+    return start[128:132] == b"DICM"
+
+
+def parse_header(source: BinaryIO, path: Path, *, part_10: bool) -> Header | Ignored:
+    """`read_header` of bytes from anywhere.
+
+    Args:
+        source: What to read, from its start.
+        path: What messages call it.
+        part_10: Whether it begins with the preamble of PS3.10.
+    """
     try:
         with quiet():
-            ds, pixels = read_data_set(file, part_10=part_10, tags=_TAGS)
-            return _header(path, ds, pixels, without_preamble=not part_10)
+            ds, pixels = read_data_set(source, part_10=part_10, tags=_TAGS)
+            return _header(path, ds, pixels, source.seek(0, os.SEEK_END), without_preamble=not part_10)
     except TooLarge as error:
         raise TooLarge(f"{path.name} cannot be read: {error}; take it out of the folder") from None
     except (DicomError, MemoryError):
@@ -205,7 +221,9 @@ def _read_opened(path: Path, file: BinaryIO) -> Header | Ignored:
         ) from None
 
 
-def _header(path: Path, ds: FileDataset, pixels: PixelElement | None, *, without_preamble: bool) -> Header | Ignored:
+def _header(
+    path: Path, ds: FileDataset, pixels: PixelElement | None, file_bytes: int, *, without_preamble: bool
+) -> Header | Ignored:
     meta = ds.file_meta
     sop_class, sop_instance = ds.get("SOPClassUID"), ds.get("SOPInstanceUID")
     uids_from_meta = not (sop_class and sop_instance)
@@ -265,7 +283,7 @@ def _header(path: Path, ds: FileDataset, pixels: PixelElement | None, *, without
             for keyword in DISCRIMINATING
         ),
         pixels=pixels,
-        file_bytes=os.stat(path).st_size,
+        file_bytes=file_bytes,
         without_preamble=without_preamble,
         uids_from_meta=uids_from_meta,
     )

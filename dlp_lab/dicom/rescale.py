@@ -48,8 +48,21 @@ class Rescale:
         return np.rint((values.astype(np.float64) - self.intercept) / self.slope).astype(dtype)
 
 
+def choose_rescales(headers: Sequence[Header], values: NDArray[Any]) -> tuple[Rescale, ...]:
+    """The rescale of each slice that describes `values` in a series derived from these slices.
+
+    Where the slices have slopes of their own, as in PET, and every value lies on a step of its slice, each slice keeps
+    its own: stored values then come back bit for bit. Otherwise all slices get the one of `choose_rescale`.
+    """
+    if len({(header.rescale_slope, header.rescale_intercept) for header in headers}) > 1:
+        kept = tuple(_own_rescale(header) for header in headers)
+        if all(_fits(own, plane) and _on_steps(own, plane) for own, plane in zip(kept, values, strict=True)):
+            return kept
+    return (choose_rescale(headers, values),) * len(headers)
+
+
 def choose_rescale(headers: Sequence[Header], values: NDArray[Any]) -> Rescale:
-    """The rescale that describes `values` in a series derived from these slices.
+    """The one rescale that describes `values` in all slices of a series derived from these.
 
     The source's own slope and intercept are kept when all slices share them, all values fit in 16 bits with them, and
     they are fine enough to tell `LEAST_STEPS` values apart (or the values lie on their steps): a stored unit then means
@@ -84,12 +97,24 @@ def _signedness(low: float, high: float, *, prefer_signed: bool) -> bool | None:
     return not prefer_signed if fits[not prefer_signed] else None
 
 
+def _own_rescale(header: Header) -> Rescale:
+    return Rescale(_decimal(header.rescale_slope), _decimal(header.rescale_intercept), header.signed, written=True)
+
+
+def _fits(rescale: Rescale, values: NDArray[Any]) -> bool:
+    ends = sorted((float(end) - rescale.intercept) / rescale.slope for end in (values.min(), values.max()))
+    return _signedness(ends[0], ends[1], prefer_signed=rescale.signed) == rescale.signed
+
+
 def _on_steps(rescale: Rescale, values: NDArray[Any]) -> bool:
     if values.dtype.kind in "iu" and rescale.slope == 1 and rescale.intercept % 1 == 0:
         return True
     steps = (values.astype(np.float64) - rescale.intercept) / rescale.slope
-    # the rounding must be small beside what the values differ by, too: all of 0 to 0.0009 is near the step 0
-    return bool(np.abs(steps - np.rint(steps)).max() <= min(1e-3, 1e-4 * float(np.ptp(steps))))
+    # float32 values are off by their own rounding, which can be much for a small slope
+    rounding = 2**-22 * float(np.abs(values).max()) / abs(rescale.slope) if values.dtype == np.float32 else 0.0
+    # it must be small beside what the values differ by, too: all of 0 to 0.0009 is near the step 0
+    limit = min(1e-3 + rounding, 0.1, max(1e-4 * float(np.ptp(steps)), rounding))
+    return bool(np.abs(steps - np.rint(steps)).max() <= limit)
 
 
 def _decimal(value: float) -> str:

@@ -7,11 +7,13 @@ from collections import Counter
 from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
+from typing import Protocol
 
 import numpy as np
 from pydicom.datadict import tag_for_keyword
+from pydicom.dataset import Dataset
 
-from dlp_lab.dicom.data_set import attribute
+from dlp_lab.dicom.data_set import attribute, read_header_elements
 from dlp_lab.dicom.duplicates import without_copies
 from dlp_lab.dicom.folder import FolderScan, find_series
 from dlp_lab.dicom.grid import Resampling
@@ -26,9 +28,33 @@ _LISTED = 10
 """How many series a message names."""
 
 
+class HeaderSource(Protocol):
+    """The headers of a series that makes a volume, wherever they are kept. `HeaderSourceContract` checks it.
+
+    * `headers` are in slice order, along the normal; `geometry` is the grid of the volume they make.
+    * `indices` and `resampling` say how they make it: see `Series`.
+    * `dataset(number)` is all that the file of `headers[number]` says but for its pixels, encoded as in that file. It
+      is a new one at each call, so that the caller may change it.
+    """
+
+    @property
+    def headers(self) -> tuple[Header, ...]: ...
+
+    @property
+    def geometry(self) -> Geometry: ...
+
+    @property
+    def indices(self) -> tuple[int, ...]: ...
+
+    @property
+    def resampling(self) -> Resampling | None: ...
+
+    def dataset(self, number: int) -> Dataset: ...
+
+
 @dataclass(frozen=True)
 class Series:
-    """A series that makes a volume.
+    """A series that makes a volume, as files. A `HeaderSource`.
 
     Attributes:
         headers: In slice order, along the normal.
@@ -51,6 +77,11 @@ class Series:
     def first(self) -> Header:
         """The first slice; what all slices share can be read from it."""
         return self.headers[0]
+
+    def dataset(self, number: int) -> Dataset:
+        """Read the file of `headers[number]` again, without its pixels."""
+        header = self.headers[number]
+        return read_header_elements(header.path, part_10=not header.without_preamble)
 
 
 def one_series(
@@ -119,13 +150,20 @@ def _listing(series: dict[str, list[Header]]) -> str:
     return listing + (f"; and {len(series) - _LISTED} more" if len(series) > _LISTED else "")
 
 
-def assemble(headers: Sequence[Header], options: ReadOptions = DEFAULT_OPTIONS, warnings: Sequence[str] = ()) -> Series:
+def assemble(
+    headers: Sequence[Header],
+    options: ReadOptions = DEFAULT_OPTIONS,
+    warnings: Sequence[str] = (),
+    *,
+    with_pixels: bool = True,
+) -> Series:
     """Put the images of one series in order and make them a grid.
 
     Args:
         headers: Of one SeriesInstanceUID, in any order.
         options: Which of them, and which repairs.
         warnings: Noticed so far.
+        with_pixels: Whether the pixels are there, and to be checked.
 
     Raises:
         DicomError: They make no volume for certain; the class and the message tell why.
@@ -137,7 +175,7 @@ def assemble(headers: Sequence[Header], options: ReadOptions = DEFAULT_OPTIONS, 
     for dropped, what in ((localizers, "localizer images were left out"), (copies, "copies of images were left out")):
         if dropped:
             noticed.append(f"{len(dropped)} {what}")
-    check_slices(kept, noticed)
+    check_slices(kept, noticed, with_pixels=with_pixels)
     stack = stacked(kept, noticed, options)
     return Series(
         stack.headers,

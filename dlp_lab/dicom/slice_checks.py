@@ -26,7 +26,7 @@ MAX_SLICE_BYTES = 512 * 2**20
 MAX_SERIES_BYTES = 8 * 2**30
 
 
-def check_slices(headers: Sequence[Header], warnings: list[str]) -> None:
+def check_slices(headers: Sequence[Header], warnings: list[str], *, with_pixels: bool = True) -> None:
     """Refuse what cannot be a slice of one volume; note in `warnings` what is odd and accepted.
 
     Afterwards position, orientation and pixel spacing of every header are known.
@@ -36,10 +36,12 @@ def check_slices(headers: Sequence[Header], warnings: list[str]) -> None:
     """
     for header in headers:
         _check_kind(header)
-        present_pixels(header)  # first, for a header that was cut off lacks much else
+        if with_pixels:
+            present_pixels(header)  # first, for a header that was cut off lacks much else
         _check_pixels(header)
         _check_place(header)
-        check_pixel_element(header)
+        if with_pixels:
+            check_pixel_element(header)
     total = sum(header.slice_bytes for header in headers)
     if total > MAX_SERIES_BYTES:
         raise TooLarge(

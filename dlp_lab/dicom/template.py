@@ -6,19 +6,19 @@ from typing import Any
 
 from numpy.typing import NDArray
 
-from dlp_lab.dicom.series import Series
+from dlp_lab.dicom.series import HeaderSource
 from dlp_lab.errors import TemplateMismatch
 from dlp_lab.geometry import Geometry
 from dlp_lab.volume import Volume
 
 
-def place_on_template(values: Volume | NDArray[Any], template: Series) -> Volume:
+def place_on_template(values: Volume | NDArray[Any], template: HeaderSource) -> Volume:
     """Give values the place of a template series.
 
     Args:
         values: A volume, which must lie on the template's grid (its slices may be counted from the other end), or a
             bare `(k, j, i)` array in the template's unit, its slices along the normal of ImageOrientationPatient.
-        template: The series.
+        template: The series, as files or from an archive of headers.
 
     Returns:
         The volume in the template's slice order.
@@ -33,7 +33,7 @@ def place_on_template(values: Volume | NDArray[Any], template: Series) -> Volume
             "they must be equal"
         )
     if not isinstance(values, Volume):
-        return Volume(values, template.geometry, template.first.unit, template.first.modality)
+        return Volume(values, template.geometry, template.headers[0].unit, template.headers[0].modality)
     if values.geometry.matches(template.geometry):
         return values
     if values.geometry.with_slices_reversed().matches(template.geometry):

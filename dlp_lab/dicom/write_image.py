@@ -15,7 +15,6 @@ from pydicom.dataset import Dataset, FileMetaDataset
 from pydicom.uid import ExplicitVRLittleEndian
 
 from dlp_lab import __version__
-from dlp_lab.dicom.data_set import read_header_elements
 from dlp_lab.dicom.derived_header import (
     IMPLEMENTATION_CLASS_UID,
     Derivation,
@@ -33,8 +32,8 @@ from dlp_lab.dicom.derived_slices import written_slices
 from dlp_lab.dicom.element_values import LARGEST_NUMBER
 from dlp_lab.dicom.header import Header
 from dlp_lab.dicom.quiet import quiet
-from dlp_lab.dicom.rescale import Rescale, choose_rescale
-from dlp_lab.dicom.series import Series
+from dlp_lab.dicom.rescale import Rescale, choose_rescales
+from dlp_lab.dicom.series import HeaderSource
 from dlp_lab.errors import DlpError, Malformed, TaskResultInvalid, TemplateMismatch
 from dlp_lab.volume import Volume
 
@@ -47,17 +46,22 @@ class DerivedSeries:
         series_instance_uid: Of the new series.
         files: One for each slice that was written, in slice order.
         indices: Their slice indices in the volume; padded slices are not written.
-        rescale: How stored values become real ones; half its slope is the greatest rounding error.
+        rescales: How the stored values of each become real ones.
     """
 
     series_instance_uid: str
     files: tuple[Path, ...]
     indices: tuple[int, ...]
-    rescale: Rescale
+    rescales: tuple[Rescale, ...]
+
+    @property
+    def rescale(self) -> Rescale:
+        """That of the greatest slope; half of it is the greatest rounding error."""
+        return max(self.rescales, key=lambda rescale: abs(rescale.slope))
 
 
 def write_derived_series(
-    source: Series,
+    source: HeaderSource,
     result: Volume,
     folder: Path,
     derivation: Derivation,
@@ -66,7 +70,7 @@ def write_derived_series(
     """Write `result` as a series derived from `source`.
 
     Args:
-        source: The series the result was made from; its files are read again for their headers.
+        source: The series the result was made from; its headers are read again.
         result: `(k, j, i)` values in the source's unit, on the source's grid.
         folder: Existing empty folder; it gets `0001.dcm`, `0002.dcm`, ... in slice order, without padded slices.
         derivation: What made the values.
@@ -82,25 +86,26 @@ def write_derived_series(
             f"the volume has {result.geometry.shape} voxels (slices, rows, columns), its series "
             f"{source.geometry.shape}, and they must lie at the same place (within 0.001 mm, in one frame of reference)"
         )
-    if result.unit and source.first.unit and result.unit != source.first.unit:
-        raise TemplateMismatch(f"the values are in {result.unit}, those of the series in {source.first.unit}")
+    if result.unit and source.headers[0].unit and result.unit != source.headers[0].unit:
+        raise TemplateMismatch(f"the values are in {result.unit}, those of the series in {source.headers[0].unit}")
     if not np.isfinite(result.voxels).all():
         raise TaskResultInvalid(
             "the result holds values that are not finite (nan or infinity); DICOM cannot store them"
         )
     if max(abs(limit) for limit in result.value_range()) >= LARGEST_NUMBER:
         raise TaskResultInvalid(f"the result holds values beyond {LARGEST_NUMBER:g}, which would not be read again")
-    rescale = choose_rescale(source.headers, result.voxels)
-    series_uid = derived_uid(derivation.uid_seed, source.first.series_instance_uid)
-    references = [reference_to(header, in_place=source.resampling is None) for header in source.headers]
     places = written_slices(source, derivation.reach_slices)
+    written_voxels = result.voxels if len(places) == len(result.voxels) else result.voxels[[p.k for p in places]]
+    rescales = choose_rescales([source.headers[place.header] for place in places], written_voxels)
+    series_uid = derived_uid(derivation.uid_seed, source.headers[0].series_instance_uid)
+    references = [reference_to(header, in_place=source.resampling is None) for header in source.headers]
     files = []
-    for number, place in enumerate(places):
+    for number, (place, rescale) in enumerate(zip(places, rescales, strict=True)):
         report(number / len(places), f"writing slice {number + 1} of {len(places)}")
         header = source.headers[place.header]
         path = folder / f"{number + 1:04d}.dcm"
         with quiet(), _broken_elements_named(header):
-            ds = read_header_elements(header.path, part_10=not header.without_preamble)
+            ds = source.dataset(place.header)
             drop_stale(ds)
             set_identity(ds, header, series_uid, number, derivation)
             set_derivation(ds, header, [references[h] for h in place.contributing], derivation)
@@ -108,11 +113,11 @@ def write_derived_series(
                 set_place(ds, source.geometry, place.k)
             set_equipment(ds, derivation)
             mark_lossy(ds, header)
-            _set_pixels(ds, rescale, rescale.store(result.voxels[place.k]))
+            _set_pixels(ds, header, rescale, rescale.store(written_voxels[number]))
             _save(ds, path)
         files.append(path)
     report(1.0, "written")
-    return DerivedSeries(series_uid, tuple(files), tuple(place.k for place in places), rescale)
+    return DerivedSeries(series_uid, tuple(files), tuple(place.k for place in places), rescales)
 
 
 @contextlib.contextmanager
@@ -130,13 +135,19 @@ def _broken_elements_named(header: Header) -> Iterator[None]:
         ) from error
 
 
-def _set_pixels(ds: Dataset, rescale: Rescale, stored: NDArray[Any]) -> None:
+def _set_pixels(ds: Dataset, header: Header, rescale: Rescale, stored: NDArray[Any]) -> None:
     ds.BitsAllocated = ds.BitsStored = 16
     ds.HighBit = 15
     ds.PixelRepresentation = 1 if rescale.signed else 0
     ds.Rows, ds.Columns = stored.shape
     if rescale.written:
-        ds.RescaleSlope, ds.RescaleIntercept = rescale.slope_text, rescale.intercept_text
+        for keyword, known, text in (
+            ("RescaleSlope", header.rescale_slope, rescale.slope_text),
+            ("RescaleIntercept", header.rescale_intercept, rescale.intercept_text),
+        ):
+            # a number that stays is left as the source wrote it, "1.000000" for 1
+            if known != float(text) or ds.get(keyword) in (None, ""):
+                setattr(ds, keyword, text)
         if ds.Modality != "PT" and not ds.get("RescaleType"):
             ds.RescaleType = "HU" if ds.Modality == "CT" else "US"  # US: unspecified (PS3.3 C.11.1.1.2)
     drop_invalid_window(ds)

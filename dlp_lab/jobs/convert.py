@@ -6,23 +6,28 @@ import os
 import secrets
 from dataclasses import replace
 from pathlib import Path
-from typing import Any
+from typing import Any, Literal
 
 import msgspec
 
 from dlp_lab.dicom.derived_header import Derivation
+from dlp_lab.dicom.derived_slices import slice_uids
 from dlp_lab.dicom.folder import find_series
+from dlp_lab.dicom.header_archive import series_from_headers
 from dlp_lab.dicom.options import ReadOptions
 from dlp_lab.dicom.read import read_volume
 from dlp_lab.dicom.report import FolderReport, report_folder
-from dlp_lab.dicom.series import attribute_values, choose_series, one_series
+from dlp_lab.dicom.series import HeaderSource, attribute_values, choose_series, one_series
 from dlp_lab.dicom.template import place_on_template
 from dlp_lab.dicom.write_image import DerivedSeries, write_derived_series
-from dlp_lab.errors import BadParameters, MixedGrid, OutputExists, PathRefused
-from dlp_lab.store.hdf5 import Normalization, read_hdf5, write_hdf5
-from dlp_lab.store.metadata import volume_metadata, write_json
+from dlp_lab.errors import BadParameters, Hdf5Error, MixedGrid, OutputExists, PathRefused
+from dlp_lab.jobs.stored_headers import SeriesHeaders
+from dlp_lab.store.hdf5 import Normalization, read_hdf5, read_hdf5_headers, write_hdf5
+from dlp_lab.store.metadata import shareable, volume_metadata, write_json
 from dlp_lab.store.workspace import published_folder
 from dlp_lab.volume import Volume
+
+Headers = Literal["full", "none"]
 
 
 def read_series(folder: Path | str, **options: Any) -> Volume:
@@ -95,7 +100,13 @@ def _folder(folder: Path | str) -> Path:
 
 
 def dicom_to_hdf5(
-    folder: Path | str, hdf5: Path | str, json: Path | str, normalize: Normalization = "none", **options: Any
+    folder: Path | str,
+    hdf5: Path | str,
+    json: Path | str,
+    normalize: Normalization = "none",
+    headers: Headers = "full",
+    keep_phi: bool = False,
+    **options: Any,
 ) -> Volume:
     """Read the series in `folder` and write it as HDF5 and JSON, both or neither.
 
@@ -103,6 +114,9 @@ def dicom_to_hdf5(
         folder: Holds the DICOM files of one series.
         hdf5, json: New files; nothing is overwritten.
         normalize: "minmax" stores values in [0, 1]; the range is kept in the file.
+        headers: "full" stores the DICOM headers in the HDF5 file, with all they tell of the patient, so that
+            `hdf5_to_dicom` needs no template; "none" leaves out all but UIDs.
+        keep_phi: Whether the JSON also gets the headers. Otherwise it tells nothing of the patient.
         **options: See `read_series`.
 
     Raises:
@@ -113,36 +127,66 @@ def dicom_to_hdf5(
             raise OutputExists(f"{path.name} already exists; choose another name, nothing is overwritten")
     if os.path.abspath(hdf5) == os.path.abspath(json):
         raise OutputExists(f"{Path(hdf5).name} cannot be both the HDF5 and the JSON file; choose two names")
-    volume = read_series(folder, **options)
-    write_hdf5(volume, Path(hdf5), normalize)
+    chosen = read_options(options)
+    series = one_series(_folder(folder), chosen)
+    volume = read_volume(series)
+    found = SeriesHeaders.of(series, chosen)
+    metadata = {**volume_metadata(volume, normalize), "acquisition": found.acquisition(), "headers": headers}
+    if keep_phi:
+        metadata["dicom"] = {"common": found.common, "slices": found.slices}
+    if headers == "full":
+        write_hdf5(volume, Path(hdf5), normalize, slice_uids(series), found.stored())
+    else:
+        write_hdf5(shareable(volume), Path(hdf5), normalize, slice_uids(series))
     try:
-        write_json(volume_metadata(volume, normalize), Path(json))
+        write_json(metadata, Path(json))
     except BaseException:
         Path(hdf5).unlink()
         raise
     return volume
 
 
-def hdf5_to_dicom(hdf5: Path | str, template: Path | str, output: Path | str) -> DerivedSeries:
-    """Write the volume of an HDF5 file as a series derived from a template series.
+def hdf5_to_dicom(
+    hdf5: Path | str, output: Path | str, template: Path | str | None = None, **options: Any
+) -> DerivedSeries:
+    """Write the volume of an HDF5 file as a series derived from the one it came from, or from a template series.
 
     Args:
         hdf5: A file of `dicom_to_hdf5`, or any other with exactly one 3-D dataset `(slice, row, column)`.
-        template: Folder of the series that gives patient, study and place. A volume that knows its place must lie on
-            the template's grid; a bare array must have its shape, its slices in order along the normal.
         output: New folder.
+        template: Folder of the series that gives patient, study and place; the headers in the HDF5 file if omitted. A
+            volume that knows its place must lie on the template's grid; a bare array must have its shape, its slices
+            in order along the normal.
+        **options: How the template is to be read; see `read_series`.
 
     Raises:
-        DlpError: A file is refused, the two do not fit, or the output already exists.
+        DlpError: A file is refused, the two do not fit, there is neither template nor header, or the output exists.
     """
     values = read_hdf5(Path(hdf5))
-    if not Path(template).is_dir():
-        raise PathRefused(f"{template} is not a folder; give the folder with the template series")
-    series = one_series(Path(template))
-    volume = place_on_template(values, series)
+    source: HeaderSource
+    if template is None:
+        source, reach_slices = _headers_in(Path(hdf5))
+    else:
+        source, reach_slices = one_series(_folder(template), read_options(options)), None
+    volume = place_on_template(values, source)
     with published_folder(Path(output)) as folder:
         derivation = Derivation(
-            uid_seed=secrets.token_hex(16), label="hdf5-to-dicom", description="Values taken from an HDF5 file"
+            uid_seed=secrets.token_hex(16),
+            label="hdf5-to-dicom",
+            description="Values taken from an HDF5 file",
+            reach_slices=reach_slices,
         )
-        written = write_derived_series(series, volume, folder, derivation)
+        written = write_derived_series(source, volume, folder, derivation)
     return replace(written, files=tuple(Path(output) / path.name for path in written.files))
+
+
+def _headers_in(hdf5: Path) -> tuple[HeaderSource, int | None]:
+    """The series that is archived in a file, and how many slices to either side its values can come from."""
+    headers = read_hdf5_headers(hdf5)
+    if headers is None:
+        raise Hdf5Error(
+            f"{hdf5.name} holds no DICOM headers, so patient, study and place are not known; give the folder of the "
+            "series it belongs to as the template (-d), or make the file again with its headers (--headers full)"
+        )
+    options = msgspec.json.decode(headers.read_options_json, type=ReadOptions)
+    return series_from_headers(headers.slices, hdf5.name, options), 0 if headers.origin == "source" else None

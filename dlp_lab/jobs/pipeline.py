@@ -4,17 +4,21 @@ from __future__ import annotations
 
 import datetime
 from collections.abc import Callable
+from pathlib import Path
 
 import msgspec
 
 from dlp_lab.dicom.derived_header import Derivation
+from dlp_lab.dicom.derived_slices import slice_uids
 from dlp_lab.dicom.folder import FolderScan, find_series
+from dlp_lab.dicom.options import ReadOptions
 from dlp_lab.dicom.read import read_volume
 from dlp_lab.dicom.report import report_folder
 from dlp_lab.dicom.series import Series, choose_series
 from dlp_lab.dicom.write_image import DerivedSeries, write_derived_series
 from dlp_lab.jobs.job import Job
 from dlp_lab.jobs.memory_limit import limited_memory
+from dlp_lab.jobs.stored_headers import SeriesHeaders
 from dlp_lab.store.hdf5 import write_hdf5
 from dlp_lab.store.metadata import volume_metadata, write_json
 from dlp_lab.store.provenance import RECORD, software_versions, value_profiles
@@ -59,11 +63,23 @@ def run_job(workspace: Workspace, job: Job, report: Report) -> list[str]:
         )
         written = write_derived_series(series, result.volume, folder, derivation, _part(report, 0.8, 1.0))
         if job.keep_hdf5:
-            for name, kept in (("source", volume), ("result", result.volume)):
-                write_hdf5(kept, folder / f"{name}.h5")
-                write_json(volume_metadata(kept), folder / f"{name}.json")
+            _keep_hdf5(series, volume, result.volume, folder, job.read)
         write_json(_record(job, scan, series, volume, result, written), folder / RECORD)
     return list(volume.warnings)
+
+
+def _keep_hdf5(series: Series, source: Volume, result: Volume, folder: Path, options: ReadOptions) -> None:
+    """Write both volumes with the headers of the source, from which each can become DICOM again.
+
+    The headers of the derived series would say twice, after the next derivation, what was done once.
+    """
+    headers = SeriesHeaders.of(series, options)
+    uids = slice_uids(series)
+    write_hdf5(source, folder / "source.h5", sop_instance_uids=uids, headers=headers.stored("source"))
+    write_hdf5(result, folder / "result.h5", sop_instance_uids=uids, headers=headers.stored("template"))
+    for name, kept in (("source", source), ("result", result)):
+        metadata = {**volume_metadata(kept), "acquisition": headers.acquisition(), "headers": "full"}
+        write_json(metadata, folder / f"{name}.json")
 
 
 def _part(report: Report, start: float, end: float) -> Callable[[float, str], None]:
@@ -112,9 +128,11 @@ def _expected_values(volume: Volume, written: DerivedSeries) -> dict[str, object
     voxels = volume.voxels
     if len(written.indices) < len(voxels):
         voxels = voxels[list(written.indices)]  # without padded slices
+    # slices keep steps of their own only where all values lie on them already
+    steps = (written.rescale.slope, written.rescale.intercept) if len(set(written.rescales)) == 1 else ()
     return {
         "shape": list(voxels.shape),
         "affine_kji_to_lps": volume.geometry.affine_kji_to_lps.tolist(),
         "value_range": [float(voxels.min()), float(voxels.max())],
-        "profiles": value_profiles(voxels, written.rescale.slope, written.rescale.intercept),
+        "profiles": value_profiles(voxels, *steps),
     }

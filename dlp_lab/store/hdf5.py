@@ -1,13 +1,15 @@
 """Volumes in HDF5. `docs/format.md` describes the layout.
 
 The file is a NeXus file as well: HDF5 viewers that know `NXdata` show the middle slice first. Voxels are stored
-contiguously, so that any plane can be read through a memory map.
+contiguously, so that any plane can be read through a memory map. The SHA-256 of voxels and affine is stored with them
+and checked when they are read; the HDF5 library keeps checksums of shapes, types and numeric attributes.
 """
 
 from __future__ import annotations
 
+import hashlib
 import os
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 from pathlib import Path
 from typing import Any, Literal
@@ -18,17 +20,27 @@ from numpy.typing import NDArray
 
 from dlp_lab.errors import Hdf5Error, OutputExists
 from dlp_lab.geometry import Geometry
+from dlp_lab.store.hdf5_guard import GuardedFile, opened_guarded
+from dlp_lab.store.hdf5_headers import EncodedHeaders, StoredHeaders, read_headers, write_headers
 from dlp_lab.volume import Volume
 
 FORMAT = "dlp-lab-volume"
-FORMAT_VERSION = 1
+FORMAT_VERSION = 2
 Normalization = Literal["none", "minmax"]
 
+_ENTRY = "entry"
 _DATA = "entry/volume"
 _IMAGE = "entry/volume/image"
+_AFFINE = "entry/geometry/affine_kji_to_lps"
 
 
-def write_hdf5(volume: Volume, path: Path, normalize: Normalization = "none") -> None:
+def write_hdf5(
+    volume: Volume,
+    path: Path,
+    normalize: Normalization = "none",
+    sop_instance_uids: Sequence[str] = (),
+    headers: StoredHeaders | None = None,
+) -> None:
     """Write a volume.
 
     Args:
@@ -36,40 +48,62 @@ def write_hdf5(volume: Volume, path: Path, normalize: Normalization = "none") ->
         path: New file. It is written under a hidden name and renamed when it is whole.
         normalize: "minmax" stores `(v - least) / (greatest - least)` as float32 in [0, 1]; the range is kept in the
             file, and `read_hdf5` undoes it.
+        sop_instance_uids: SOPInstanceUID of the image that each slice comes from; empty if it comes from none.
+        headers: The DICOM headers of these images, with all they tell of the patient.
 
     Raises:
         OutputExists: `path` exists; nothing is overwritten.
     """
-    with _published_file(path) as partial, h5py.File(partial, "w") as file:
+    # from this version of its format on, the library keeps checksums of shapes and types
+    with _published_file(path) as partial, h5py.File(partial, "w", libver=("v110", "v110")) as file:
         file.attrs["format"], file.attrs["format_version"] = FORMAT, FORMAT_VERSION
         file.attrs["default"] = "entry"
-        entry, data = file.create_group("entry"), file.create_group(_DATA)
-        entry.attrs["NX_class"], entry.attrs["default"] = "NXentry", "volume"
-        data.attrs["NX_class"], data.attrs["signal"] = "NXdata", "image"
-        data.attrs["axes"] = ["slice", "row", "column"]
-        data.attrs["default_slice"] = [str(volume.geometry.shape[0] // 2), ".", "."]
-        for name, length, step in zip(
-            ("slice", "row", "column"), volume.geometry.shape, volume.geometry.spacing_kji_mm, strict=True
-        ):
-            data[name] = np.arange(length) * step
-            data[name].attrs["units"] = "mm"
-        low, high = volume.value_range()
-        image = data.create_dataset("image", data=_normalized(volume.voxels, low, high, normalize))
-        image.attrs["normalization"] = normalize
-        if normalize == "minmax":
-            image.attrs["value_range"] = [low, high]
-        if volume.unit:
-            image.attrs["units"] = volume.unit
-        geometry = entry.create_group("geometry")
-        geometry["affine_kji_to_lps"] = volume.geometry.affine_kji_to_lps
-        geometry["spacing_kji_mm"] = volume.geometry.spacing_kji_mm
-        for name, value in (
-            ("frame_of_reference_uid", volume.geometry.frame_of_reference_uid),
-            ("source_series_uid", volume.source_series_uid),
-            ("modality", volume.modality),
-        ):
-            if value:
-                entry.attrs[name] = value
+        _write_entry(file.create_group(_ENTRY), volume, headers)
+        _write_data(file.create_group(_DATA), volume, normalize)
+        if sop_instance_uids:
+            slices = file.create_group("entry/slices")
+            slices.attrs["NX_class"] = "NXcollection"
+            uids = np.array(sop_instance_uids, dtype="S64")
+            slices.create_dataset("sop_instance_uid", data=uids, fletcher32=True)
+        if headers is not None:
+            write_headers(file, headers)
+
+
+def _write_entry(entry: h5py.Group, volume: Volume, headers: StoredHeaders | None) -> None:
+    entry.attrs["NX_class"], entry.attrs["default"] = "NXentry", "volume"
+    entry.attrs["headers"] = "none" if headers is None else "full"
+    for name, value in (
+        ("frame_of_reference_uid", volume.geometry.frame_of_reference_uid),
+        ("source_series_uid", volume.source_series_uid),
+        ("modality", volume.modality),
+    ):
+        if value:
+            entry.attrs[name] = value
+    geometry = entry.create_group("geometry")
+    geometry.attrs["NX_class"] = "NXcollection"
+    geometry["affine_kji_to_lps"] = volume.geometry.affine_kji_to_lps
+    geometry["affine_kji_to_lps"].attrs["sha256"] = _sha256(volume.geometry.affine_kji_to_lps)
+    geometry["spacing_kji_mm"] = volume.geometry.spacing_kji_mm
+
+
+def _write_data(data: h5py.Group, volume: Volume, normalize: Normalization) -> None:
+    data.attrs["NX_class"], data.attrs["signal"] = "NXdata", "image"
+    data.attrs["axes"] = ["slice", "row", "column"]
+    data.attrs["default_slice"] = [str(volume.geometry.shape[0] // 2), ".", "."]
+    for name, length, step in zip(
+        ("slice", "row", "column"), volume.geometry.shape, volume.geometry.spacing_kji_mm, strict=True
+    ):
+        data[name] = np.arange(length) * step
+        data[name].attrs["units"] = "mm"
+    low, high = volume.value_range()
+    stored = _normalized(volume.voxels, low, high, normalize)
+    image = data.create_dataset("image", data=stored)
+    image.attrs["sha256"] = _sha256(stored)
+    image.attrs["normalization"] = normalize
+    if normalize == "minmax":
+        image.attrs["value_range"] = [low, high]
+    if volume.unit:
+        image.attrs["units"] = volume.unit
 
 
 def read_hdf5(path: Path) -> Volume | NDArray[Any]:
@@ -80,61 +114,78 @@ def read_hdf5(path: Path) -> Volume | NDArray[Any]:
         other file that holds exactly one 3-D dataset of numbers.
 
     Raises:
-        Hdf5Error: The file does not exist, is no HDF5 file, or holds none or several 3-D datasets.
+        Hdf5Error: The file does not exist, is no HDF5 file, is damaged, holds none or several 3-D datasets, or holds
+            what `hdf5_guard` refuses.
     """
-    with _opened(path) as file:
-        if file.attrs.get("format") == FORMAT:
-            return _read_own(file, path)
-        name = _only_volume(file, path)
-        return _array(file, name, path)
+    with opened_guarded(path) as file:
+        if _is_own(file):
+            return _read_own(file)
+        return file.array(_only_volume(file))
 
 
-def _read_own(file: h5py.File, path: Path) -> Volume:
-    version = int(file.attrs.get("format_version", 0))
+def read_hdf5_headers(path: Path) -> EncodedHeaders | None:
+    """Read the encoded DICOM headers that are stored with a volume; None if there are none.
+
+    Raises:
+        Hdf5Error: As for `read_hdf5`.
+    """
+    with opened_guarded(path) as file:
+        return read_headers(file) if _is_own(file) else None
+
+
+def _is_own(file: GuardedFile) -> bool:
+    # a damaged name must not turn normalised voxels into values
+    return file.text("", "format") == FORMAT or file.holds(_AFFINE)
+
+
+def _read_own(file: GuardedFile) -> Volume:
+    (version,) = file.numbers("", "format_version") or (0,)
     if not 1 <= version <= FORMAT_VERSION:
-        raise Hdf5Error(f"{path.name} has format version {version}; this program reads 1 to {FORMAT_VERSION}")
-    try:
-        entry = file["entry"]
-        voxels = _array(file, _IMAGE, path)
-        affine = _array(file, "entry/geometry/affine_kji_to_lps", path)
-        image = file[_IMAGE].attrs
-        if image["normalization"] == "minmax":
-            low, high = (float(value) for value in image["value_range"])
-            # in float64, so that integers of 16 bits come back within far less than their rounding
-            voxels = (voxels.astype(np.float64) * (high - low) + low).astype(np.float32)
-        return Volume(
-            voxels=voxels,
-            geometry=Geometry(voxels.shape, affine, entry.attrs.get("frame_of_reference_uid")),
-            unit=image.get("units"),
-            modality=entry.attrs.get("modality"),
-            source_series_uid=entry.attrs.get("source_series_uid"),
+        raise Hdf5Error(f"{file.name} has format version {version:g}; this program reads 1 to {FORMAT_VERSION}")
+    affine = file.array(_AFFINE, "f", max_bytes=4 * 4 * 8)
+    voxels = file.array(_IMAGE)
+    # version 1 had no hashes
+    if version > 1:
+        _check_sha256(file, _AFFINE, affine)
+        _check_sha256(file, _IMAGE, voxels)
+    normalization = file.text(_IMAGE, "normalization")
+    if normalization not in ("none", "minmax"):
+        raise Hdf5Error(f"{file.name}: normalization is {normalization!r}; 'none' and 'minmax' are read")
+    if normalization == "minmax":
+        low, high = file.numbers(_IMAGE, "value_range") or ()
+        # in float64, so that integers of 16 bits come back within far less than their rounding
+        voxels = (voxels.astype(np.float64) * (high - low) + low).astype(np.float32)
+    return Volume(
+        voxels=voxels,
+        geometry=Geometry(voxels.shape, affine, file.text(_ENTRY, "frame_of_reference_uid")),
+        unit=file.text(_IMAGE, "units"),
+        modality=file.text(_ENTRY, "modality"),
+        source_series_uid=file.text(_ENTRY, "source_series_uid"),
+    )
+
+
+def _check_sha256(file: GuardedFile, path: str, values: NDArray[Any]) -> None:
+    if file.text(path, "sha256") != _sha256(values):
+        raise Hdf5Error(
+            f"{file.name}: the values of {path} are not those that were written (SHA-256 differs); make the file again "
+            "or, if they were changed on purpose, put their new hash into the attribute sha256"
         )
-    except KeyError as error:
-        raise Hdf5Error(f"{path.name} says it is a {FORMAT} file but lacks a part of it: {error}") from None
 
 
-def _only_volume(file: h5py.File, path: Path) -> str:
-    found: list[str] = []
-
-    def look(name: str, item: object) -> None:
-        if isinstance(item, h5py.Dataset) and item.ndim == 3 and item.dtype.kind in "iuf":
-            found.append(name)
-
-    file.visititems(look)
+def _only_volume(file: GuardedFile) -> str:
+    found = file.volumes()
     if len(found) != 1:
         listing = ": " + ", ".join(found[:5]) if found else ""
-        raise Hdf5Error(f"{path.name} holds {len(found)} 3-D datasets of numbers{listing}; exactly one is needed")
+        raise Hdf5Error(f"{file.name} holds {len(found)} 3-D datasets of numbers{listing}; exactly one is needed")
     return found[0]
 
 
-def _array(file: h5py.File, name: str, path: Path) -> NDArray[Any]:
-    """The values of a dataset that lie in this very file."""
-    dataset = file[name]
-    # such data lies in other files, which a stranger's file could choose at will
-    if dataset.external or dataset.is_virtual:
-        raise Hdf5Error(f"{path.name}: {name} refers to data in other files, which is not read")
-    values: NDArray[Any] = dataset[()]
-    return values
+def _sha256(values: NDArray[Any]) -> str:
+    """Of the values in C order, in the byte order they are stored in."""
+    digest = hashlib.sha256()
+    for plane in values:
+        digest.update(np.ascontiguousarray(plane).data)
+    return digest.hexdigest()
 
 
 def _normalized(voxels: NDArray[Any], low: float, high: float, normalize: Normalization) -> NDArray[Any]:
@@ -144,18 +195,6 @@ def _normalized(voxels: NDArray[Any], low: float, high: float, normalize: Normal
     if width == 0:
         return np.zeros(voxels.shape, dtype=np.float32)
     return ((voxels.astype(np.float64) - low) / width).astype(np.float32)
-
-
-@contextmanager
-def _opened(path: Path) -> Iterator[h5py.File]:
-    if not path.is_file():
-        raise Hdf5Error(f"{path.name} does not exist; give an HDF5 file")
-    try:
-        file = h5py.File(path, "r")
-    except OSError:
-        raise Hdf5Error(f"{path.name} is not a readable HDF5 file") from None
-    with file:
-        yield file
 
 
 @contextmanager

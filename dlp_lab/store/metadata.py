@@ -1,15 +1,40 @@
-"""The JSON beside an HDF5 volume: what other programs need to know of it, and nothing of the patient."""
+"""The JSON beside an HDF5 volume: what other programs need to know of it.
+
+It holds numbers, UIDs and terms of lists that are known here, so that nothing about the patient can slip in, wherever a
+scanner or a person may have written it.
+"""
 
 from __future__ import annotations
 
 import json
 from collections.abc import Mapping
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
 from dlp_lab.errors import OutputExists
 from dlp_lab.store.hdf5 import FORMAT_VERSION, Normalization
 from dlp_lab.volume import Volume
+
+MODALITIES = ("CT", "MR", "PT")
+UNITS = (
+    *("HU", "OD", "US", "MGML", "Z_EFF", "ED", "EDW", "HU_MOD", "PCT"),  # RescaleType, PS3.3 C.11.1.1.2
+    *("CNTS", "NONE", "CM2", "CM2ML", "PCNT", "CPS", "BQML", "MGMINML", "UMOLMINML", "MLMING", "MLG", "1CM"),
+    *("UMOLML", "PROPCNTS", "PROPCPS", "MLMINML", "MLML", "GML", "STDDEV"),  # Units, PS3.3 C.8.9.1.1.3
+    *("mm", "mm2/s", "ms", "s", "%", "1"),
+)
+
+
+def shareable(volume: Volume) -> Volume:
+    """The volume without a modality or unit that is not in `MODALITIES` or `UNITS`.
+
+    RescaleType (0028,1054), from which the unit of a CT comes, can hold any text.
+    """
+    return replace(
+        volume,
+        modality=volume.modality if volume.modality in MODALITIES else None,
+        unit=volume.unit if volume.unit in UNITS else None,
+    )
 
 
 def volume_metadata(volume: Volume, normalize: Normalization = "none") -> dict[str, Any]:
@@ -21,8 +46,8 @@ def volume_metadata(volume: Volume, normalize: Normalization = "none") -> dict[s
     low, high = volume.value_range()
     return {
         "format_version": FORMAT_VERSION,
-        "modality": volume.modality,
-        "unit": volume.unit,
+        "modality": shareable(volume).modality,
+        "unit": shareable(volume).unit,
         "shape": list(geometry.shape),
         "dtype": "float32" if normalize == "minmax" else str(volume.voxels.dtype),
         "spacing": list(geometry.spacing_kji_mm),

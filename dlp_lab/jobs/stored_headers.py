@@ -1,0 +1,53 @@
+"""The headers of a series of files, made ready to be stored with a volume."""
+
+from __future__ import annotations
+
+import json
+from dataclasses import dataclass
+from typing import Any, Literal
+
+import msgspec
+
+from dlp_lab.dicom.header_archive import decode_header, encode_header
+from dlp_lab.dicom.header_json import acquisition_facts, dicom_json
+from dlp_lab.dicom.options import ReadOptions
+from dlp_lab.dicom.series import Series
+from dlp_lab.store.hdf5_headers import StoredHeaders
+
+
+@dataclass(frozen=True)
+class SeriesHeaders:
+    """What the headers of a series say.
+
+    Attributes:
+        pieces: For each slice the pieces of its encoded header.
+        common: DICOM JSON of the elements that all slices share.
+        slices: DICOM JSON of the other elements of each slice.
+        options: How the series was read.
+    """
+
+    pieces: tuple[tuple[bytes, ...], ...]
+    common: dict[str, Any]
+    slices: list[dict[str, Any]]
+    options: ReadOptions
+
+    @classmethod
+    def of(cls, series: Series, options: ReadOptions) -> SeriesHeaders:
+        """Read the headers of the series' files, whole."""
+        pieces = tuple(encode_header(header) for header in series.headers)
+        common, slices = dicom_json([decode_header(b"".join(encoded)) for encoded in pieces])
+        return cls(pieces, common, slices, options)
+
+    def stored(self, origin: Literal["source", "template"] = "source") -> StoredHeaders:
+        """As an HDF5 file keeps them."""
+        return StoredHeaders(
+            self.pieces,
+            json.dumps(self.common),
+            tuple(json.dumps(model) for model in self.slices),
+            origin,
+            msgspec.json.encode(self.options).decode(),
+        )
+
+    def acquisition(self) -> dict[str, float]:
+        """Numbers of the acquisition, and nothing of the patient."""
+        return acquisition_facts(self.common)

@@ -1,0 +1,191 @@
+"""What may be read of an HDF5 file that a stranger wrote.
+
+HDF5 lets a file point at other files, declare arrays larger than any memory, and ask for code to be loaded. Everything
+here is looked at before a single value is read: an object is reached by hard links alone, its values lie in this very
+file, are numbers, are of a size that can be held, and pass only filters that come with every HDF5 library.
+"""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Iterator
+from contextlib import contextmanager
+from pathlib import Path
+from typing import Any
+
+import h5py
+import numpy as np
+from numpy.typing import NDArray
+
+from dlp_lab.errors import DlpError, Hdf5Error
+from dlp_lab.store.hdf5_heap import texts_can_be_read
+
+MAX_BYTES = 8 * 2**30
+MAX_CHUNK_BYTES = 64 * 2**20
+MAX_OBJECTS = 10_000
+MAX_ATTRIBUTE_BYTES = 64 * 2**10
+MAX_EXPANSION = 1100
+"""Deflate packs at most 1032 to 1. What declares more holds nothing but fill values."""
+
+_FILTERS = {h5py.h5z.FILTER_DEFLATE, h5py.h5z.FILTER_SHUFFLE, h5py.h5z.FILTER_FLETCHER32, h5py.h5z.FILTER_LZF}
+_CLASSES = {h5py.h5t.INTEGER: "iu", h5py.h5t.FLOAT: "f", h5py.h5t.STRING: "S"}
+
+
+@contextmanager
+def opened_guarded(path: Path) -> Iterator[GuardedFile]:
+    """Open a file for guarded reading.
+
+    Raises:
+        Hdf5Error: The file does not exist, is no HDF5 file, is damaged, or holds what is refused.
+    """
+    if not path.is_file():
+        raise Hdf5Error(f"{path.name} does not exist; give an HDF5 file")
+    if not texts_can_be_read(path):
+        raise Hdf5Error(f"{path.name} is damaged (global heap); make it again")
+    try:
+        file = h5py.File(path, "r")
+    except Exception:
+        raise Hdf5Error(f"{path.name} is not a readable HDF5 file") from None
+    with file:
+        try:
+            yield GuardedFile(file, path.name)
+        except (DlpError, MemoryError):
+            raise
+        except Exception as error:
+            # h5py raises at least six kinds of exception on damaged files; all mean the same to the user
+            raise Hdf5Error(f"{path.name} is damaged ({type(error).__name__}); make it again") from error
+
+
+class GuardedFile:
+    """An open file of which only what is harmless can be read. Paths are like "entry/volume/image".
+
+    Every method raises `Hdf5Error` for what is refused, naming the file, the path and the reason.
+    """
+
+    def __init__(self, file: h5py.File, name: str) -> None:
+        self._file = file
+        self.name = name
+
+    def holds(self, path: str) -> bool:
+        """Whether there is an object, reached by hard links alone."""
+        return self._object(path) is not None
+
+    def text(self, path: str, attribute: str) -> str | None:
+        """A text attribute, or None if it is absent."""
+        value = self._attribute(path, attribute, {h5py.h5t.STRING})
+        if value is None:
+            return None
+        text = value.decode("utf-8", "replace") if isinstance(value, bytes) else value
+        if not isinstance(text, str) or not text.isprintable():
+            raise self._refused(path, f"its attribute {attribute} is not a plain text")
+        return text
+
+    def numbers(self, path: str, attribute: str) -> tuple[float, ...] | None:
+        """A numeric attribute, or None if it is absent."""
+        value = self._attribute(path, attribute, {h5py.h5t.INTEGER, h5py.h5t.FLOAT})
+        return None if value is None else tuple(float(number) for number in np.ravel(value))
+
+    def array(self, path: str, kinds: str = "iuf", max_bytes: int = MAX_BYTES) -> NDArray[Any]:
+        """The values of a dataset.
+
+        Args:
+            path: Of the dataset.
+            kinds: Kinds of dtype that are expected: "i", "u", "f", "S".
+            max_bytes: Refuse what declares more, before anything is read.
+        """
+        dataset = self._dataset(path)
+        self._check_storage(dataset, path)
+        self._check_type(dataset, path, kinds)
+        self._check_size(dataset, path, max_bytes)
+        values: NDArray[Any] = dataset[()]
+        return values
+
+    def volumes(self) -> list[str]:
+        """Paths of all 3-D datasets of numbers; links are not followed."""
+        found: list[str] = []
+        seen = 0
+
+        def look(path: str, item: object) -> bool | None:
+            nonlocal seen
+            seen += 1
+            if isinstance(item, h5py.Dataset) and item.ndim == 3 and self._kind(item) in ("iu", "f"):
+                found.append(path)
+            return True if seen > MAX_OBJECTS else None
+
+        if self._file.visititems(look):
+            raise Hdf5Error(f"{self.name} holds more than {MAX_OBJECTS} objects; give a file with one volume")
+        return found
+
+    # --- looking before reading ---------------------------------------------------------------------------------------
+
+    def _object(self, path: str) -> h5py.Group | h5py.Dataset | None:
+        node: h5py.Group | h5py.Dataset = self._file
+        for part in filter(None, path.split("/")):
+            if not isinstance(node, h5py.Group):
+                return None
+            try:
+                link = node.get(part, getlink=True)
+            except TypeError:
+                raise self._refused(path, "it is a link of an unknown kind") from None
+            if link is None:
+                return None
+            # a link can lead into other files, which a stranger's file could choose at will
+            if not isinstance(link, h5py.HardLink):
+                raise self._refused(path, "it is a link, and links are not followed")
+            node = node[part]
+        return node
+
+    def _dataset(self, path: str) -> h5py.Dataset:
+        dataset = self._object(path)
+        if dataset is None:
+            raise self._refused(path, "it is absent, so the file lacks a part of its format")
+        if not isinstance(dataset, h5py.Dataset):
+            raise self._refused(path, "it is no dataset")
+        return dataset
+
+    def _attribute(self, path: str, attribute: str, classes: set[int]) -> Any:
+        owner = self._object(path)
+        if owner is None or attribute not in owner.attrs:
+            return None
+        held = owner.attrs.get_id(attribute)
+        if held.get_type().get_class() not in classes or held.get_storage_size() > MAX_ATTRIBUTE_BYTES:
+            raise self._refused(path, f"its attribute {attribute} is not of the expected kind or size")
+        return owner.attrs[attribute]
+
+    def _check_storage(self, dataset: h5py.Dataset, path: str) -> None:
+        created = dataset.id.get_create_plist()
+        if created.get_layout() == h5py.h5d.VIRTUAL or created.get_external_count():
+            raise self._refused(path, "it refers to data in other files, which is not read")
+        filters = [created.get_filter(n)[0] for n in range(created.get_nfilters())]
+        unknown = set(filters) - _FILTERS
+        if unknown or len(filters) > len(_FILTERS):
+            raise self._refused(
+                path, f"it is packed by filter {', '.join(map(str, sorted(unknown or filters)))}; write it with gzip"
+            )
+
+    def _kind(self, dataset: h5py.Dataset) -> str:
+        # numpy's name for a type can hide what HDF5 would have to do: a bool is an enumeration, a text may lie anywhere
+        kind: str = _CLASSES.get(dataset.id.get_type().get_class(), "")
+        return kind
+
+    def _check_type(self, dataset: h5py.Dataset, path: str, kinds: str) -> None:
+        if not self._kind(dataset) or dataset.dtype.kind not in kinds:
+            raise self._refused(path, "it does not hold the expected kind of values")
+        if dataset.dtype.kind in "iuf" and dataset.dtype.itemsize > 8:
+            raise self._refused(path, f"its numbers have {dataset.dtype.itemsize} bytes; up to 8 are read")
+
+    def _check_size(self, dataset: h5py.Dataset, path: str, max_bytes: int) -> None:
+        if dataset.shape is None:
+            raise self._refused(path, "it is empty")
+        declared = math.prod(dataset.shape) * dataset.dtype.itemsize
+        if declared > max_bytes:
+            raise self._refused(path, f"it declares {declared:,} bytes; up to {max_bytes:,} are read")
+        chunk = math.prod(dataset.chunks or ()) * dataset.dtype.itemsize
+        if dataset.chunks and chunk > MAX_CHUNK_BYTES:
+            raise self._refused(path, f"its chunks have {chunk:,} bytes; up to {MAX_CHUNK_BYTES:,} are read")
+        stored = dataset.id.get_storage_size()
+        if declared > (MAX_EXPANSION * stored if dataset.chunks else stored):
+            raise self._refused(path, f"it declares {declared:,} bytes but holds {stored:,}")
+
+    def _refused(self, path: str, reason: str) -> Hdf5Error:
+        return Hdf5Error(f"{self.name}: {path or '/'} is refused: {reason}")

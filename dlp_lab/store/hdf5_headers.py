@@ -1,0 +1,112 @@
+"""The DICOM headers inside an HDF5 volume, as bytes: what they mean is not known here.
+
+Pieces that slices share are stored once. The hash covers the headers as they are put together again, so that no part
+of the table can be changed unnoticed.
+"""
+
+from __future__ import annotations
+
+import hashlib
+from collections.abc import Iterable
+from dataclasses import dataclass
+from typing import Literal
+
+import h5py
+import numpy as np
+
+from dlp_lab.errors import Hdf5Error
+from dlp_lab.store.hdf5_guard import GuardedFile
+
+Origin = Literal["source", "template"]
+
+_GROUP = "entry/headers"
+_MAX_BYTES = 2**30
+"""Of all headers, unfolded too: a table that names one large piece many times would otherwise grow without end."""
+
+
+@dataclass(frozen=True)
+class StoredHeaders:
+    """Headers to be stored with a volume.
+
+    Attributes:
+        pieces: For each slice, in slice order, the pieces of its encoded header.
+        common_json, slice_json: The same headers as DICOM JSON, for readers: the elements that all slices share, and
+            for each slice the others. ASCII, as `json.dumps` makes it.
+        origin: "source" if the voxels are those of the images with these headers, "template" if they were made from
+            them.
+        read_options_json: How the images were made a volume, where that took a choice or a repair.
+    """
+
+    pieces: tuple[tuple[bytes, ...], ...]
+    common_json: str
+    slice_json: tuple[str, ...]
+    origin: Origin = "source"
+    read_options_json: str = "{}"
+
+
+@dataclass(frozen=True)
+class EncodedHeaders:
+    """Headers as they are read.
+
+    Attributes:
+        slices: The encoded header of each slice.
+        origin, read_options_json: As in `StoredHeaders`.
+    """
+
+    slices: tuple[bytes, ...]
+    origin: Origin
+    read_options_json: str
+
+
+def write_headers(file: h5py.File, headers: StoredHeaders) -> None:
+    """Add headers to a volume's file."""
+    group = file.create_group(_GROUP)
+    group.attrs["NX_class"], group.attrs["origin"] = "NXcollection", headers.origin
+    group.attrs["read_options"] = headers.read_options_json
+    pool: dict[bytes, int] = {}
+    rows = [[pool.setdefault(piece, len(pool)) for piece in pieces] for pieces in headers.pieces]
+    table = np.full((len(rows), max(map(len, rows))), -1, dtype=np.int32)
+    for row, numbers in zip(table, rows, strict=True):
+        row[: len(numbers)] = numbers
+    packed = {"compression": "gzip", "shuffle": True}
+    group.create_dataset("pieces", data=np.frombuffer(b"".join(pool), np.uint8), compression="gzip")
+    group.create_dataset("piece_ends", data=np.cumsum([len(piece) for piece in pool], dtype=np.int64), **packed)
+    group.create_dataset("slice_pieces", data=table, **packed)
+    group.attrs["sha256"] = _sha256(b"".join(pieces) for pieces in headers.pieces)
+    group["common_json"] = np.bytes_(headers.common_json)
+    group.create_dataset("slice_json", data=np.array(headers.slice_json, dtype=np.bytes_), compression="gzip")
+
+
+def read_headers(file: GuardedFile) -> EncodedHeaders | None:
+    """The headers, or None if the file holds none.
+
+    Raises:
+        Hdf5Error: They are not as they were written.
+    """
+    if not file.holds(_GROUP):
+        return None
+    pool = file.array(f"{_GROUP}/pieces", "u", _MAX_BYTES).tobytes()
+    ends = file.array(f"{_GROUP}/piece_ends", "i", _MAX_BYTES)
+    table = file.array(f"{_GROUP}/slice_pieces", "i", _MAX_BYTES)
+    if ends.ndim != 1 or table.ndim != 2 or table.max(initial=-1) >= ends.size:
+        raise Hdf5Error(f"{file.name}: the table of its headers ({_GROUP}) makes no sense; make the file again")
+    borders = np.clip(np.concatenate([[0], ends]), 0, len(pool))
+    if np.diff(borders)[table[table >= 0]].sum() > _MAX_BYTES:
+        raise Hdf5Error(f"{file.name}: its headers unfold to more than {_MAX_BYTES >> 30} GiB")
+    headers = tuple(b"".join(pool[borders[n] : borders[n + 1]] for n in row if n >= 0) for row in table)
+    if file.text(_GROUP, "sha256") != _sha256(headers):
+        raise Hdf5Error(
+            f"{file.name}: the headers are not those that were written (SHA-256 differs); make the file again"
+        )
+    return EncodedHeaders(
+        headers,
+        "source" if file.text(_GROUP, "origin") == "source" else "template",
+        file.text(_GROUP, "read_options") or "{}",
+    )
+
+
+def _sha256(headers: Iterable[bytes]) -> str:
+    digest = hashlib.sha256()
+    for header in headers:
+        digest.update(header)
+    return digest.hexdigest()
