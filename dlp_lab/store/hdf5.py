@@ -16,12 +16,15 @@ import h5py
 import numpy as np
 from numpy.typing import NDArray
 
-from dlp_lab.errors import Hdf5Error, OutputExists
+from dlp_lab.errors import DlpError, Hdf5Error, OutputExists
 from dlp_lab.geometry import Geometry
 from dlp_lab.volume import Volume
 
 FORMAT = "dlp-lab-volume"
 FORMAT_VERSION = 1
+MAX_VOLUME_BYTES = 8 * 2**30
+MAX_EXPANSION = 2000
+"""HDF5's own compression reaches 1032."""
 Normalization = Literal["none", "minmax"]
 
 _DATA = "entry/volume"
@@ -82,11 +85,16 @@ def read_hdf5(path: Path) -> Volume | NDArray[Any]:
     Raises:
         Hdf5Error: The file does not exist, is no HDF5 file, or holds none or several 3-D datasets.
     """
-    with _opened(path) as file:
-        if file.attrs.get("format") == FORMAT:
-            return _read_own(file, path)
-        name = _only_volume(file, path)
-        return _array(file, name, path)
+    try:
+        with _opened(path) as file:
+            if file.attrs.get("format") == FORMAT:
+                return _read_own(file, path)
+            return _array(file, _only_volume(file, path), path)
+    except (DlpError, MemoryError):
+        raise
+    except Exception as error:
+        # h5py raises many kinds of exception on broken files; all mean the same to the user
+        raise Hdf5Error(f"{path.name} is damaged and cannot be read ({type(error).__name__})") from error
 
 
 def _read_own(file: h5py.File, path: Path) -> Volume:
@@ -133,6 +141,13 @@ def _array(file: h5py.File, name: str, path: Path) -> NDArray[Any]:
     # such data lies in other files, which a stranger's file could choose at will
     if dataset.external or dataset.is_virtual:
         raise Hdf5Error(f"{path.name}: {name} refers to data in other files, which is not read")
+    # what was never written is filled up when it is read: a file of 2 kB may declare any size
+    stored = dataset.id.get_storage_size()
+    if dataset.nbytes > MAX_VOLUME_BYTES or dataset.nbytes > MAX_EXPANSION * stored + 2**26:
+        raise Hdf5Error(
+            f"{path.name}: {name} declares {dataset.nbytes} bytes and stores {stored}; up to {MAX_VOLUME_BYTES >> 30} "
+            f"GiB, and {MAX_EXPANSION} times what is stored, are read"
+        )
     values: NDArray[Any] = dataset[()]
     return values
 
