@@ -132,15 +132,13 @@ def test_a_thousand_series_are_listed_in_short(tmp_path):
 
 
 def test_what_pydicom_says_reaches_nobody(tmp_path, caplog, capfd):
-    phantom = QUIRKS["PixelPaddingValue as SS in unsigned pixels"].build(tmp_path / "in")
-    assert phantom is not None
-    content = phantom.files[0].read_bytes()
-    # an invalid value, of which pydicom warns with the value itself
-    phantom.files[0].write_bytes(content.replace(b"PixelSpacing", b"").replace(b"0.8\\0.5 ", b"0.8\\Jane"))
-    with warnings.catch_warnings(record=True) as heard, pytest.raises(DlpError) as caught:
+    phantom = write_phantom_series(tmp_path / "in")
+    for path in phantom.files:
+        # an unknown character set, which pydicom quotes when it warns of it
+        path.write_bytes(path.read_bytes().replace(b"ISO_IR 100", b"Jane Doe\0\0"))
+    with warnings.catch_warnings(record=True) as heard:
         warnings.simplefilter("always")
         one_series(tmp_path / "in")
-    assert "Jane" not in str(caught.value)
     assert not heard and not caplog.records
     assert capfd.readouterr() == ("", "")
 

@@ -44,3 +44,12 @@ CODESTREAMS["compressed pixels of defined length"] = changed(
     ),
     Refused("MALFORMED"),
 )
+CODESTREAMS["JPEG lossless whose last bytes are missing"] = changed(
+    lambda folder, phantom: (
+        make_jpeg_lossless(folder, phantom),
+        reframed(phantom.files[0], lambda frame: frame[:-60]),
+    ),
+    Refused("MALFORMED"),
+    modality="MR",
+    shape=MEDIUM,
+)
