@@ -10,6 +10,9 @@ from typing import Any
 
 import numpy as np
 
+from dlp_lab import errors
+from dlp_lab.dicom import bounded_file, codestream, slice_checks
+from dlp_lab.store import hdf5
 from dlp_lab.tasks.task import Task, no_report
 from dlp_lab.volume import Volume
 from tests.test_geometry import oblique_geometry
@@ -54,3 +57,23 @@ def test_every_command_of_make_in_the_documents_exists():
     for document in ("README.md", "CONTRIBUTING.md"):
         for command in re.findall(r"`make ([a-z-]+)", (ROOT / document).read_text()):
             assert command in targets
+
+
+def test_the_page_on_input_has_every_code_and_every_limit():
+    page = (ROOT / "docs/input.md").read_text()
+    raised = {error.code for error in vars(errors).values() if _is_refusal(error)}
+    assert set(re.findall(r"^\| `([A-Z_]+)` \|", page, flags=re.MULTILINE)) == raised
+    for limit, factor, unit in (
+        (slice_checks.MAX_SLICE_BYTES, 2**20, " MiB"),
+        (slice_checks.MAX_SERIES_BYTES, 2**30, " GiB"),
+        (bounded_file.MAX_HEADER_BYTES, 2**20, " MiB"),
+        (codestream.MAX_TILES, 1, " tiles"),
+        (hdf5.MAX_VOLUME_BYTES, 2**30, " GiB"),
+        (hdf5.MAX_EXPANSION, 1, " times"),
+    ):
+        assert f"{limit // factor}{unit}" in page
+    assert f"{bounded_file.MAX_HEADER_READS // 2:,} elements".replace(",", " ") in page
+
+
+def _is_refusal(error: object) -> bool:
+    return isinstance(error, type) and issubclass(error, errors.DicomError) and error is not errors.DicomError

@@ -52,9 +52,11 @@ def check_pixel_element(header: Header) -> None:
     writers pad more than that; it is accepted up to the size of an image, and read as padding if it is all zero.
 
     Raises:
-        Truncated, Malformed, UnsupportedPixels: The message names the file.
+        Truncated, Malformed, UnsupportedPixels, NoDecoder: The message names the file.
     """
     name, pixels = header.path.name, present_pixels(header)
+    if not header.transfer_syntax_uid.is_transfer_syntax:
+        raise NoDecoder(f"{name}: its transfer syntax {header.transfer_syntax_uid[:64]!r} (0002,0010) is not known")
     if pixels.tag != PIXEL_DATA:
         raise UnsupportedPixels(f"{name} has floating point pixels (7FE0,0008) or (7FE0,0009), which are not read")
     if header.transfer_syntax_uid.is_encapsulated:

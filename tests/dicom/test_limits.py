@@ -46,7 +46,7 @@ BOMBS = [
 
 
 def cost(folder: Path) -> tuple[float, float, str]:
-    """Seconds and MiB that reading a folder takes, in a process of its own, and what became of it."""
+    """Seconds of a processor and MiB that reading a folder takes, in a process of its own, and what became of it."""
     context = multiprocessing.get_context("fork")
     reader, writer = context.Pipe(duplex=False)
     process = context.Process(target=_read_and_tell, args=(folder, writer))
@@ -57,13 +57,13 @@ def cost(folder: Path) -> tuple[float, float, str]:
 
 
 def _read_and_tell(folder: Path, writer: Connection) -> None:
-    before, began = _resident_mib(), time.monotonic()
+    before, began = _resident_mib(), time.process_time()
     try:
         read_volume(one_series(folder))
         outcome = "read"
     except DlpError as error:
         outcome = error.code
-    seconds = time.monotonic() - began
+    seconds = time.process_time() - began
     # the greatest size that the process had; at the fork it was that of the parent
     writer.send((seconds, resource.getrusage(resource.RUSAGE_SELF).ru_maxrss / 1024 - before, outcome))
 
@@ -102,10 +102,10 @@ def test_the_cost_of_reading_is_seen(tmp_path):
 def test_a_long_compressed_image_is_not_walked(tmp_path, transfer_syntax, change):
     phantom = write_phantom_series(tmp_path / "in", modality="MR", shape=(3, 40, 48), transfer_syntax=transfer_syntax)
     reframed(phantom.files[0], change)
-    began = time.monotonic()
+    began = time.process_time()
     with pytest.raises(Malformed):
         read_volume(one_series(tmp_path / "in"))
-    assert time.monotonic() - began < 1
+    assert time.process_time() - began < 1
 
 
 def test_a_million_empty_fragments_are_not_walked(tmp_path):
@@ -124,23 +124,21 @@ def test_a_thousand_series_are_listed_in_short(tmp_path):
     for number in range(1000):
         other = uid[:-4] + f"{number:04d}".encode()
         (tmp_path / "in" / f"of {number}").write_bytes(content.replace(uid, other))
-    began = time.monotonic()
+    began = time.process_time()
     with pytest.raises(MultipleSeries) as caught:
         one_series(tmp_path / "in")
-    assert time.monotonic() - began < 5
+    assert time.process_time() - began < 5
     assert len(str(caught.value)) < 2000
 
 
 def test_what_pydicom_says_reaches_nobody(tmp_path, caplog, capfd):
-    phantom = QUIRKS["PixelPaddingValue as SS in unsigned pixels"].build(tmp_path / "in")
-    assert phantom is not None
-    content = phantom.files[0].read_bytes()
-    # an invalid value, of which pydicom warns with the value itself
-    phantom.files[0].write_bytes(content.replace(b"PixelSpacing", b"").replace(b"0.8\\0.5 ", b"0.8\\Jane"))
-    with warnings.catch_warnings(record=True) as heard, pytest.raises(DlpError) as caught:
+    phantom = write_phantom_series(tmp_path / "in")
+    for path in phantom.files:
+        # an unknown character set, which pydicom quotes when it warns of it
+        path.write_bytes(path.read_bytes().replace(b"ISO_IR 100", b"Jane Doe\0\0"))
+    with warnings.catch_warnings(record=True) as heard:
         warnings.simplefilter("always")
         one_series(tmp_path / "in")
-    assert "Jane" not in str(caught.value)
     assert not heard and not caplog.records
     assert capfd.readouterr() == ("", "")
 

@@ -108,6 +108,27 @@ def test_truncated_pixels_are_refused_naming_the_file(tmp_path):
         read_volume(one_series(tmp_path))
 
 
+@pytest.mark.parametrize("shape", [(3, 5, 6), (3, 5, 7)], ids=["even", "odd"])
+def test_bytes_in_big_endian_words_are_read_as_pydicom_reads_them(tmp_path, shape):
+    def bytes_of_8_bits(k: int, ds: Dataset) -> None:
+        ds.BitsAllocated, ds.BitsStored, ds.HighBit, ds.PixelRepresentation = 8, 8, 7, 0
+        ds.PixelData = np.arange(shape[1] * shape[2] + shape[1] * shape[2] % 2, dtype=np.uint8).tobytes()
+
+    phantom = write_phantom_series(
+        tmp_path, modality="MR", shape=shape, transfer_syntax=ExplicitVRBigEndian, edit=bytes_of_8_bits
+    )
+    expected = [pydicom.dcmread(path).pixel_array for path in phantom.files]
+    np.testing.assert_array_equal(read_volume(one_series(tmp_path)).voxels, expected)
+
+
+def test_the_first_broken_slice_is_named(tmp_path):
+    phantom = write_phantom_series(tmp_path, modality="MR", shape=(5, 40, 48), transfer_syntax=JPEG2000Lossless)
+    for path in (phantom.files[3], phantom.files[1]):
+        path.write_bytes(path.read_bytes().replace(b"\xff\x4f\xff\x51", bytes(4)))
+    with pytest.raises(errors.Malformed, match=f"^{phantom.files[1].name}: "):
+        read_volume(one_series(tmp_path))
+
+
 def test_broken_compressed_pixels_are_refused_naming_the_file(tmp_path):
     phantom = write_phantom_series(tmp_path, modality="MR", shape=(3, 40, 48), transfer_syntax=JPEG2000Lossless)
     content = bytearray(phantom.files[1].read_bytes())
