@@ -28,7 +28,7 @@ MAX_EXPANSION = 1100
 """Deflate packs at most 1032 to 1. What declares more holds nothing but fill values."""
 
 _FILTERS = {h5py.h5z.FILTER_DEFLATE, h5py.h5z.FILTER_SHUFFLE, h5py.h5z.FILTER_FLETCHER32, h5py.h5z.FILTER_LZF}
-_CLASSES = {h5py.h5t.INTEGER: "iu", h5py.h5t.FLOAT: "f", h5py.h5t.STRING: "S"}
+_NUMBERS = {h5py.h5t.INTEGER, h5py.h5t.FLOAT}
 
 
 @contextmanager
@@ -82,7 +82,7 @@ class GuardedFile:
 
     def numbers(self, path: str, attribute: str) -> tuple[float, ...] | None:
         """A numeric attribute, or None if it is absent."""
-        value = self._attribute(path, attribute, {h5py.h5t.INTEGER, h5py.h5t.FLOAT})
+        value = self._attribute(path, attribute, _NUMBERS)
         return None if value is None else tuple(float(number) for number in np.ravel(value))
 
     def array(self, path: str, kinds: str = "iuf", max_bytes: int = MAX_BYTES) -> NDArray[Any]:
@@ -90,7 +90,7 @@ class GuardedFile:
 
         Args:
             path: Of the dataset.
-            kinds: Kinds of dtype that are expected: "i", "u", "f", "S".
+            kinds: Kinds of dtype that are expected: "i", "u", "f".
             max_bytes: Refuse what declares more, before anything is read.
         """
         dataset = self._dataset(path)
@@ -108,7 +108,7 @@ class GuardedFile:
         def look(path: str, item: object) -> bool | None:
             nonlocal seen
             seen += 1
-            if isinstance(item, h5py.Dataset) and item.ndim == 3 and self._kind(item) in ("iu", "f"):
+            if isinstance(item, h5py.Dataset) and item.ndim == 3 and _holds_numbers(item):
                 found.append(path)
             return True if seen > MAX_OBJECTS else None
 
@@ -163,15 +163,10 @@ class GuardedFile:
                 path, f"it is packed by filter {', '.join(map(str, sorted(unknown or filters)))}; write it with gzip"
             )
 
-    def _kind(self, dataset: h5py.Dataset) -> str:
-        # numpy's name for a type can hide what HDF5 would have to do: a bool is an enumeration, a text may lie anywhere
-        kind: str = _CLASSES.get(dataset.id.get_type().get_class(), "")
-        return kind
-
     def _check_type(self, dataset: h5py.Dataset, path: str, kinds: str) -> None:
-        if not self._kind(dataset) or dataset.dtype.kind not in kinds:
+        if not _holds_numbers(dataset) or dataset.dtype.kind not in kinds:
             raise self._refused(path, "it does not hold the expected kind of values")
-        if dataset.dtype.kind in "iuf" and dataset.dtype.itemsize > 8:
+        if dataset.dtype.itemsize > 8:
             raise self._refused(path, f"its numbers have {dataset.dtype.itemsize} bytes; up to 8 are read")
 
     def _check_size(self, dataset: h5py.Dataset, path: str, max_bytes: int) -> None:
@@ -189,3 +184,8 @@ class GuardedFile:
 
     def _refused(self, path: str, reason: str) -> Hdf5Error:
         return Hdf5Error(f"{self.name}: {path or '/'} is refused: {reason}")
+
+
+def _holds_numbers(dataset: h5py.Dataset) -> bool:
+    # asked of HDF5 itself, for h5py makes numpy types of much that is no number: enumerations, references, texts
+    return dataset.id.get_type().get_class() in _NUMBERS

@@ -1,0 +1,26 @@
+"""What tests of the HDF5 store share."""
+
+from __future__ import annotations
+
+import resource
+
+import numpy as np
+
+from dlp_lab.store.hdf5_headers import StoredHeaders
+from dlp_lab.volume import Volume
+from tests.test_geometry import oblique_geometry
+
+
+def volume() -> Volume:
+    voxels = np.random.default_rng(0).integers(-1024, 3000, (7, 5, 6), dtype=np.int16)
+    return Volume(voxels, oblique_geometry(), "HU", "CT", "1.2.3.4")
+
+
+def headers() -> StoredHeaders:
+    pieces = tuple((b"common", b"slice %d" % k) for k in range(7))
+    return StoredHeaders(pieces, "{}", tuple(f'{{"k": {k}}}' for k in range(7)))
+
+
+def peak_memory() -> int:
+    """Most resident memory of this process so far, in bytes."""
+    return resource.getrusage(resource.RUSAGE_SELF).ru_maxrss * 1024
