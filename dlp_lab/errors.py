@@ -121,15 +121,26 @@ class OutOfMemory(DlpError, MemoryError):
 
 
 class DiskFull(DlpError, OSError):
-    """There is no room for the result."""
+    """There is no room for the result, or for the queue."""
 
     code = "DISK_FULL"
+    http_status = 507
+
+
+class OutputUnusable(DlpError, OSError):
+    """The configured output folder cannot be made or written."""
+
+    code = "OUTPUT_UNUSABLE"
+    http_status = 503
+    exit_status = 2
 
 
 class QueueUnusable(DlpError, RuntimeError):
-    """The queue's database is damaged, or a newer dlp-lab wrote it."""
+    """The queue's database cannot be opened, is damaged, or a newer dlp-lab wrote it."""
 
     code = "QUEUE_UNUSABLE"
+    http_status = 503
+    exit_status = 2
 
 
 class TaskResultInvalid(DlpError, ValueError):
