@@ -5,7 +5,7 @@ from __future__ import annotations
 from pathlib import Path
 
 MODULE = '''
-import os, signal, subprocess, sys, time
+import os, shutil, signal, subprocess, sys, threading, time
 from typing import ClassVar, Literal
 
 from dlp_lab.errors import JobCancelled, TaskResultInvalid
@@ -23,7 +23,7 @@ class Probe(Task, frozen=True):
     seconds: float = 0.0
     act: Literal[
         "", "crash", "crash-once", "exit", "stubborn", "child", "child-crash", "refuse", "bug", "memory", "disk",
-        "give-up", "multiply",
+        "give-up", "multiply", "thread", "sys-exit", "flood", "lose-input",
     ] = ""
 
     def note(self, word):
@@ -56,6 +56,16 @@ class Probe(Task, frozen=True):
             raise OSError(28, "No space left on device")
         if self.act == "give-up":
             raise JobCancelled("the probe gives up")
+        if self.act == "thread":
+            threading.Thread(target=time.sleep, args=(120,)).start()
+        if self.act == "sys-exit":
+            sys.exit(3)
+        if self.act == "flood":
+            for _ in range(40):
+                os.write(2, b"x" * 2**20)
+            raise ValueError("after the flood")
+        if self.act == "lose-input":
+            shutil.rmtree(self.label)
         if self.act == "multiply":
             import numpy
             square = numpy.ones((1000, 1000))

@@ -12,7 +12,7 @@ from pydicom.pixels.decoders.base import get_decoder
 
 from dlp_lab.dicom.header import Header
 from dlp_lab.dicom.series import Series
-from dlp_lab.errors import Malformed, NoDecoder, Truncated
+from dlp_lab.errors import Malformed, NoDecoder, Truncated, Unreadable
 from dlp_lab.volume import Volume
 
 
@@ -34,6 +34,7 @@ def read_volume(series: Series, report: Callable[[float, str], None] = lambda fr
         NoDecoder: No decoder is installed for the transfer syntax.
         Truncated: A file ends before its pixels do.
         Malformed: The pixels cannot be decoded.
+        Unreadable: A file cannot be opened any more.
     """
     exact = all(header.rescale_slope == 1 and header.rescale_intercept % 1 == 0 for header in series.headers)
     shape = len(series.headers), series.first.rows, series.first.columns
@@ -98,6 +99,8 @@ def _stored_values(header: Header) -> NDArray[Any]:
             "series to an uncompressed transfer syntax first"
         ) from error
     except Exception as error:
+        if isinstance(error, OSError) and error.filename is not None:
+            raise Unreadable(f"{name} could not be read ({error.strerror}); was it moved meanwhile?") from error
         # pydicom and its decoders raise many kinds of exception on broken pixels; all mean the same to the user
         if not header.transfer_syntax_uid.is_encapsulated and _is_short(header):
             raise Truncated(f"{name} ends before its pixels do (PixelData (7FE0,0010)); export it again") from error

@@ -78,6 +78,10 @@ class Workspace:
         """What the worker of a job prints. Its lock is held as long as the worker lives."""
         return self.state_folder / "logs" / f"{_checked_uid(uid)}.log"
 
+    def job_log_name(self, uid: str) -> str:
+        """Path of a job's log relative to the root, to tell the user."""
+        return self.relative(self.job_log(uid))
+
     def create(self) -> None:
         """Make the output and the state folder, readable by their owner alone.
 

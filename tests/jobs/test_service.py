@@ -124,6 +124,15 @@ def test_a_series_that_breaks_after_submission_fails_with_the_dicom_reason(
     assert series.files[2].name in job.message
 
 
+def test_a_job_whose_input_vanishes_while_it_runs_says_so(
+    service: JobService, workspace: Workspace, journal: Path
+) -> None:
+    request = probe(journal, label=str(workspace.root / "dicom_data"), act="lose-input")
+    job = wait_for_end(service, service.submit(request).uid)
+    assert (job.state, job.error_code) == ("failed", "UNREADABLE")
+    assert "of the input could not be read (No such file or directory); was it moved meanwhile?" in job.message
+
+
 def test_a_worker_that_is_killed_once_is_started_again(service: JobService, journal: Path) -> None:
     job = wait_for_end(service, service.submit(probe(journal, act="crash-once")).uid)
     assert (job.state, job.attempts) == ("succeeded", 2)

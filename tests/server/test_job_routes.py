@@ -117,11 +117,13 @@ async def test_a_failed_job_is_500_with_the_reason(fetch: Fetch) -> None:
     assert reply["msg"] == "Job has failed: the probe refuses"
 
 
-async def test_no_traceback_reaches_the_user(fetch: Fetch) -> None:
+async def test_no_traceback_reaches_the_user(fetch: Fetch, jp_root_dir: Path) -> None:
     body = {"job_name": "probe", "in_dir": "dicom_data", "params": {"act": "bug"}}
     uid = json.loads((await fetch("job/", body)).body)["uid"]
     reply = await query_until(fetch, uid, 500)
-    assert reply["msg"] == "Job has failed: an unexpected error (ValueError); the job's log has the details"
+    log = f"dlp-lab-output/.dlp-lab/logs/{uid}.log"
+    assert reply["msg"] == f"Job has failed: an unexpected error (ValueError); see {log}"
+    assert "secret of the patient" in (jp_root_dir / log).read_text()
 
 
 async def test_a_cancelled_job_is_500_and_says_so(fetch: Fetch) -> None:
