@@ -24,10 +24,7 @@ def main(argv: Sequence[str] | None = None) -> int:
     """Entry point of `dlp-lab`."""
     arguments = list(sys.argv[1:] if argv is None else argv)
     if arguments[:1] == ["serve"]:
-        # its options are traitlets of the server, which parse themselves
-        from dlp_lab.server.standalone import serve
-
-        return serve(arguments[1:])
+        return _serve(arguments[1:])
     return _run(_parser(arguments), arguments)
 
 
@@ -43,6 +40,17 @@ def hd5_to_dicom() -> int:
     parser = argparse.ArgumentParser(prog="hd5_to_dicom", add_help=False, description=_TO_DICOM)
     _add_hdf5_to_dicom(parser)
     return _run(parser, sys.argv[1:])
+
+
+def _serve(options: Sequence[str]) -> int:
+    try:
+        # its options are traitlets of the server, which parse themselves
+        from dlp_lab.server.standalone import serve
+
+        return serve(list(options))
+    except KeyboardInterrupt:  # before the server was there to take it
+        print("dlp-lab serve: interrupted", file=sys.stderr)
+        return 130
 
 
 def _run(parser: argparse.ArgumentParser, argv: Sequence[str]) -> int:

@@ -7,19 +7,20 @@ them, the holder of a lock, starts the jobs of all; when it ends, however it end
 from __future__ import annotations
 
 import logging
-import os
 import sqlite3
 import threading
 from collections.abc import Callable
 
 import msgspec
 
-from dlp_lab.dicom.series import one_series
-from dlp_lab.errors import DlpError, ServerStopped, WorkerCrashed
+from dlp_lab.dicom.folder import find_series
+from dlp_lab.dicom.series import choose_series
+from dlp_lab.errors import DlpError, ServerStopped, ServerStopping, WorkerCrashed
 from dlp_lab.jobs.dispatcher_lock import DispatcherLock
 from dlp_lab.jobs.executors import Executor, LocalExecutor
 from dlp_lab.jobs.job import Job, JobRequest
 from dlp_lab.jobs.job_store import JobStore
+from dlp_lab.jobs.slots import default_slots
 from dlp_lab.jobs.updates import Cancelled, Crashed, Failed, Progress, Succeeded, Update
 from dlp_lab.store.workspace import Workspace
 from dlp_lab.tasks import task_named
@@ -33,11 +34,6 @@ _SECONDS_AFTER_ERROR = 1.0
 Listener = Callable[[Job], None]
 
 _log = logging.getLogger(__name__)
-
-
-def default_slots() -> int:
-    """How many jobs run at once unless told otherwise: half of the processors, for a task may use more than one."""
-    return max(1, (os.cpu_count() or 1) // 2)
 
 
 class JobService:
@@ -86,18 +82,24 @@ class JobService:
             BadParameters: The parameters do not fit it.
             PathRefused: The input folder does not exist or leaves the root.
             DicomError: It holds no series that can be processed.
-            DiskFull, OutputUnusable, QueueUnusable: The queue cannot take it now.
+            DiskFull, OutputUnusable, QueueUnusable, ServerStopping: The queue cannot take it now.
         """
         task = task_named(request.task).from_params(request.params)
         folder = self.workspace.input_folder(request.input_dir)
-        series = one_series(folder, request.read, self.workspace.root, self.workspace.output_folder)
+        scan = find_series(folder, self.workspace.root, self.workspace.output_folder, self._refuse_when_closing)
+        series = choose_series(scan, request.read)
         task.check(series.geometry)
         checked = msgspec.structs.replace(request, input_dir=self.workspace.relative(folder), params=task.params())
+        self._refuse_when_closing()
         self._reopen_queue_if_replaced()
         job = self._store.add(checked)
         self._executor.wake()
         _log.info("job %s queued: %s", job.uid, job.task)
         return job
+
+    def _refuse_when_closing(self) -> None:
+        if self._closing.is_set():
+            raise ServerStopping("the server is about to stop; submit again when it is back")
 
     def get(self, uid: str) -> Job:
         """The record of a job, as of now.

@@ -102,16 +102,23 @@ class Workspace:
         """The folder inside the root that a request names.
 
         Raises:
-            PathRefused: It is absolute, does not exist, is no folder, or leaves the root (also by a symbolic link).
+            PathRefused: It is empty, absolute, does not exist, is no folder, or leaves the root (also by a link).
         """
+        if not relative:
+            raise PathRefused("in_dir is empty; give a folder relative to the root, or '.' for the root itself")
         if "\0" in relative or os.path.isabs(relative):
             raise PathRefused(f"in_dir {relative!r}: give a folder relative to the root, such as 'study1/series2'")
         real = Path(os.path.realpath(self.root / relative))
-        if not real.is_relative_to(self.root):
+        # what goes out and comes back in would work or not by the name of the root, which is not the client's to know
+        if os.path.normpath(relative).split(os.sep)[0] == ".." or not real.is_relative_to(self.root):
             raise PathRefused(f"in_dir {relative!r} leaves the root; give a folder inside it")
-        if not real.exists():
+        try:
+            is_folder, exists = real.is_dir(), real.exists()
+        except OSError as error:
+            raise PathRefused(f"in_dir cannot be looked at ({error.strerror}); give an existing folder") from None
+        if not exists:
             raise PathRefused(f"in_dir {relative!r} does not exist; give an existing folder relative to the root")
-        if not real.is_dir():
+        if not is_folder:
             raise PathRefused(f"in_dir {relative!r} is a file; give the folder that holds the DICOM files")
         return real
 
