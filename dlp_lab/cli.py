@@ -8,6 +8,7 @@ from __future__ import annotations
 import argparse
 import json
 import os
+import sqlite3
 import sys
 from collections import Counter
 from collections.abc import Callable, Sequence
@@ -68,6 +69,9 @@ def _run(parser: argparse.ArgumentParser, argv: Sequence[str]) -> int:
     except OSError as error:
         print(f"{parser.prog}: {error.filename or 'a file'}: {error.strerror or error}", file=sys.stderr)
         return 1
+    except sqlite3.Error as error:
+        print(f"{parser.prog}: the queue: {error}", file=sys.stderr)
+        return 1
     except KeyboardInterrupt:
         print(f"{parser.prog}: interrupted", file=sys.stderr)
         return 130
@@ -112,7 +116,7 @@ def _add_tasks(run: argparse.ArgumentParser) -> None:
     for task in all_tasks().values():
         parser = tasks.add_parser(task.name, help=task.title, description=task.title)
         parser.add_argument("input_dir", metavar="DIR", help="folder with the DICOM files of one series")
-        parser.add_argument("--root", help="folder that holds the input and the output (default: the current folder)")
+        parser.add_argument("--root", help="folder that holds input and output (default: $DLP_LAB_ROOT, or the current folder)")
         _add_read_options(parser)
         parser.add_argument("--keep-hdf5", action="store_true", help="also keep source and result as HDF5 + JSON")
         parameters = parser.add_argument_group("parameters of the task")
@@ -157,7 +161,7 @@ def _run_task(arguments: Arguments) -> int:
         **params,
     )
     try:
-        job.wait()
+        job.wait(progress=sys.stderr.isatty())
     except KeyboardInterrupt:
         job.cancel()
         raise

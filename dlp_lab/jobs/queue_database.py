@@ -5,6 +5,7 @@ from __future__ import annotations
 import contextlib
 import errno
 import os
+import shutil
 import sqlite3
 import threading
 from collections.abc import Iterator, Sequence
@@ -14,6 +15,8 @@ from pathlib import Path
 from dlp_lab.errors import DiskFull, QueueUnusable
 from dlp_lab.jobs.filesystem import is_on_network
 from dlp_lab.jobs.job_store_schema import SCHEMA, SCHEMA_VERSION
+
+_LEAST_ROOM_BYTES = 64 * 2**10
 
 FileIdentity = tuple[int, int]
 
@@ -67,7 +70,7 @@ class QueueDatabase:
 
     def _prepare(self, connection: sqlite3.Connection) -> None:
         try:
-            with _full_disk_named():
+            with self._full_disk_named():
                 # WAL needs memory that its users share, which a network filesystem does not give them.
                 connection.execute(f"PRAGMA journal_mode = {'DELETE' if is_on_network(self._path) else 'WAL'}")
                 with _transaction(connection, durable=True):
@@ -107,7 +110,7 @@ class QueueDatabase:
         Raises:
             DiskFull: There is no room.
         """
-        with self._lock, _full_disk_named(), _transaction(self._connection, durable):
+        with self._lock, self._full_disk_named(), _transaction(self._connection, durable):
             yield
 
     def rows(self, query: str, values: Sequence[object] = ()) -> list[sqlite3.Row]:
@@ -116,8 +119,20 @@ class QueueDatabase:
         Raises:
             DiskFull: There is no room.
         """
-        with self._lock, _full_disk_named():
+        with self._lock, self._full_disk_named():
             return self._connection.execute(query, values).fetchall()
+
+    @contextmanager
+    def _full_disk_named(self) -> Iterator[None]:
+        try:
+            yield
+        except sqlite3.OperationalError as error:
+            kind = getattr(error, "sqlite_errorcode", 0) & 0xFF
+            # where the file of the shared memory cannot grow, SQLite speaks of an I/O error
+            no_room = kind == sqlite3.SQLITE_IOERR and shutil.disk_usage(self._path.parent).free < _LEAST_ROOM_BYTES
+            if no_room or kind == sqlite3.SQLITE_FULL:
+                raise _disk_full() from error
+            raise
 
 
 def _create_tables(connection: sqlite3.Connection) -> None:
@@ -147,16 +162,6 @@ def _transaction(connection: sqlite3.Connection, durable: bool) -> Iterator[None
         # On a full disk SQLite has rolled back by itself; a second time would hide the reason.
         if connection.in_transaction:
             connection.execute("ROLLBACK")
-        raise
-
-
-@contextmanager
-def _full_disk_named() -> Iterator[None]:
-    try:
-        yield
-    except sqlite3.OperationalError as error:
-        if getattr(error, "sqlite_errorcode", 0) & 0xFF == sqlite3.SQLITE_FULL:
-            raise _disk_full() from error
         raise
 
 

@@ -21,6 +21,13 @@ class _OneLineFormatter(logging.Formatter):
         )
 
 
+class _LogFile(logging.FileHandler):
+    """A disk that is full ends the log, not the server, and a traceback of it for each line would help nobody."""
+
+    def handleError(self, record: logging.LogRecord) -> None:  # noqa: N802
+        pass
+
+
 def write_log_to(path: Path, loggers: Iterable[logging.Logger], level: int | str) -> None:
     """Append what the loggers say to a file that its owner alone can read.
 
@@ -29,7 +36,7 @@ def write_log_to(path: Path, loggers: Iterable[logging.Logger], level: int | str
     """
     try:
         os.close(os.open(path, os.O_CREAT | os.O_WRONLY | os.O_APPEND, 0o600))
-        handler = logging.FileHandler(path, encoding="utf-8", errors="backslashreplace")
+        handler = _LogFile(path, encoding="utf-8", errors="backslashreplace")
     except OSError as error:
         raise PathRefused(
             f"the log file {path} cannot be written ({error.strerror}); name another one with --log-file "

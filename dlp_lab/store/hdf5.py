@@ -29,7 +29,7 @@ _IMAGE = "entry/volume/image"
 
 
 def write_hdf5(volume: Volume, path: Path, normalize: Normalization = "none") -> None:
-    """Write a volume.
+    """Write a volume, for its owner alone to read.
 
     Args:
         volume: What to write.
@@ -166,6 +166,8 @@ def _published_file(path: Path) -> Iterator[Path]:
     path.parent.mkdir(parents=True, exist_ok=True)
     partial = path.parent / f".{path.name}.partial-{os.getpid()}"
     try:
+        # made before h5py opens it, which would leave to the umask who may read it
+        os.close(os.open(partial, os.O_CREAT | os.O_WRONLY, 0o600))
         yield partial
         os.replace(partial, path)
     finally:
