@@ -116,7 +116,9 @@ def _add_tasks(run: argparse.ArgumentParser) -> None:
     for task in all_tasks().values():
         parser = tasks.add_parser(task.name, help=task.title, description=task.title)
         parser.add_argument("input_dir", metavar="DIR", help="folder with the DICOM files of one series")
-        parser.add_argument("--root", help="folder that holds input and output (default: $DLP_LAB_ROOT, or the current folder)")
+        parser.add_argument(
+            "--root", help="folder that holds input and output (default: $DLP_LAB_ROOT, or the current folder)"
+        )
         _add_read_options(parser)
         parser.add_argument("--keep-hdf5", action="store_true", help="also keep source and result as HDF5 + JSON")
         parameters = parser.add_argument_group("parameters of the task")

@@ -8,6 +8,8 @@ MODULE = '''
 import os, shutil, signal, subprocess, sys, threading, time
 from typing import ClassVar, Literal
 
+import msgspec
+
 from dlp_lab.errors import JobCancelled, TaskResultInvalid
 from dlp_lab.tasks.task import ImageResult, Task
 
@@ -84,12 +86,37 @@ class Impostor(Probe, frozen=True):
     """Wants a built-in name."""
 
     name: ClassVar[str] = "3dblur"
+
+
+class Grabby(Task, frozen=True):
+    """Has parameters that mean something else at the doors."""
+
+    name: ClassVar[str] = "grabby"
+    title: ClassVar[str] = "Grabby"
+
+    root: str = ""
+    gaps: int = 0
+
+
+class Tree(msgspec.Struct):
+    branches: list["Tree"] = []
+
+
+class Recursive(Task, frozen=True):
+    """Has a parameter that contains itself."""
+
+    name: ClassVar[str] = "recursive"
+    title: ClassVar[str] = "Recursive"
+
+    tree: Tree = msgspec.field(default_factory=Tree)
 '''
 
 ENTRY_POINTS = """[dlp_lab.tasks]
 probe = dlp_lab_probe:Probe
 impostor = dlp_lab_probe:Impostor
 broken = dlp_lab_probe:NotThere
+grabby = dlp_lab_probe:Grabby
+recursive = dlp_lab_probe:Recursive
 """
 
 

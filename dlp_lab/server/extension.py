@@ -12,6 +12,7 @@ from typing import TYPE_CHECKING, Any
 from jupyter_server.extension.application import ExtensionApp
 from jupyter_server.serverapp import ServerApp
 from traitlets import Enum, Int, Unicode
+from traitlets.config import Application
 
 from dlp_lab.errors import ServerStopping
 from dlp_lab.jobs.slots import default_slots
@@ -51,6 +52,9 @@ class DlpLabApp(ExtensionApp):
         help="How many jobs run at the same time, each in its own process; the others wait in order.",
     ).tag(config=True)
     executor = Enum(["local"], "local", help="Where jobs run: 'local' is processes on this machine.").tag(config=True)
+    log_level = Enum(
+        Application.log_level.values, "INFO", help="How much of what dlp-lab does is logged, by name or number."
+    ).tag(config=True)
     log_file = Unicode("", help="File that the log is also appended to; none by default.").tag(config=True)
 
     serverapp: ServerApp

@@ -248,6 +248,7 @@ def test_help_shows_every_option(tmp_path: Path) -> None:
     assert ended.returncode == 0
     for option in ("root", "output_dir", "max_concurrent_jobs", "executor", "log_file", "log_level"):
         assert f"--DlpLabApp.{option}=" in ended.stdout
+    assert "Default: 'INFO'" in ended.stdout.split("--DlpLabApp.log_level=")[1].split("--")[0]
     assert "Default: 8080" in ended.stdout.split("--BackendServer.port=")[1].split("--")[0]
     assert "Default: 'localhost'" in ended.stdout.split("--BackendServer.ip=")[1].split("--")[0]
 
