@@ -8,6 +8,7 @@ from __future__ import annotations
 import argparse
 import json
 import os
+import sqlite3
 import sys
 from collections import Counter
 from collections.abc import Callable, Sequence
@@ -24,10 +25,7 @@ def main(argv: Sequence[str] | None = None) -> int:
     """Entry point of `dlp-lab`."""
     arguments = list(sys.argv[1:] if argv is None else argv)
     if arguments[:1] == ["serve"]:
-        # its options are traitlets of the server, which parse themselves
-        from dlp_lab.server.standalone import serve
-
-        return serve(arguments[1:])
+        return _serve(arguments[1:])
     return _run(_parser(arguments), arguments)
 
 
@@ -45,6 +43,17 @@ def hd5_to_dicom() -> int:
     return _run(parser, sys.argv[1:])
 
 
+def _serve(options: Sequence[str]) -> int:
+    try:
+        # its options are traitlets of the server, which parse themselves
+        from dlp_lab.server.standalone import serve
+
+        return serve(list(options))
+    except KeyboardInterrupt:  # before the server was there to take it
+        print("dlp-lab serve: interrupted", file=sys.stderr)
+        return 130
+
+
 def _run(parser: argparse.ArgumentParser, argv: Sequence[str]) -> int:
     arguments = parser.parse_args(argv)
     command: Callable[[Arguments], int] = arguments.command
@@ -59,6 +68,9 @@ def _run(parser: argparse.ArgumentParser, argv: Sequence[str]) -> int:
         return 1
     except OSError as error:
         print(f"{parser.prog}: {error.filename or 'a file'}: {error.strerror or error}", file=sys.stderr)
+        return 1
+    except sqlite3.Error as error:
+        print(f"{parser.prog}: the queue: {error}", file=sys.stderr)
         return 1
     except KeyboardInterrupt:
         print(f"{parser.prog}: interrupted", file=sys.stderr)
@@ -105,7 +117,9 @@ def _add_tasks(run: argparse.ArgumentParser) -> None:
     for task in all_tasks().values():
         parser = tasks.add_parser(task.name, help=task.title, description=task.title)
         parser.add_argument("input_dir", metavar="DIR", help="folder with the DICOM files of one series")
-        parser.add_argument("--root", help="folder that holds the input and the output (default: the current folder)")
+        parser.add_argument(
+            "--root", help="folder that holds input and output (default: $DLP_LAB_ROOT, or the current folder)"
+        )
         _add_read_options(parser)
         parser.add_argument("--keep-hdf5", action="store_true", help="also keep source and result as HDF5 + JSON")
         parameters = parser.add_argument_group("parameters of the task")
@@ -150,7 +164,7 @@ def _run_task(arguments: Arguments) -> int:
         **params,
     )
     try:
-        job.wait()
+        job.wait(progress=sys.stderr.isatty())
     except KeyboardInterrupt:
         job.cancel()
         raise

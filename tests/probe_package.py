@@ -5,8 +5,10 @@ from __future__ import annotations
 from pathlib import Path
 
 MODULE = '''
-import os, signal, subprocess, sys, time
+import os, shutil, signal, subprocess, sys, threading, time
 from typing import ClassVar, Literal
+
+import msgspec
 
 from dlp_lab.errors import JobCancelled, TaskResultInvalid
 from dlp_lab.tasks.task import ImageResult, Task
@@ -23,7 +25,7 @@ class Probe(Task, frozen=True):
     seconds: float = 0.0
     act: Literal[
         "", "crash", "crash-once", "exit", "stubborn", "child", "child-crash", "refuse", "bug", "memory", "disk",
-        "give-up", "multiply",
+        "give-up", "multiply", "thread", "sys-exit", "flood", "lose-input",
     ] = ""
 
     def note(self, word):
@@ -56,6 +58,16 @@ class Probe(Task, frozen=True):
             raise OSError(28, "No space left on device")
         if self.act == "give-up":
             raise JobCancelled("the probe gives up")
+        if self.act == "thread":
+            threading.Thread(target=time.sleep, args=(120,)).start()
+        if self.act == "sys-exit":
+            sys.exit(3)
+        if self.act == "flood":
+            for _ in range(40):
+                os.write(2, b"x" * 2**20)
+            raise ValueError("after the flood")
+        if self.act == "lose-input":
+            shutil.rmtree(self.label)
         if self.act == "multiply":
             import numpy
             square = numpy.ones((1000, 1000))
@@ -74,12 +86,37 @@ class Impostor(Probe, frozen=True):
     """Wants a built-in name."""
 
     name: ClassVar[str] = "3dblur"
+
+
+class Grabby(Task, frozen=True):
+    """Has parameters that mean something else at the doors."""
+
+    name: ClassVar[str] = "grabby"
+    title: ClassVar[str] = "Grabby"
+
+    root: str = ""
+    gaps: int = 0
+
+
+class Tree(msgspec.Struct):
+    branches: list["Tree"] = []
+
+
+class Recursive(Task, frozen=True):
+    """Has a parameter that contains itself."""
+
+    name: ClassVar[str] = "recursive"
+    title: ClassVar[str] = "Recursive"
+
+    tree: Tree = msgspec.field(default_factory=Tree)
 '''
 
 ENTRY_POINTS = """[dlp_lab.tasks]
 probe = dlp_lab_probe:Probe
 impostor = dlp_lab_probe:Impostor
 broken = dlp_lab_probe:NotThere
+grabby = dlp_lab_probe:Grabby
+recursive = dlp_lab_probe:Recursive
 """
 
 

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import os
+import stat
 import subprocess
 import sys
 from pathlib import Path
@@ -14,6 +15,9 @@ import pytest
 from scipy import ndimage
 
 import dlp_lab as dlp
+from dlp_lab.jobs.job_store import JobStore
+from dlp_lab.store.workspace import Workspace
+from tests.jobs.waiting import wait_until
 from tests.phantom import write_phantom_series
 
 
@@ -33,6 +37,7 @@ def root(tmp_path) -> Path:
 def test_run_writes_a_derived_series_and_prints_its_folder(root):
     done = cli("run", "3dblur", "case", "--sigma-mm", "1,2,3", "--mode", "reflect", cwd=root)
     assert done.returncode == 0, done.stderr
+    assert done.stderr == ""
     output = Path(done.stdout.strip())
     assert output.parent == root / "dlp-lab-output"
     source, derived = dlp.read_series(root / "case"), dlp.read_series(output)
@@ -93,6 +98,14 @@ def test_a_reader_that_stops_reading_is_no_error(root):
     assert process.stderr is not None
     assert "Traceback" not in process.stderr.read()
     process.wait(30)
+
+
+def test_a_queue_that_cannot_be_worked_with_is_one_sentence(root):
+    (root / "dlp-lab-output" / ".dlp-lab" / "jobs.sqlite").mkdir(parents=True)
+    done = cli("run", "3dblur", "case", cwd=root)
+    assert done.returncode == 2
+    assert done.stderr.startswith("dlp-lab: the queue jobs.sqlite in the output folder cannot be opened")
+    assert "Traceback" not in done.stderr
 
 
 def test_two_runs_on_the_root_itself_do_not_read_each_others_results(root):
@@ -166,6 +179,7 @@ def test_dicom_goes_to_hdf5_and_back(root, as_scripts, long):
     source, again = dlp.read_series(root / "case"), dlp.read_series(root / "out")
     np.testing.assert_array_equal(again.voxels, source.voxels)
     assert again.geometry.matches(source.geometry)
+    assert {stat.S_IMODE((root / name).stat().st_mode) for name in ("v.h5", "v.json")} == {0o600}
 
 
 def test_an_hdf5_file_with_its_headers_needs_no_template(root):
@@ -204,7 +218,6 @@ def test_minmax_is_stored_as_0_to_1_and_undone_on_the_way_back(root):
 
 def test_an_interrupted_run_cancels_its_job_and_leaves_no_output(root):
     import signal
-    import time
 
     write_phantom_series(root / "large", modality="MR", shape=(60, 256, 256), spacing_kji_mm=(0.5, 0.1, 0.1))
     script = "import sys; from dlp_lab.cli import main; sys.exit(main())"
@@ -214,9 +227,8 @@ def test_an_interrupted_run_cancels_its_job_and_leaves_no_output(root):
         stderr=subprocess.PIPE,
         text=True,
     )
-    deadline = time.monotonic() + 60
-    while "smoothing" not in (process.stderr.readline() if process.stderr else "") and time.monotonic() < deadline:
-        pass
+    queue = Workspace(root).queue_database
+    wait_until(lambda: queue.exists() and any(job.message.startswith("smooth") for job in JobStore(queue).newest(1)))
     process.send_signal(signal.SIGINT)
     assert process.wait(30) == 130
     assert [path.name for path in (root / "dlp-lab-output").iterdir()] == [".dlp-lab"]

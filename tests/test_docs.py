@@ -12,7 +12,7 @@ import numpy as np
 
 from dlp_lab import errors
 from dlp_lab.dicom import bounded_file, codestream, slice_checks
-from dlp_lab.store import hdf5
+from dlp_lab.store import hdf5_guard
 from dlp_lab.tasks.task import Task, no_report
 from dlp_lab.volume import Volume
 from tests.test_geometry import oblique_geometry
@@ -68,8 +68,8 @@ def test_the_page_on_input_has_every_code_and_every_limit():
         (slice_checks.MAX_SERIES_BYTES, 2**30, " GiB"),
         (bounded_file.MAX_HEADER_BYTES, 2**20, " MiB"),
         (codestream.MAX_TILES, 1, " tiles"),
-        (hdf5.MAX_VOLUME_BYTES, 2**30, " GiB"),
-        (hdf5.MAX_EXPANSION, 1, " times"),
+        (hdf5_guard.MAX_BYTES, 2**30, " GiB"),
+        (hdf5_guard.MAX_EXPANSION, 1, " times"),
     ):
         assert f"{limit // factor}{unit}" in page
     assert f"{bounded_file.MAX_HEADER_READS // 2:,} elements".replace(",", " ") in page

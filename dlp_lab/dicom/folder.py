@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import os
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -46,7 +46,12 @@ class FolderScan:
         )
 
 
-def find_series(folder: Path, root: Path | None = None, skip: Path | None = None) -> FolderScan:
+def find_series(
+    folder: Path,
+    root: Path | None = None,
+    skip: Path | None = None,
+    before_each: Callable[[], None] = lambda: None,
+) -> FolderScan:
     """Read the headers of all files below `folder`, by content and not by name.
 
     Hidden files and folders are left out: they are other programs' (and our own unfinished output). Links are followed,
@@ -56,9 +61,11 @@ def find_series(folder: Path, root: Path | None = None, skip: Path | None = None
         folder: Where to look.
         root: Links out of it are refused. None allows all.
         skip: A folder to leave out, such as that of earlier results, unless it holds `folder` itself.
+        before_each: Called before each file; may raise, to give up.
     """
     scan = FolderScan(folder, {}, [], [])
     for path in _files(scan, root, skip):
+        before_each()
         try:
             _refuse_escape(path, root)
             found = read_header(path)

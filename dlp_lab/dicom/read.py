@@ -12,7 +12,7 @@ from dlp_lab.dicom.header import Header
 from dlp_lab.dicom.pixel_data import read_compressed, read_uncompressed, stored_dtype
 from dlp_lab.dicom.quiet import quiet
 from dlp_lab.dicom.series import Series
-from dlp_lab.errors import UnsupportedPixels
+from dlp_lab.errors import Unreadable, UnsupportedPixels
 from dlp_lab.volume import Volume
 
 
@@ -34,6 +34,7 @@ def read_volume(series: Series, report: Callable[[float, str], None] = lambda fr
         NoDecoder: No decoder is installed for the transfer syntax.
         Truncated: A file ends before its pixels do.
         Malformed: The pixels cannot be decoded, or are not those that the header declares.
+        Unreadable: A file cannot be opened any more.
     """
     exact = all(header.rescale_slope == 1 and header.rescale_intercept % 1 == 0 for header in series.headers)
     shape = len(series.headers), series.first.rows, series.first.columns
@@ -98,18 +99,26 @@ class StoredSlices:
             header: Of the slice.
             place: `(rows, columns)` array; it gets the values, and is returned, where its type is theirs.
         """
-        if header.transfer_syntax_uid.is_encapsulated:
-            with quiet():
-                values = read_compressed(header)
-        else:
-            values = self._room(header, place)
-            read_uncompressed(header, values)
+        try:
+            values = self._read(header, place)
+        except OSError as error:
+            raise Unreadable(
+                f"{header.path.name} could not be read ({error.strerror}); was it moved meanwhile?"
+            ) from error
         low, high = int(values.min()), int(values.max())
         least, greatest = _stored_range(header)
         if low < least or greatest < high:
             values = self._cut_off(header, values)
             low, high = int(values.min()), int(values.max())
         return values, low, high
+
+    def _read(self, header: Header, place: NDArray[Any]) -> NDArray[Any]:
+        if header.transfer_syntax_uid.is_encapsulated:
+            with quiet():
+                return read_compressed(header)
+        values = self._room(header, place)
+        read_uncompressed(header, values)
+        return values
 
     def warnings(self) -> list[str]:
         if not self._foreign_bits:

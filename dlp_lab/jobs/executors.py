@@ -20,11 +20,13 @@ from typing import Protocol
 import msgspec
 
 from dlp_lab.jobs.job import Job
+from dlp_lab.jobs.job_log import JobLog
 from dlp_lab.jobs.updates import Cancelled, Crashed, Ending, Progress, Update
 from dlp_lab.jobs.worker import worker_main
 from dlp_lab.store.workspace import Workspace
 
 _SECONDS_TO_OBEY = 2.0
+_SECONDS_FOR_LOG = 1.0
 
 _log = logging.getLogger(__name__)
 
@@ -71,6 +73,7 @@ class _Worker:
     attempt: int
     process: ForkServerProcess
     pipe: connection.Connection | None
+    log: JobLog
     answer: Ending | None = None
     kill_at: float | None = None
 
@@ -120,9 +123,10 @@ class LocalExecutor:
     def start(self, job: Job) -> None:
         self.prepare()
         reader, writer = self._context.Pipe(duplex=False)
+        log_reader, log_writer = self._context.Pipe(duplex=False)
         process = self._context.Process(
             target=worker_main,
-            args=(writer, str(self._workspace.root), self._workspace.output, msgspec.json.encode(job)),
+            args=(writer, log_writer, str(self._workspace.root), self._workspace.output, msgspec.json.encode(job)),
             name=f"dlp-lab-job-{job.uid}",
         )
         try:
@@ -130,12 +134,15 @@ class LocalExecutor:
                 process.start()
         except (OSError, EOFError) as error:
             reader.close()
+            log_reader.close()
             _log.warning("the worker of job %s could not be started: %s", job.uid, type(error).__name__)
             self._untold.append(Crashed(job.uid, job.attempts, "the worker process could not be started"))
             return
         finally:
             writer.close()
-        self._workers[job.uid] = _Worker(job.uid, job.attempts, process, reader)
+            log_writer.close()
+        log = JobLog(self._workspace.job_log(job.uid), log_reader)
+        self._workers[job.uid] = _Worker(job.uid, job.attempts, process, reader, log)
 
     def cancel(self, uid: str) -> None:
         worker = self._workers.get(uid)
@@ -207,6 +214,7 @@ class LocalExecutor:
         worker.process.join()
         with contextlib.suppress(ProcessLookupError, PermissionError):
             os.killpg(worker.process.pid or 0, signal.SIGKILL)  # what it started and left behind
+        worker.log.wait(_SECONDS_FOR_LOG)
         exit_status = worker.process.exitcode
         worker.process.close()
         if worker.pipe:
@@ -215,7 +223,8 @@ class LocalExecutor:
             return worker.answer
         if worker.kill_at is not None:
             return Cancelled(worker.uid, worker.attempt)
-        return Crashed(worker.uid, worker.attempt, _how_it_ended(exit_status))
+        log = self._workspace.job_log_name(worker.uid)
+        return Crashed(worker.uid, worker.attempt, f"{_how_it_ended(exit_status)}; {log} has what it printed")
 
 
 def _how_it_ended(exit_status: int | None) -> str:
@@ -225,8 +234,8 @@ def _how_it_ended(exit_status: int | None) -> str:
         except ValueError:
             name = f"signal {-exit_status}"
         hint = " (perhaps the machine ran out of memory)" if name == "SIGKILL" else ""
-        return f"the worker process was ended by {name}{hint}; the job's log has what it printed"
-    return f"the worker process ended with exit status {exit_status} and no answer; the job's log has what it printed"
+        return f"the worker process was ended by {name}{hint}"
+    return f"the worker process ended with exit status {exit_status} and no answer"
 
 
 _main_lock = threading.Lock()

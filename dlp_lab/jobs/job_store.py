@@ -7,22 +7,18 @@ the row's `revision`, so that each process can ask what changed since it last lo
 
 from __future__ import annotations
 
-import os
 import secrets
 import sqlite3
-import threading
-from collections.abc import Iterator, Sequence
-from contextlib import contextmanager
+from collections.abc import Sequence
 from datetime import UTC, datetime
 from pathlib import Path
 from typing import Literal
 
 import msgspec
 
-from dlp_lab.errors import JobAlreadyEnded, NoSuchJob, QueueUnusable
-from dlp_lab.jobs.filesystem import is_on_network
+from dlp_lab.errors import JobAlreadyEnded, NoSuchJob
 from dlp_lab.jobs.job import Job, JobRequest
-from dlp_lab.jobs.job_store_schema import SCHEMA, SCHEMA_VERSION
+from dlp_lab.jobs.queue_database import FileIdentity, QueueDatabase
 
 
 class JobStore:
@@ -32,71 +28,34 @@ class JobStore:
     the method returns; claims and progress may be lost in a power cut, which does no harm.
 
     Raises:
-        QueueUnusable: The file is damaged or was written by a newer version.
+        QueueUnusable: The file cannot be opened, is damaged, or was written by a newer version.
+        DiskFull: There is no room; any method that writes may raise it.
     """
 
     def __init__(self, path: Path) -> None:
-        self._lock = threading.RLock()
-        # Made before SQLite opens it, so that it and the files SQLite puts beside it are their owner's alone.
-        os.close(os.open(path, os.O_CREAT | os.O_RDWR, 0o600))
-        self._connection = sqlite3.connect(path, timeout=30, isolation_level=None, check_same_thread=False)
-        self._connection.row_factory = sqlite3.Row
-        try:
-            # WAL needs memory that its users share, which a network filesystem does not give them.
-            self._connection.execute(f"PRAGMA journal_mode = {'DELETE' if is_on_network(path) else 'WAL'}")
-            self._create_tables()
-        except sqlite3.DatabaseError as error:
-            self._connection.close()
-            if isinstance(error, sqlite3.OperationalError):
-                raise
-            raise QueueUnusable(
-                f"the queue {path.name} cannot be read ({error}); move it elsewhere to start with an empty queue"
-            ) from error
-        except QueueUnusable:
-            self._connection.close()
-            raise
+        self._database = QueueDatabase(path)
+        self._rows = self._database.rows
+        self._transaction = self._database.transaction
 
-    def _create_tables(self) -> None:
-        with self._transaction():
-            verdict = self._rows("PRAGMA quick_check(1)")[0][0]
-            if verdict != "ok":
-                raise sqlite3.DatabaseError(verdict)
-            version = self._rows("PRAGMA user_version")[0][0]
-            if version > SCHEMA_VERSION:
-                raise QueueUnusable(
-                    f"a newer dlp-lab wrote the queue (its version {version}, this one knows {SCHEMA_VERSION}); "
-                    "upgrade, or choose another output folder"
-                )
-            if version == 0:
-                for statement in SCHEMA:
-                    self._connection.execute(statement)
-                self._connection.execute(f"PRAGMA user_version = {SCHEMA_VERSION}")
+    @property
+    def identity(self) -> FileIdentity | None:
+        """Of the file that is open; another one when the queue was reopened."""
+        return self._database.identity
+
+    def is_in_place(self) -> bool:
+        """Whether the open file is still the one at the path."""
+        return self._database.is_in_place()
+
+    def reopen(self) -> None:
+        """Go on with the file that is at the path now, made anew if there is none; other threads notice nothing."""
+        self._database.reopen()
 
     def close(self) -> None:
         """Close the file. No method may be called afterwards."""
-        with self._lock:
-            self._connection.close()
-
-    @contextmanager
-    def _transaction(self, durable: bool = True) -> Iterator[None]:
-        with self._lock:
-            self._connection.execute(f"PRAGMA synchronous = {'FULL' if durable else 'NORMAL'}")
-            self._connection.execute("BEGIN IMMEDIATE")
-            try:
-                yield
-                self._connection.execute("COMMIT")
-            except BaseException:
-                # On a full disk SQLite has rolled back by itself; a second time would hide the reason.
-                if self._connection.in_transaction:
-                    self._connection.execute("ROLLBACK")
-                raise
+        self._database.close()
 
     def _next_revision(self) -> int:
         return int(self._rows("UPDATE counter SET revision = revision + 1 RETURNING revision")[0][0])
-
-    def _rows(self, query: str, values: Sequence[object] = ()) -> list[sqlite3.Row]:
-        with self._lock:
-            return self._connection.execute(query, values).fetchall()
 
     # --- asking -------------------------------------------------------------------------------------------------------
 
@@ -104,7 +63,7 @@ class JobStore:
         """A new job at the end of the queue."""
         uid = secrets.token_hex(16)
         with self._transaction():
-            self._connection.execute(
+            self._rows(
                 "INSERT INTO jobs (uid, task, input_dir, params, keep_hdf5, read, state, submitted_at, message,"
                 " revision)"
                 " VALUES (?, ?, ?, ?, ?, ?, 'queued', ?, 'waiting', ?)",
@@ -150,7 +109,7 @@ class JobStore:
             if job.state == "queued":
                 self._end(uid, "cancelled", "cancelled before it started")
             else:
-                self._connection.execute(
+                self._rows(
                     "UPDATE jobs SET cancel_requested = 1, message = 'being cancelled', revision = ? WHERE uid = ?",
                     (self._next_revision(), uid),
                 )
@@ -196,7 +155,7 @@ class JobStore:
         with self._transaction(durable=False):
             if not self._is_running(uid, attempt):
                 return False
-            self._connection.execute(
+            self._rows(
                 "UPDATE jobs SET progress = ?, revision = ?,"
                 " message = CASE WHEN cancel_requested THEN message ELSE ? END WHERE uid = ?",
                 (min(max(progress, 0.0), 1.0), self._next_revision(), message, uid),
@@ -251,7 +210,7 @@ class JobStore:
         if self._rows("SELECT 1 FROM jobs WHERE uid = ? AND cancel_requested = 1", (uid,)):
             self._end(uid, "cancelled", "cancelled")
             return
-        self._connection.execute(
+        self._rows(
             "UPDATE jobs SET state = 'queued', progress = 0, message = 'waiting to be started again',"
             " crashes = crashes + ?, revision = ? WHERE uid = ?",
             (int(crashed), self._next_revision(), uid),
@@ -266,7 +225,7 @@ class JobStore:
         output_dir: str | None = None,
         warnings: Sequence[str] = (),
     ) -> None:
-        self._connection.execute(
+        self._rows(
             "UPDATE jobs SET state = ?, message = ?, error_code = ?, output_dir = ?, warnings = ?, ended_at = ?,"
             " progress = CASE WHEN ? THEN 1 ELSE progress END, revision = ? WHERE uid = ?",
             (

@@ -6,20 +6,21 @@ them, the holder of a lock, starts the jobs of all; when it ends, however it end
 
 from __future__ import annotations
 
-import fcntl
 import logging
-import os
 import sqlite3
 import threading
 from collections.abc import Callable
 
 import msgspec
 
-from dlp_lab.dicom.series import one_series
-from dlp_lab.errors import ServerStopped, WorkerCrashed
+from dlp_lab.dicom.folder import find_series
+from dlp_lab.dicom.series import choose_series
+from dlp_lab.errors import DlpError, ServerStopped, ServerStopping, WorkerCrashed
+from dlp_lab.jobs.dispatcher_lock import DispatcherLock
 from dlp_lab.jobs.executors import Executor, LocalExecutor
 from dlp_lab.jobs.job import Job, JobRequest
 from dlp_lab.jobs.job_store import JobStore
+from dlp_lab.jobs.slots import default_slots
 from dlp_lab.jobs.updates import Cancelled, Crashed, Failed, Progress, Succeeded, Update
 from dlp_lab.store.workspace import Workspace
 from dlp_lab.tasks import task_named
@@ -35,11 +36,6 @@ Listener = Callable[[Job], None]
 _log = logging.getLogger(__name__)
 
 
-def default_slots() -> int:
-    """How many jobs run at once unless told otherwise: half of the processors, for a task may use more than one."""
-    return max(1, (os.cpu_count() or 1) // 2)
-
-
 class JobService:
     """The queue of a workspace. POSIX only, for its lock is `flock`.
 
@@ -49,17 +45,23 @@ class JobService:
         executor: Where they run; on this machine by default. The service closes it.
 
     Raises:
-        PathRefused: The output folder cannot be made.
-        QueueUnusable: The queue's database is damaged or too new.
+        OutputUnusable: The output folder cannot be made or written.
+        QueueUnusable: The queue's database cannot be opened, is damaged or too new.
+        DiskFull: There is no room for it.
     """
 
     def __init__(self, workspace: Workspace, *, slots: int | None = None, executor: Executor | None = None) -> None:
         workspace.create()
         self.workspace = workspace
-        self._store = JobStore(workspace.queue_database)
+        self._lock = DispatcherLock(workspace.dispatcher_lock)
+        try:
+            self._store = JobStore(workspace.queue_database)
+        except DlpError:
+            self._lock.close()
+            raise
         self._executor = executor or LocalExecutor(workspace, slots or default_slots())
-        self._lock_descriptor = os.open(workspace.dispatcher_lock, os.O_CREAT | os.O_RDWR, 0o600)
-        self._dispatches = False
+        self._worked_on = self._store.identity
+        self._at_work: set[str] = set()
         self._listeners: list[Listener] = []
         self._told_revision = self._store.revision()
         self._unrecorded: list[Update] = []
@@ -80,16 +82,24 @@ class JobService:
             BadParameters: The parameters do not fit it.
             PathRefused: The input folder does not exist or leaves the root.
             DicomError: It holds no series that can be processed.
+            DiskFull, OutputUnusable, QueueUnusable, ServerStopping: The queue cannot take it now.
         """
         task = task_named(request.task).from_params(request.params)
         folder = self.workspace.input_folder(request.input_dir)
-        series = one_series(folder, request.read, self.workspace.root, self.workspace.output_folder)
+        scan = find_series(folder, self.workspace.root, self.workspace.output_folder, self._refuse_when_closing)
+        series = choose_series(scan, request.read)
         task.check(series.geometry)
         checked = msgspec.structs.replace(request, input_dir=self.workspace.relative(folder), params=task.params())
+        self._refuse_when_closing()
+        self._reopen_queue_if_replaced()
         job = self._store.add(checked)
         self._executor.wake()
         _log.info("job %s queued: %s", job.uid, job.task)
         return job
+
+    def _refuse_when_closing(self) -> None:
+        if self._closing.is_set():
+            raise ServerStopping("the server is about to stop; submit again when it is back")
 
     def get(self, uid: str) -> Job:
         """The record of a job, as of now.
@@ -122,7 +132,7 @@ class JobService:
     @property
     def dispatches(self) -> bool:
         """Whether this service is the one that starts the workspace's jobs."""
-        return self._dispatches
+        return self._lock.held
 
     def close(self) -> None:
         """Stop working. Jobs that run here are stopped and wait in the queue for the next service."""
@@ -133,42 +143,70 @@ class JobService:
         self._executor.wake()
         self._thread.join()
         self._store.close()
-        os.close(self._lock_descriptor)
+        self._lock.close()
 
     # --- the thread ---------------------------------------------------------------------------------------------------
 
     def _work(self) -> None:
+        is_in_trouble = False
         while not self._closing.is_set():
             try:
                 self._work_once()
-            except (sqlite3.Error, OSError):
+                is_in_trouble = False
+            except (sqlite3.Error, OSError, DlpError):
                 # a full disk or a database locked for long: nothing is lost, and it may be better soon
-                _log.exception("the queue could not be worked on; trying again")
+                if not is_in_trouble:
+                    _log.exception("the queue could not be worked on; trying again every second")
+                is_in_trouble = True
                 self._closing.wait(_SECONDS_AFTER_ERROR)
         try:
             self._stop_dispatching()
-        except (sqlite3.Error, OSError):
+        except (sqlite3.Error, OSError, DlpError):
             _log.exception("jobs could not be put back in the queue; the next service will find them")
 
     def _work_once(self) -> None:
-        if not self._dispatches:
+        self._follow_moved_files()
+        if not self._lock.held:
             self._try_to_dispatch()
         self._unrecorded.extend(self._executor.updates(_POLL_SECONDS))
-        if self._dispatches and not self._closing.is_set():
+        if self._lock.held and not self._closing.is_set():
             self._record_updates()
             for uid in self._store.cancel_requests():
                 self._executor.cancel(uid)
             while self._executor.free_slots() > 0 and (job := self._store.claim_next()):
                 _log.info("job %s: attempt %d starts", job.uid, job.attempts)
+                self._at_work.add(job.uid)
                 self._executor.start(job)
         self._tell_listeners()
 
-    def _try_to_dispatch(self) -> None:
-        try:
-            fcntl.flock(self._lock_descriptor, fcntl.LOCK_EX | fcntl.LOCK_NB)
-        except BlockingIOError:
+    def _reopen_queue_if_replaced(self) -> None:
+        """What is written to a queue whose folder was removed or renamed would be lost, without an error."""
+        if not self._store.is_in_place():
+            self.workspace.create()
+            self._store.reopen()
+
+    def _follow_moved_files(self) -> None:
+        """Go on with the queue that is in the output folder now. The jobs of the one that was there are stopped."""
+        self._reopen_queue_if_replaced()
+        if self._store.identity == self._worked_on and self._lock.is_in_place():
             return
-        self._dispatches = True
+        _log.warning("the output folder was removed, renamed or replaced; the queue that is there now is worked on")
+        self._lock.reopen()
+        for uid in self._at_work:
+            self._executor.cancel(uid)
+        self._told_revision = self._store.revision()
+        self._worked_on = self._store.identity
+
+    def _try_to_dispatch(self) -> None:
+        if not self._lock.take():
+            return
+        try:
+            self._take_over()
+        except BaseException:
+            self._lock.give_up()  # so that it is tried again
+            raise
+
+    def _take_over(self) -> None:
         for job in self._store.running():
             reason = f"the server stopped while the job was running ({ATTEMPTS_AFTER_SERVER_STOP} times)"
             self._store.record_crash(
@@ -179,7 +217,7 @@ class JobService:
 
     def _stop_dispatching(self) -> None:
         self._executor.close()
-        if not self._dispatches:
+        if not self._lock.held:
             return
         self._unrecorded.extend(self._executor.updates(0))
         # that they were stopped is no answer of theirs
@@ -188,7 +226,7 @@ class JobService:
         for job in self._store.running():
             self.workspace.remove_result(job.uid)
             self._store.put_back(job.uid, job.attempts)
-        fcntl.flock(self._lock_descriptor, fcntl.LOCK_UN)
+        self._lock.give_up()
 
     def _record_updates(self) -> None:
         while self._unrecorded:
@@ -216,6 +254,7 @@ class JobService:
                 self._store.record_crash(
                     uid, attempt, WorkerCrashed.code, reason, attempts_allowed=ATTEMPTS_AFTER_CRASH
                 )
+        self._at_work.discard(uid)
         _log.info("job %s: attempt %d %s", uid, attempt, type(update).__name__.lower())
 
     def _tell_listeners(self) -> None:

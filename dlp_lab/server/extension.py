@@ -12,15 +12,21 @@ from typing import TYPE_CHECKING, Any
 from jupyter_server.extension.application import ExtensionApp
 from jupyter_server.serverapp import ServerApp
 from traitlets import Enum, Int, Unicode
+from traitlets.config import Application
 
+from dlp_lab.errors import ServerStopping
+from dlp_lab.jobs.slots import default_slots
 from dlp_lab.server import job_routes, v1_health, v1_jobs, v1_tasks
-from dlp_lab.server.api_handler import JOBS_SETTING
+from dlp_lab.server.api_handler import JOBS_SETTING, SLOW_CALLS_SETTING
 from dlp_lab.server.events import JobEvents
 from dlp_lab.server.log_file import write_log_to
+from dlp_lab.server.slow_calls import SlowCalls
 from dlp_lab.store.workspace import DEFAULT_OUTPUT, OUTPUT_VARIABLE, ROOT_VARIABLE, Workspace
 
 if TYPE_CHECKING:
     from dlp_lab.jobs.service import JobService  # loads numpy, which must not delay JupyterLab's start
+
+_SUBMISSIONS_AT_ONCE = 2
 
 ROUTES: list[tuple[str, type]] = [*job_routes.ROUTES, *v1_health.ROUTES, *v1_jobs.ROUTES, *v1_tasks.ROUTES]
 """Every address below `dlp-lab/`, with its handler."""
@@ -41,11 +47,14 @@ class DlpLabApp(ExtensionApp):
         DEFAULT_OUTPUT, help="Folder for the results and the queue, relative to the root. It is made if it is absent."
     ).tag(config=True)
     max_concurrent_jobs = Int(
-        max(1, (os.cpu_count() or 1) // 2),
+        default_slots(),
         min=1,
         help="How many jobs run at the same time, each in its own process; the others wait in order.",
     ).tag(config=True)
     executor = Enum(["local"], "local", help="Where jobs run: 'local' is processes on this machine.").tag(config=True)
+    log_level = Enum(
+        Application.log_level.values, "INFO", help="How much of what dlp-lab does is logged, by name or number."
+    ).tag(config=True)
     log_file = Unicode("", help="File that the log is also appended to; none by default.").tag(config=True)
 
     serverapp: ServerApp
@@ -67,6 +76,7 @@ class DlpLabApp(ExtensionApp):
         assert event_logger is not None  # made before extensions are loaded
         self._events = JobEvents(event_logger, self.serverapp.io_loop.asyncio_loop)  # type: ignore[attr-defined]
         self.settings[JOBS_SETTING] = self._open_queue
+        self.settings[SLOW_CALLS_SETTING] = SlowCalls(_SUBMISSIONS_AT_ONCE)
 
     def initialize_handlers(self) -> None:
         self.handlers.extend((rf"/dlp-lab/{path}", handler) for path, handler in ROUTES)
@@ -81,7 +91,7 @@ class DlpLabApp(ExtensionApp):
 
         with self._service_lock:
             if self._stopped:
-                raise RuntimeError("the server is stopping")
+                raise ServerStopping("the server is about to stop; try again when it is back")
             service = self._service
             if service is None:
                 self._service = service = JobService(self._workspace, slots=self.max_concurrent_jobs)

@@ -42,12 +42,14 @@ class QueryReply(msgspec.Struct, frozen=True, kw_only=True, omit_defaults=True):
     output_dir: str | None = None
 
 
-class _MsgHandler(DlpHandler):
+class MsgHandler(DlpHandler):
+    """Base of the routes whose refusals are `{"msg": ...}`."""
+
     def error_body(self, code: str, message: str) -> object:
         return QueryReply(msg=message)
 
 
-class SubmitHandler(_MsgHandler):
+class SubmitHandler(MsgHandler):
     """`POST /job/`."""
 
     @web.authenticated
@@ -62,11 +64,11 @@ class SubmitHandler(_MsgHandler):
             read=body.read,
         )
         jobs = await self.jobs()
-        job = await self.in_thread(jobs.submit, request)
+        job = await self.in_slow_thread(jobs.submit, request)
         self.reply(Submitted(job.uid), HTTPStatus.CREATED)
 
 
-class QueryHandler(_MsgHandler):
+class QueryHandler(MsgHandler):
     """`GET /query/<uid>`."""
 
     @web.authenticated
@@ -75,7 +77,17 @@ class QueryHandler(_MsgHandler):
         jobs = await self.jobs()
         job = await self.in_thread(jobs.get, uid)
         reply, status = _reply_about(job)
+        self._is_as_prescribed = True
         self.reply(reply, status)
+
+    _is_as_prescribed = False
+
+    def _log(self) -> None:
+        # That a job failed is told with status 500; the server is well, so it is no error in its log.
+        if self._is_as_prescribed:
+            self.log.info("%d %s query", self.get_status(), self.request.method)
+        else:
+            super()._log()
 
 
 def _reply_about(job: Job) -> tuple[QueryReply, HTTPStatus]:

@@ -7,6 +7,8 @@ import os
 from collections.abc import Iterable
 from pathlib import Path
 
+from dlp_lab.errors import PathRefused
+
 
 class _OneLineFormatter(logging.Formatter):
     """Control characters are escaped, so that what a client sends cannot look like a line of the log."""
@@ -19,10 +21,27 @@ class _OneLineFormatter(logging.Formatter):
         )
 
 
+class _LogFile(logging.FileHandler):
+    """A disk that is full ends the log, not the server, and a traceback of it for each line would help nobody."""
+
+    def handleError(self, record: logging.LogRecord) -> None:  # noqa: N802
+        pass
+
+
 def write_log_to(path: Path, loggers: Iterable[logging.Logger], level: int | str) -> None:
-    """Append what the loggers say to a file that its owner alone can read."""
-    os.close(os.open(path, os.O_CREAT | os.O_WRONLY | os.O_APPEND, 0o600))
-    handler = logging.FileHandler(path, encoding="utf-8", errors="backslashreplace")
+    """Append what the loggers say to a file that its owner alone can read.
+
+    Raises:
+        PathRefused: The file cannot be opened.
+    """
+    try:
+        os.close(os.open(path, os.O_CREAT | os.O_WRONLY | os.O_APPEND, 0o600))
+        handler = _LogFile(path, encoding="utf-8", errors="backslashreplace")
+    except OSError as error:
+        raise PathRefused(
+            f"the log file {path} cannot be written ({error.strerror}); name another one with --log-file "
+            "(DlpLabApp.log_file)"
+        ) from error
     handler.setLevel(level)
     handler.setFormatter(_OneLineFormatter("%(asctime)s %(levelname)s %(name)s %(message)s"))
     for logger in loggers:

@@ -13,15 +13,19 @@ from typing import Any
 
 from jupyter_core.application import JupyterApp, NoStart, base_aliases, base_flags
 from jupyter_server.auth import Authorizer, IdentityProvider, PasswordIdentityProvider
+from jupyter_server.auth.decorator import authorized
 from jupyter_server.serverapp import WILDCARD_IPS, ServerApp
 from jupyter_server.services.contents.filemanager import AsyncFileContentsManager
 from jupyter_server.utils import url_path_join
+from tornado import web
 from traitlets import Dict, Integer, default
+from traitlets.config.loader import KVArgParseConfigLoader
 
 from dlp_lab import __version__
-from dlp_lab.errors import DlpError
-from dlp_lab.server.api_handler import MAX_BODY_BYTES
+from dlp_lab.errors import DlpError, MalformedRequest, NoSuchRoute
+from dlp_lab.server.api_handler import JOBS_SETTING, MAX_BODY_BYTES
 from dlp_lab.server.extension import ROUTES, DlpLabApp
+from dlp_lab.server.job_routes import MsgHandler, QueryReply
 
 DEFAULT_PORT = 8080
 DEFAULT_LOG_FILE = "debug.log"
@@ -43,7 +47,32 @@ class _BackendApp(DlpLabApp):
 
     def initialize_handlers(self) -> None:
         super().initialize_handlers()
-        self.handlers.extend((rf"/{path}", handler) for path, handler in ROUTES)
+        self.handlers.extend((rf"/{path}", handler) for path, handler in [*ROUTES, ("", AboutHandler)])
+
+
+class AboutHandler(MsgHandler):
+    """`GET /`, for who opens the address to see what is there."""
+
+    @web.authenticated
+    @authorized
+    async def get(self) -> None:
+        about = f"dlp-lab {__version__}: POST job/ submits a job, GET query/<uid> tells what became of it"
+        self.reply(QueryReply(msg=about))
+
+
+class _NoSuchRouteHandler(MsgHandler):
+    """What is at no other address."""
+
+    async def prepare(self) -> None:  # type: ignore[override]
+        await super().prepare()
+        raise NoSuchRoute("there is nothing at this address; POST job/ and GET query/<uid> are the routes for scripts")
+
+
+class _StrictLoader(KVArgParseConfigLoader):
+    """Command line on which a mistyped option is an error, for a server with other options than asked for harms."""
+
+    def _handle_unrecognized_alias(self, arg: str) -> None:
+        raise MalformedRequest(f"there is no option --{arg.lstrip('-')}; --help shows those there are")
 
 
 class BackendServer(ServerApp):
@@ -104,6 +133,13 @@ class BackendServer(ServerApp):
     def _config_file_name_default(self) -> str:
         return "jupyter_dlp_lab_config"
 
+    def _create_loader(self, argv: Any, aliases: Any, flags: Any, classes: Any) -> KVArgParseConfigLoader:
+        return _StrictLoader(argv, aliases, flags, classes=classes, log=self.log, subcommands=self.subcommands)
+
+    def init_webapp(self) -> None:
+        super().init_webapp()
+        self.web_app.wildcard_router.rules[-1].target = _NoSuchRouteHandler  # instead of Jupyter's page
+
     def init_server_extensions(self) -> None:
         self.jpserver_extensions = {__name__: True}  # whatever the configuration of other Jupyter servers says
         super().init_server_extensions()
@@ -124,7 +160,9 @@ class BackendServer(ServerApp):
             self.log.warning("running as root: the results will belong to root")
         if self.ip in WILDCARD_IPS and not self.certfile:
             self.log.warning("listening to the whole network without TLS: the token travels unencrypted")
-        self.io_loop.add_callback(self._announce)  # behind the callback that binds the port
+        # A server that can take no job does not start. While this waits, the callback that binds the port is run.
+        self.io_loop.run_sync(self.web_app.settings[JOBS_SETTING])
+        self.io_loop.add_callback(self._announce)
 
     def _announce(self) -> None:
         scheme = "https" if self.certfile else "http"
@@ -132,15 +170,19 @@ class BackendServer(ServerApp):
         address = url_path_join(f"{scheme}://{host}:{self.port}", self.base_url)
         generated = self.identity_provider.token_generated
         token = self.identity_provider.token if generated else "$JUPYTER_TOKEN"
-        # printed, not logged: the token must not be in the log file
-        print(f"dlp-lab {__version__} serves on {address} (Ctrl-C stops it). Try:", flush=False)
-        print(f"""
-    curl -H "Authorization: token {token}" \\
-        -d '{{"job_name": "3dblur", "in_dir": "dicom_data"}}' {address}job/
-""")
+        lines = [
+            f"dlp-lab {__version__} serves on {address} (Ctrl-C stops it). Try:\n",
+            f'    curl -H "Authorization: token {token}" \\',
+            f"""        -d '{{"job_name": "3dblur", "in_dir": "dicom_data"}}' {address}job/\n""",
+        ]
         if generated:
-            print("The token is new at every start; JUPYTER_TOKEN sets one that lasts.")
-        sys.stdout.flush()
+            lines.append("The token is new at every start; JUPYTER_TOKEN sets one that lasts.")
+        try:
+            # printed, not logged: the token must not be in the log file
+            print(*lines, sep="\n", flush=True)
+        except BrokenPipeError:
+            # nobody reads it; nothing may be flushed there at the end either
+            os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
 
 
 def _jupyter_server_extension_points() -> list[dict[str, object]]:
@@ -154,7 +196,7 @@ def serve(argv: list[str]) -> int:
         argv: Options, such as `["--root", "/data"]`; `--help-all` lists them.
 
     Returns:
-        Exit status: 0 after a stop, 1 when it could not start.
+        Exit status: 0 after a stop, 1 when it could not start, 2 when it was told what cannot be done.
     """
     server = BackendServer.instance()
     try:

@@ -31,7 +31,7 @@ class JobsHandler(DlpHandler):
         """Submit a job."""
         request = self.json_body(JobRequest, _EXAMPLE)
         jobs = await self.jobs()
-        job = await self.in_thread(jobs.submit, request)
+        job = await self.in_slow_thread(jobs.submit, request)
         self.set_header("Location", url_path_join(self.base_url, "dlp-lab/api/v1/jobs", job.uid))
         self.reply(job, HTTPStatus.CREATED)
 

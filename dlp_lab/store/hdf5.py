@@ -41,7 +41,7 @@ def write_hdf5(
     sop_instance_uids: Sequence[str] = (),
     headers: StoredHeaders | None = None,
 ) -> None:
-    """Write a volume.
+    """Write a volume, for its owner alone to read.
 
     Args:
         volume: What to write.
@@ -205,6 +205,8 @@ def _published_file(path: Path) -> Iterator[Path]:
     path.parent.mkdir(parents=True, exist_ok=True)
     partial = path.parent / f".{path.name}.partial-{os.getpid()}"
     try:
+        # made before h5py opens it, which would leave to the umask who may read it
+        os.close(os.open(partial, os.O_CREAT | os.O_WRONLY, 0o600))
         yield partial
         os.replace(partial, path)
     finally:

@@ -7,6 +7,7 @@ scanner or a person may have written it.
 from __future__ import annotations
 
 import json
+import os
 from collections.abc import Mapping
 from dataclasses import replace
 from pathlib import Path
@@ -63,7 +64,7 @@ def volume_metadata(volume: Volume, normalize: Normalization = "none") -> dict[s
 
 
 def write_json(content: Mapping[str, Any], path: Path) -> None:
-    """Write `content` as readable JSON to the new file `path`.
+    """Write `content` as readable JSON to the new file `path`, for its owner alone to read.
 
     Raises:
         OutputExists: `path` exists; nothing is overwritten.
@@ -71,7 +72,7 @@ def write_json(content: Mapping[str, Any], path: Path) -> None:
     text = json.dumps(content, indent=2, allow_nan=False) + "\n"
     path.parent.mkdir(parents=True, exist_ok=True)
     try:
-        with open(path, "x", encoding="utf-8") as file:
+        with open(path, "x", encoding="utf-8", opener=lambda name, flags: os.open(name, flags, 0o600)) as file:
             file.write(text)
     except FileExistsError:
         raise OutputExists(f"{path.name} already exists; choose another name, nothing is overwritten") from None

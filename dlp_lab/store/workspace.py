@@ -15,7 +15,7 @@ from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
 
-from dlp_lab.errors import OutputExists, PathRefused
+from dlp_lab.errors import OutputExists, OutputUnusable, PathRefused
 
 DEFAULT_OUTPUT = "dlp-lab-output"
 ROOT_VARIABLE = "DLP_LAB_ROOT"
@@ -78,18 +78,22 @@ class Workspace:
         """What the worker of a job prints. Its lock is held as long as the worker lives."""
         return self.state_folder / "logs" / f"{_checked_uid(uid)}.log"
 
+    def job_log_name(self, uid: str) -> str:
+        """Path of a job's log relative to the root, to tell the user."""
+        return self.relative(self.job_log(uid))
+
     def create(self) -> None:
         """Make the output and the state folder, readable by their owner alone.
 
         Raises:
-            PathRefused: They cannot be made.
+            OutputUnusable: They cannot be made.
         """
         try:
             self.output_folder.mkdir(mode=0o700, parents=True, exist_ok=True)
             self.state_folder.mkdir(mode=0o700, exist_ok=True)
             (self.state_folder / "logs").mkdir(mode=0o700, exist_ok=True)
         except OSError as error:
-            raise PathRefused(
+            raise OutputUnusable(
                 f"the output folder {self.output!r} cannot be made in the root: {error.strerror}; "
                 "choose another one, or a root that can be written to"
             ) from error
@@ -98,16 +102,23 @@ class Workspace:
         """The folder inside the root that a request names.
 
         Raises:
-            PathRefused: It is absolute, does not exist, is no folder, or leaves the root (also by a symbolic link).
+            PathRefused: It is empty, absolute, does not exist, is no folder, or leaves the root (also by a link).
         """
+        if not relative:
+            raise PathRefused("in_dir is empty; give a folder relative to the root, or '.' for the root itself")
         if "\0" in relative or os.path.isabs(relative):
             raise PathRefused(f"in_dir {relative!r}: give a folder relative to the root, such as 'study1/series2'")
         real = Path(os.path.realpath(self.root / relative))
-        if not real.is_relative_to(self.root):
+        # what goes out and comes back in would work or not by the name of the root, which is not the client's to know
+        if os.path.normpath(relative).split(os.sep)[0] == ".." or not real.is_relative_to(self.root):
             raise PathRefused(f"in_dir {relative!r} leaves the root; give a folder inside it")
-        if not real.exists():
+        try:
+            is_folder, exists = real.is_dir(), real.exists()
+        except OSError as error:
+            raise PathRefused(f"in_dir cannot be looked at ({error.strerror}); give an existing folder") from None
+        if not exists:
             raise PathRefused(f"in_dir {relative!r} does not exist; give an existing folder relative to the root")
-        if not real.is_dir():
+        if not is_folder:
             raise PathRefused(f"in_dir {relative!r} is a file; give the folder that holds the DICOM files")
         return real
 

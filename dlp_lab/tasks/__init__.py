@@ -9,7 +9,7 @@ from typing import Any
 
 from dlp_lab.errors import UnknownTask
 from dlp_lab.tasks.gaussian import Gaussian3D
-from dlp_lab.tasks.task import Task, no_report
+from dlp_lab.tasks.task import RESERVED_PARAMETERS, Task, no_report
 from dlp_lab.volume import Volume
 
 ENTRY_POINT_GROUP = "dlp_lab.tasks"
@@ -22,8 +22,8 @@ _log = logging.getLogger(__name__)
 def all_tasks() -> dict[str, type[Task]]:
     """Every task by its name, the built-in ones first.
 
-    Plug-ins are loaded at the first call. One that is broken, or takes the name of another task, is left out with a
-    warning in the log that names its package.
+    Plug-ins are loaded at the first call. One that is broken, takes the name of another task, or has a parameter of a
+    reserved name is left out with a warning in the log that names its package.
     """
     tasks: dict[str, type[Task]] = {task.name: task for task in BUILT_IN_TASKS}
     for entry in sorted(entry_points(group=ENTRY_POINT_GROUP), key=lambda entry: (_package(entry), entry.name)):
@@ -60,7 +60,9 @@ def _loaded(entry: EntryPoint) -> type[Task] | None:
             raise TypeError(f"{entry.value} is not a subclass of dlp_lab.tasks.task.Task")
         if not all(isinstance(getattr(task, attribute, None), str) for attribute in ("name", "title")):
             raise TypeError(f"{entry.value} has no name or no title")
-        task.json_schema()
+        parameters = task.json_schema()["properties"]
+        if taken := sorted(name for name in parameters if name.replace("-", "_") in RESERVED_PARAMETERS):
+            raise TypeError(f"{entry.value} has a parameter with a reserved name: {', '.join(taken)}")
     except Exception as error:  # a foreign package may raise anything, and must not take the other tasks with it
         reason = f"{type(error).__name__}: {error}"
         _log.warning("task %r of package %s is left out: %s", entry.name, _package(entry), reason)

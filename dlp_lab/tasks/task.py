@@ -19,6 +19,14 @@ from dlp_lab.volume import Volume
 
 JsonObject = dict[str, Any]
 
+RESERVED_PARAMETERS = frozenset(
+    (
+        *("task", "input_dir", "volume", "root", "read", "keep_hdf5", "help"),
+        *("series", "select", "gaps", "irregular", "tilt"),  # how a folder is read
+    )
+)
+"""Names that mean something else where parameters are given: a flag, or an argument of `run` and `submit`."""
+
 
 class Report(Protocol):
     """Called by a task to say how far it is.
@@ -89,9 +97,13 @@ class Task(msgspec.Struct, frozen=True, forbid_unknown_fields=True, kw_only=True
 
     @classmethod
     def json_schema(cls) -> JsonObject:
-        """JSON Schema (2020-12) of the parameters, one flat object without references."""
+        """JSON Schema (2020-12) of the parameters, one flat object without references.
+
+        Raises:
+            TypeError: A parameter's type contains itself, so that it cannot be written without references.
+        """
         schema = msgspec.json.schema(cls)
-        own: JsonObject = dict(schema["$defs"][schema["$ref"].rpartition("/")[2]])
+        own: JsonObject = _without_references({"$ref": schema["$ref"]}, schema["$defs"], ())
         own["title"] = cls.title
         own["description"] = cls.summary()
         return own
@@ -100,3 +112,18 @@ class Task(msgspec.Struct, frozen=True, forbid_unknown_fields=True, kw_only=True
     def summary(cls) -> str:
         """What the task is for: the first paragraph of its docstring, in one line."""
         return " ".join(inspect.cleandoc(cls.__doc__ or "").split("\n\n")[0].split())
+
+
+def _without_references(schema: Any, definitions: JsonObject, inside: tuple[str, ...]) -> Any:
+    """`schema` with each reference replaced by what it refers to; `inside` are the definitions it is a part of."""
+    if isinstance(schema, list):
+        return [_without_references(part, definitions, inside) for part in schema]
+    if not isinstance(schema, dict):
+        return schema
+    if "$ref" in schema:
+        name = schema["$ref"].rpartition("/")[2]
+        if name in inside:
+            raise TypeError(f"the type {name} of a parameter contains itself; use one that does not")
+        others = {key: value for key, value in schema.items() if key != "$ref"}
+        return {**_without_references(definitions[name], definitions, (*inside, name)), **others}
+    return {key: _without_references(value, definitions, inside) for key, value in schema.items()}

@@ -78,7 +78,8 @@ class ExecutorContract:
             ("refuse", "TASK_RESULT_INVALID", "the probe refuses"),
             ("memory", "OUT_OF_MEMORY", "not enough memory"),
             ("disk", "DISK_FULL", "no room"),
-            ("bug", "INTERNAL", "an unexpected error (ValueError); the job's log has the details"),
+            ("bug", "INTERNAL", "an unexpected error (ValueError); see dlp-lab-output/.dlp-lab/logs/"),
+            ("sys-exit", "INTERNAL", "an unexpected error (SystemExit)"),
         ],
     )
     def test_a_job_that_cannot_be_done_fails_with_its_reason_and_leaves_no_result(
@@ -141,6 +142,14 @@ class ExecutorContract:
         self.endings(executor, 1)
         child = int(journal.read_text().split("child ")[1].split()[0])
         wait_until(lambda: process_is_gone(child), 2)
+
+    def test_a_thread_that_a_task_leaves_behind_does_not_hold_up_the_end(
+        self, executor: Executor, journal: Path
+    ) -> None:
+        job = self.job(journal, act="thread")
+        executor.start(job)
+        (ending,), _ = self.endings(executor, 1)
+        assert ending == Succeeded(job.uid, 1, [])
 
     def test_to_cancel_what_does_not_run_does_nothing(self, executor: Executor) -> None:
         executor.cancel("0" * 32)

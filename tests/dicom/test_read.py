@@ -129,6 +129,14 @@ def test_the_first_broken_slice_is_named(tmp_path):
         read_volume(one_series(tmp_path))
 
 
+def test_a_file_that_vanished_is_told_as_that_and_not_as_broken(tmp_path):
+    phantom = write_phantom_series(tmp_path)
+    series = one_series(tmp_path)
+    phantom.files[4].unlink()
+    with pytest.raises(errors.Unreadable, match=f"{phantom.files[4].name} could not be read .No such file"):
+        read_volume(series)
+
+
 def test_broken_compressed_pixels_are_refused_naming_the_file(tmp_path):
     phantom = write_phantom_series(tmp_path, modality="MR", shape=(3, 40, 48), transfer_syntax=JPEG2000Lossless)
     content = bytearray(phantom.files[1].read_bytes())

@@ -10,6 +10,8 @@ from pathlib import Path
 import pytest
 
 from dlp_lab.jobs.executors import LocalExecutor
+from dlp_lab.jobs.job_log import MAX_LOG_BYTES
+from dlp_lab.jobs.updates import Crashed, Succeeded
 from dlp_lab.store.workspace import Workspace
 from tests.contracts.executor_contract import ExecutorContract
 from tests.jobs.waiting import wait_until
@@ -32,6 +34,34 @@ class TestLocalExecutor(ExecutorContract):
         assert "probe at work" in log.read_text()
         assert "ValueError: secret of the patient" in log.read_text()
         assert stat.S_IMODE(log.stat().st_mode) == 0o600
+
+    def test_a_log_has_a_limit_and_keeps_its_beginning_and_its_end(
+        self, executor: LocalExecutor, workspace: Workspace, journal: Path
+    ) -> None:
+        job = self.job(journal, act="flood")
+        executor.start(job)
+        self.endings(executor, 1)
+        log = workspace.job_log(job.uid).read_text()
+        assert len(log) < MAX_LOG_BYTES + 2**17
+        assert "probe at work" in log[:2000]
+        assert "bytes are left out here" in log
+        assert log.endswith("ValueError: after the flood\n")
+
+    def test_a_job_whose_log_cannot_be_written_runs_all_the_same(
+        self, executor: LocalExecutor, workspace: Workspace, journal: Path
+    ) -> None:
+        job = self.job(journal)
+        workspace.job_log(job.uid).symlink_to("/dev/full")
+        executor.start(job)
+        (ending,), _ = self.endings(executor, 1)
+        assert isinstance(ending, Succeeded)
+
+    def test_a_crash_names_the_log(self, executor: LocalExecutor, journal: Path) -> None:
+        job = self.job(journal, act="exit")
+        executor.start(job)
+        (ending,), _ = self.endings(executor, 1)
+        assert isinstance(ending, Crashed)
+        assert ending.reason.endswith(f"; dlp-lab-output/.dlp-lab/logs/{job.uid}.log has what it printed")
 
     def test_the_result_is_readable_by_its_owner_alone(
         self, executor: LocalExecutor, workspace: Workspace, journal: Path

@@ -7,7 +7,7 @@ from pathlib import Path
 
 import pytest
 
-from dlp_lab.errors import JobAlreadyEnded, NoSuchJob, QueueUnusable
+from dlp_lab.errors import DiskFull, JobAlreadyEnded, NoSuchJob, QueueUnusable
 from dlp_lab.jobs.job import JobRequest
 from dlp_lab.jobs.job_store import JobStore
 from dlp_lab.jobs.job_store_schema import SCHEMA_VERSION
@@ -164,6 +164,42 @@ def test_a_queue_with_a_damaged_page_is_refused(store: JobStore, path: Path) -> 
     path.write_bytes(content)
     with pytest.raises(QueueUnusable, match="cannot be read"):
         JobStore(path)
+
+
+def test_a_queue_whose_file_was_taken_away_goes_on_with_the_one_that_is_there_now(store: JobStore, path: Path) -> None:
+    old = store.add(REQUEST).uid
+    store.reopen()
+    assert store.get(old).uid == old
+    for file in list(path.parent.glob("jobs.sqlite*")):
+        file.rename(path.parent / f"old-{file.name}")
+    assert not store.is_in_place()
+    other = JobStore(path)
+    added = other.add(REQUEST).uid
+    store.reopen()
+    assert store.is_in_place()
+    assert [job.uid for job in store.newest(9)] == [added]
+    late = other.add(REQUEST).uid
+    assert [job.uid for job in JobStore(path).newest(9)] == [late, added]
+    assert [job.uid for job in JobStore(path.parent / "old-jobs.sqlite").newest(9)] == [old]
+
+
+def test_a_queue_without_room_says_so_and_works_again_when_there_is_room(store: JobStore) -> None:
+    kept = store.add(REQUEST).uid
+    store._rows("PRAGMA max_page_count = 1")
+    with pytest.raises(DiskFull, match="free space"):
+        for _ in range(100):
+            store.add(REQUEST)
+    assert store.get(kept).state == "queued"
+    store._rows("PRAGMA max_page_count = 100000")
+    assert store.get(store.add(REQUEST).uid).state == "queued"
+
+
+def test_a_queue_that_cannot_be_opened_is_refused(tmp_path: Path) -> None:
+    (tmp_path / "jobs.sqlite").mkdir()
+    with pytest.raises(QueueUnusable, match="cannot be opened"):
+        JobStore(tmp_path / "jobs.sqlite")
+    with pytest.raises(QueueUnusable, match="No such file"):
+        JobStore(tmp_path / "absent" / "jobs.sqlite")
 
 
 def _claim_all(path: Path, claimed: multiprocessing.Queue[list[str]]) -> None:

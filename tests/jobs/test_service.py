@@ -1,6 +1,7 @@
 from __future__ import annotations
 
 import os
+import shutil
 import signal
 import subprocess
 import sys
@@ -123,6 +124,15 @@ def test_a_series_that_breaks_after_submission_fails_with_the_dicom_reason(
     job = wait_for_end(service, broken.uid)
     assert (job.state, job.error_code, job.attempts) == ("failed", "MISSING_SLICES", 1)
     assert series.files[2].name in job.message
+
+
+def test_a_job_whose_input_vanishes_while_it_runs_says_so(
+    service: JobService, workspace: Workspace, journal: Path
+) -> None:
+    request = probe(journal, label=str(workspace.root / "dicom_data"), act="lose-input")
+    job = wait_for_end(service, service.submit(request).uid)
+    assert (job.state, job.error_code) == ("failed", "UNREADABLE")
+    assert "of the input could not be read (No such file or directory); was it moved meanwhile?" in job.message
 
 
 def test_a_worker_that_is_killed_once_is_started_again(service: JobService, journal: Path) -> None:
@@ -248,6 +258,46 @@ def test_a_listener_that_fails_stops_nothing(service: JobService, journal: Path)
     service.add_listener(heard.append)
     wait_for_end(service, service.submit(probe(journal)).uid)
     wait_until(lambda: heard and heard[-1].state == "succeeded")
+
+
+@pytest.fixture(params=["removed", "renamed"])
+def lose_output(request: pytest.FixtureRequest, workspace: Workspace) -> Callable[[], None]:
+    """Takes the output folder away while it is in use."""
+
+    def lose() -> None:
+        if request.param == "removed":
+            shutil.rmtree(workspace.output_folder)
+        else:
+            workspace.output_folder.rename(workspace.root / "put away")
+
+    return lose
+
+
+def test_jobs_are_taken_and_run_after_the_output_folder_was_taken_away(
+    new_service: NewService, workspace: Workspace, journal: Path, lose_output: Callable[[], None]
+) -> None:
+    first, second = new_service(), new_service()
+    wait_for_end(first, first.submit(probe(journal)).uid)
+    lose_output()
+    uids = [service.submit(probe(journal, label=str(n))).uid for n, service in enumerate((first, second))]
+    for uid in uids:
+        assert wait_for_end(new_service(), uid).state == "succeeded"
+        assert (workspace.job_folder(uid) / "job.json").is_file()
+        assert workspace.job_log(uid).is_file()
+    assert read(journal).count("start 0") == read(journal).count("start 1") == 1
+    assert sorted((first.dispatches, second.dispatches)) == [False, True]
+    assert {job.uid for job in first.newest()} == {job.uid for job in second.newest()} == set(uids)
+
+
+def test_a_job_whose_queue_was_taken_away_is_stopped_and_gives_its_slot_to_others(
+    new_service: NewService, workspace: Workspace, journal: Path, lose_output: Callable[[], None]
+) -> None:
+    service = new_service(slots=1)
+    lost = service.submit(probe(journal, label="lost", seconds=60)).uid
+    wait_until(lambda: read(journal))
+    lose_output()
+    assert wait_for_end(service, service.submit(probe(journal)).uid).state == "succeeded"
+    assert not workspace.job_folder(lost).exists()
 
 
 SERVER = """

@@ -1,5 +1,6 @@
 from __future__ import annotations
 
+import json
 import os
 import subprocess
 import sys
@@ -8,6 +9,7 @@ from pathlib import Path
 import pytest
 from jupyter_server.serverapp import ServerApp
 
+from dlp_lab.store.workspace import Workspace
 from tests.server.conftest import Fetch
 
 
@@ -48,6 +50,38 @@ async def test_no_log_names_the_folder_that_was_asked_for(
     await fetch("job/", '{"job_name": "ZZPHI"')
     assert "PATH_REFUSED" in caplog.text
     assert "ZZPHI" not in caplog.text
+
+
+async def test_an_unexpected_error_is_logged_by_its_place_without_its_text(
+    fetch: Fetch, jp_serverapp: ServerApp, caplog: pytest.LogCaptureFixture
+) -> None:
+    def fail(uid: str) -> None:
+        raise OSError(5, "ZZPHI", "/ZZPHI")
+
+    jobs = await jp_serverapp.web_app.settings["dlp_lab_open_queue"]()
+    jobs.get = fail
+    answer = await fetch("query/x")
+    assert (answer.code, b"ZZPHI" in answer.body) == (500, False)
+    assert "GET QueryHandler: OSError" in caplog.text
+    assert "in fail" in caplog.text
+    assert "ZZPHI" not in caplog.text.replace('raise OSError(5, "ZZPHI", "/ZZPHI")', "")
+
+
+async def test_an_output_folder_that_cannot_be_used_is_503_until_it_can(
+    jp_root_dir: Path, jp_serverapp: ServerApp, fetch: Fetch
+) -> None:
+    in_the_way = jp_root_dir / "results"
+    in_the_way.touch()
+    extension = jp_serverapp.extension_manager.extension_apps["dlp_lab"].copy().pop()
+    await extension.stop_extension()
+    extension._stopped, extension._service = False, None
+    extension._workspace = Workspace(jp_root_dir, "results")
+    answer = await fetch("job/", {"job_name": "3dblur", "in_dir": "dicom_data"})
+    assert answer.code == 503
+    assert "the output folder 'results' cannot be made" in json.loads(answer.body)["msg"]
+    assert json.loads((await fetch("api/v1/jobs")).body)["code"] == "OUTPUT_UNUSABLE"
+    in_the_way.unlink()
+    assert (await fetch("job/", {"job_name": "3dblur", "in_dir": "dicom_data"})).code == 201
 
 
 def test_loading_the_extension_loads_nothing_heavy() -> None:

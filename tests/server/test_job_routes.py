@@ -2,12 +2,15 @@ from __future__ import annotations
 
 import asyncio
 import json
+import logging
 import re
+import threading
 import time
 from pathlib import Path
 from typing import Any
 
 import pytest
+from jupyter_server.serverapp import ServerApp
 
 from tests.server.conftest import Fetch
 
@@ -69,7 +72,7 @@ async def test_parameters_and_hdf5_can_be_asked_for(fetch: Fetch, jp_root_dir: P
         ({"job_name": "3dblur", "in_dir": "dicom_data", "sigma": 2}, "unknown field `sigma`"),
         ({"job_name": "3dblur", "in_dir": "dicom_data", "params": []}, "`$.params`"),
         ('{"job_name": "3dblur", "in_dir": "dicom_data", "params": {"sigma_mm": NaN}}', "not JSON"),
-        (" " * 2**20 + "{}", "larger than"),
+        ('{"job_name": "3dblur", "in_dir": "dicom_data", "params": ' + '{"a":' * 2000 + "1" + "}" * 2001, "nested"),
     ],
 )
 async def test_a_body_that_cannot_be_understood_is_400_and_shows_one_that_can(
@@ -88,6 +91,8 @@ async def test_a_body_that_cannot_be_understood_is_400_and_shows_one_that_can(
         ({"job_name": "3dblr"}, "no task named '3dblr'; there are: 3dblur, probe"),
         ({"in_dir": "nowhere"}, "does not exist"),
         ({"in_dir": "empty"}, "holds no DICOM image"),
+        ({"in_dir": ""}, "in_dir is empty"),
+        ({"in_dir": "x" * 5000}, "cannot be looked at (File name too long)"),
         ({"in_dir": "../elsewhere"}, "leaves the root"),
         ({"in_dir": ".."}, "leaves the root"),
         ({"in_dir": "/etc"}, "relative to the root"),
@@ -117,11 +122,13 @@ async def test_a_failed_job_is_500_with_the_reason(fetch: Fetch) -> None:
     assert reply["msg"] == "Job has failed: the probe refuses"
 
 
-async def test_no_traceback_reaches_the_user(fetch: Fetch) -> None:
+async def test_no_traceback_reaches_the_user(fetch: Fetch, jp_root_dir: Path) -> None:
     body = {"job_name": "probe", "in_dir": "dicom_data", "params": {"act": "bug"}}
     uid = json.loads((await fetch("job/", body)).body)["uid"]
     reply = await query_until(fetch, uid, 500)
-    assert reply["msg"] == "Job has failed: an unexpected error (ValueError); the job's log has the details"
+    log = f"dlp-lab-output/.dlp-lab/logs/{uid}.log"
+    assert reply["msg"] == f"Job has failed: an unexpected error (ValueError); see {log}"
+    assert "secret of the patient" in (jp_root_dir / log).read_text()
 
 
 async def test_a_cancelled_job_is_500_and_says_so(fetch: Fetch) -> None:
@@ -129,6 +136,38 @@ async def test_a_cancelled_job_is_500_and_says_so(fetch: Fetch) -> None:
     uid = json.loads((await fetch("job/", body)).body)["uid"]
     assert (await fetch(f"api/v1/jobs/{uid}/cancel", {})).code == 200
     assert (await query_until(fetch, uid, 500))["msg"] == "Job was cancelled"
+
+
+async def test_a_body_beyond_the_limit_is_413_with_a_sentence(fetch: Fetch) -> None:
+    answer = await fetch("job/", " " * 2**20 + "{}")
+    assert answer.code == 413
+    assert "larger than 1048576 bytes" in json.loads(answer.body)["msg"]
+
+
+async def test_asking_for_a_failed_job_is_no_error_in_the_servers_log(
+    fetch: Fetch, caplog: pytest.LogCaptureFixture
+) -> None:
+    body = {"job_name": "probe", "in_dir": "dicom_data", "params": {"act": "refuse"}}
+    uid = json.loads((await fetch("job/", body)).body)["uid"]
+    await query_until(fetch, uid, 500)
+    assert [record.message for record in caplog.records if record.levelno >= logging.ERROR] == []
+
+
+@pytest.mark.parametrize("path", ["job/", "api/v1/jobs"])
+async def test_other_routes_answer_while_slow_folders_are_looked_through(
+    fetch: Fetch, jp_serverapp: ServerApp, path: str
+) -> None:
+    jobs = await jp_serverapp.web_app.settings["dlp_lab_open_queue"]()
+    may_go_on = threading.Event()
+    submit = jobs.submit
+    jobs.submit = lambda request: may_go_on.wait(30) and submit(request)
+    names = ("job_name", "in_dir") if path == "job/" else ("task", "input_dir")
+    body = dict(zip(names, ("3dblur", "dicom_data"), strict=True))
+    waiting = [asyncio.ensure_future(fetch(path, body)) for _ in range(8)]
+    await asyncio.sleep(0.2)
+    assert (await asyncio.wait_for(fetch("query/x"), 2)).code == 404
+    may_go_on.set()
+    assert {answer.code for answer in await asyncio.gather(*waiting)} == {201}
 
 
 @pytest.mark.parametrize("uid", ["0" * 32, "x", "A" * 32, "%2e%2e", "' OR 1=1"])
@@ -141,4 +180,5 @@ async def test_an_unknown_uid_is_404(fetch: Fetch, uid: str) -> None:
 async def test_a_method_that_a_route_does_not_have_is_405(fetch: Fetch) -> None:
     answer = await fetch("job/")
     assert answer.code == 405
-    assert list(json.loads(answer.body)) == ["msg"]
+    assert answer.headers["Allow"] == "POST"
+    assert json.loads(answer.body) == {"msg": "GET is not for this address; use POST"}

@@ -29,7 +29,7 @@ def test_the_walk_meets_all_routes() -> None:
     assert ("job", "POST") in SERVED
 
 
-def test_every_method_is_a_coroutine_behind_the_login() -> None:
+def test_every_method_is_behind_the_login_and_the_authorizer() -> None:
     for _, handler in ROUTES:
         for method in METHODS:
             function = vars(handler).get(method.lower())
@@ -58,7 +58,9 @@ async def test_without_the_token_no_route_answers(
 ) -> None:
     answer = await ask(http_server_client, jp_base_url, path, method, **headers)
     assert answer.code == 403
-    assert "token" in json.dumps(json.loads(answer.body))
+    text = json.dumps(json.loads(answer.body))
+    assert "token" in text
+    assert "_xsrf" not in text or not headers
 
 
 @pytest.mark.parametrize(("path", "method"), [route for route in SERVED if route[1] != "GET"])

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import contextlib
 import json
 import os
 import re
@@ -10,6 +11,7 @@ import socket
 import stat
 import subprocess
 import sys
+import threading
 import time
 import urllib.error
 import urllib.request
@@ -174,6 +176,16 @@ def test_files_kernels_and_terminals_are_not_served(backend: Backend) -> None:
         assert backend.ask(path)[0] == 404, path
 
 
+def test_a_mistyped_address_is_404_in_json_and_the_top_tells_what_this_is(backend: Backend) -> None:
+    for path in ("jobs", "dlp-lab/query", "x/y"):
+        code, reply = backend.ask(path)
+        assert (code, list(reply)) == (404, ["msg"])
+    code, reply = backend.ask("")
+    assert code == 200
+    assert "POST job/ submits a job" in reply["msg"]
+    assert backend.ask("", token="bad")[0] == 403
+
+
 def test_the_routes_are_at_the_root_and_below_dlp_lab(start: Start) -> None:
     backend = start("--root", "dicom_data/..", "--output-dir", "results", "--max-concurrent-jobs", "1")
     for prefix in ("", "dlp-lab/"):
@@ -186,8 +198,11 @@ def test_the_routes_are_at_the_root_and_below_dlp_lab(start: Start) -> None:
 def test_a_body_that_is_too_large_is_refused_before_it_is_sent(backend: Backend) -> None:
     host, _, port = backend.address.split("//")[1].rstrip("/").rpartition(":")
     with socket.create_connection((host, int(port)), timeout=5) as connection:
-        connection.sendall(b"POST /job/ HTTP/1.1\r\nHost: localhost\r\nContent-Length: 2000000\r\n\r\n")
-        assert connection.recv(100).startswith(b"HTTP/1.1 400")
+        head = f"POST /job/ HTTP/1.1\r\nHost: localhost\r\nAuthorization: token {backend.token}\r\n"
+        connection.sendall(f"{head}Content-Length: 2000000\r\n\r\n".encode())
+        answer = connection.makefile("rb").read().decode()
+    assert answer.startswith("HTTP/1.1 413")
+    assert '{"msg":"the body is larger than 1048576 bytes' in answer
     assert backend.ask("dlp-lab/api/v1/health")[0] == 200
 
 
@@ -233,6 +248,7 @@ def test_help_shows_every_option(tmp_path: Path) -> None:
     assert ended.returncode == 0
     for option in ("root", "output_dir", "max_concurrent_jobs", "executor", "log_file", "log_level"):
         assert f"--DlpLabApp.{option}=" in ended.stdout
+    assert "Default: 'INFO'" in ended.stdout.split("--DlpLabApp.log_level=")[1].split("--")[0]
     assert "Default: 8080" in ended.stdout.split("--BackendServer.port=")[1].split("--")[0]
     assert "Default: 'localhost'" in ended.stdout.split("--BackendServer.ip=")[1].split("--")[0]
 
@@ -248,6 +264,72 @@ def test_a_root_that_does_not_exist_is_refused_in_one_sentence(tmp_path: Path) -
     assert ended.returncode == 2
     assert "the root nowhere is not a folder" in ended.stderr
     assert "Traceback" not in ended.stderr
+
+
+@pytest.mark.parametrize(
+    ("options", "said"),
+    [
+        (["--roots", "."], "there is no option --roots"),
+        (["--output-dir", "in-the-way"], "the output folder 'in-the-way' cannot be made"),
+        (["--log-file", "absent/x.log"], "--log-file"),
+    ],
+)
+def test_what_it_cannot_do_as_told_is_one_sentence_and_exit_status_2(
+    tmp_path: Path, options: list[str], said: str
+) -> None:
+    (tmp_path / "in-the-way").touch()
+    ended = run_to_its_end(tmp_path, "--port", "0", *options)
+    assert ended.returncode == 2
+    assert said in ended.stderr.splitlines()[-1]
+    assert "Traceback" not in ended.stderr
+    assert "curl" not in ended.stdout
+
+
+def test_it_serves_though_nobody_reads_what_it_prints(tmp_path: Path) -> None:
+    command = [sys.executable, "-c", RUN, "--port", "0"]
+    environment = {**os.environ, "PYTHONPATH": str(Path(__file__).parents[2])}
+    with (tmp_path / "stderr").open("w") as stderr:
+        reader, writer = os.pipe()
+        os.close(reader)
+        process = subprocess.Popen(command, cwd=tmp_path, env=environment, stdout=writer, stderr=stderr)
+        os.close(writer)
+        wait_until(lambda: (tmp_path / "dlp-lab-output" / ".dlp-lab" / "jobs.sqlite").exists())
+        time.sleep(0.5)
+        process.send_signal(signal.SIGTERM)
+        assert process.wait(20) == 0
+    assert "Error" not in (tmp_path / "stderr").read_text()
+
+
+def test_an_interruption_before_it_serves_is_one_sentence(tmp_path: Path) -> None:
+    script = (
+        "import builtins, sys; from dlp_lab import cli; real = builtins.__import__\n"
+        "def interrupted(name, *rest):\n"
+        "    if name == 'dlp_lab.server.standalone': raise KeyboardInterrupt\n"
+        "    return real(name, *rest)\n"
+        "builtins.__import__ = interrupted; sys.exit(cli.main(['serve']))"
+    )
+    ended = subprocess.run(
+        [sys.executable, "-c", script], cwd=tmp_path, capture_output=True, text=True, timeout=30, check=False
+    )
+    assert (ended.returncode, ended.stderr) == (130, "dlp-lab serve: interrupted\n")
+
+
+def test_a_slow_folder_does_not_hold_up_the_stop(start: Start) -> None:
+    backend = start()
+    (backend.folder / "slow").mkdir()
+    for number in range(30000):
+        os.link(backend.folder / "dicom_data" / "00000", backend.folder / "slow" / f"{number}")
+    asking = threading.Thread(target=ask_and_ignore, args=(backend,), daemon=True)
+    asking.start()
+    time.sleep(0.5)
+    began = time.monotonic()
+    assert backend.stop() == 0
+    assert time.monotonic() - began < 4
+
+
+def ask_and_ignore(backend: Backend) -> None:
+    with contextlib.suppress(OSError):
+        backend.ask("job/", {"job_name": "3dblur", "in_dir": "slow"})
 
 
 def test_a_port_that_is_taken_is_an_error_and_not_another_port(start: Start, tmp_path: Path) -> None:

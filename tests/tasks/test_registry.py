@@ -1,14 +1,27 @@
 from __future__ import annotations
 
+import argparse
+import inspect
+import json
 import logging
 from pathlib import Path
+from typing import ClassVar
 
+import msgspec
 import pytest
 
+from dlp_lab.cli import _parser
+from dlp_lab.dicom.options import ReadOptions
 from dlp_lab.errors import UnknownTask
+from dlp_lab.jobs.handle import submit
 from dlp_lab.jobs.task_catalog import task_info, task_infos
-from dlp_lab.tasks import all_tasks, task_named
+from dlp_lab.tasks import all_tasks, run, task_named
 from dlp_lab.tasks.gaussian import Gaussian3D
+from dlp_lab.tasks.task import RESERVED_PARAMETERS, Task
+
+
+class Box(msgspec.Struct):
+    size: int = 1
 
 
 def test_an_installed_package_adds_its_task(probe_package: Path) -> None:
@@ -30,13 +43,45 @@ def test_no_package_replaces_a_built_in_task(probe_package: Path, caplog: pytest
     assert "task '3dblur' of package dlp-lab-probe is left out: the name is taken" in caplog.text
 
 
-def test_a_broken_plug_in_is_left_out_with_a_warning_that_names_its_package(
-    probe_package: Path, caplog: pytest.LogCaptureFixture
+@pytest.mark.parametrize(
+    ("name", "reason"),
+    [
+        ("broken", "AttributeError"),
+        ("grabby", "TypeError: dlp_lab_probe:Grabby has a parameter with a reserved name: gaps, root"),
+        ("recursive", "TypeError: the type Tree of a parameter contains itself"),
+    ],
+)
+def test_a_plug_in_that_cannot_be_offered_is_left_out_with_a_warning_that_names_its_package(
+    probe_package: Path, caplog: pytest.LogCaptureFixture, name: str, reason: str
 ) -> None:
     all_tasks.cache_clear()
     with caplog.at_level(logging.WARNING):
-        assert "broken" not in all_tasks()
-    assert "task 'broken' of package dlp-lab-probe is left out: AttributeError" in caplog.text
+        assert name not in all_tasks()
+    assert f"task {name!r} of package dlp-lab-probe is left out: {reason}" in caplog.text
+
+
+def test_every_flag_and_argument_of_the_doors_is_a_reserved_name() -> None:
+    parser = _parser(["run"])
+    (commands,) = (action for action in parser._actions if isinstance(action, argparse._SubParsersAction))
+    (tasks,) = (action for action in commands.choices["run"]._actions if action.choices)
+    actions = tasks.choices["3dblur"]._actions
+    flags = {action.dest for action in actions if not action.dest.startswith("param_")}
+    arguments = {name for function in (submit, run) for name in inspect.signature(function).parameters} - {"params"}
+    assert flags | arguments | set(ReadOptions.__struct_fields__) == RESERVED_PARAMETERS
+
+
+def test_the_schema_of_a_parameter_made_of_parts_has_no_references() -> None:
+    class Boxes(Task, frozen=True):
+        name: ClassVar[str] = "boxes"
+        title: ClassVar[str] = "Boxes"
+
+        first: Box = msgspec.field(default_factory=Box)
+        others: tuple[Box, ...] = ()
+
+    schema = Boxes.json_schema()
+    box = {"title": "Box", "type": "object", "properties": {"size": {"type": "integer", "default": 1}}, "required": []}
+    assert schema["properties"]["others"]["items"] == box
+    assert "$" not in json.dumps(schema)
 
 
 def test_an_unknown_name_is_answered_with_the_known_ones(probe_package: Path) -> None:

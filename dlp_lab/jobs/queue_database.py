@@ -1,0 +1,173 @@
+"""The queue's SQLite file: opened, shared by threads and processes, and never lost sight of."""
+
+from __future__ import annotations
+
+import contextlib
+import errno
+import os
+import shutil
+import sqlite3
+import threading
+from collections.abc import Iterator, Sequence
+from contextlib import contextmanager
+from pathlib import Path
+
+from dlp_lab.errors import DiskFull, QueueUnusable
+from dlp_lab.jobs.filesystem import is_on_network
+from dlp_lab.jobs.job_store_schema import SCHEMA, SCHEMA_VERSION
+
+_LEAST_ROOM_BYTES = 64 * 2**10
+
+FileIdentity = tuple[int, int]
+
+
+def file_identity(path: Path) -> FileIdentity | None:
+    """Device and inode of the file at `path`; None when there is none."""
+    try:
+        status = path.stat()
+    except (FileNotFoundError, NotADirectoryError):
+        return None
+    return status.st_dev, status.st_ino
+
+
+class QueueDatabase:
+    """An open connection that threads share.
+
+    Attributes:
+        identity: Of the file that is open. The path may come to name another one, or none, when the folder is moved.
+
+    Raises:
+        DiskFull: There is no room for it.
+        QueueUnusable: It cannot be opened or written, is damaged, or was written by a newer version.
+    """
+
+    def __init__(self, path: Path) -> None:
+        self._path = path
+        self._lock = threading.RLock()
+        self._connection, self.identity = self._opened()
+
+    def _opened(self) -> tuple[sqlite3.Connection, FileIdentity | None]:
+        try:
+            # Made before SQLite opens it, so that it and the files SQLite puts beside it are their owner's alone. Not
+            # touched when it exists: to close a file gives up all locks that this process has on it.
+            with contextlib.suppress(FileExistsError):
+                os.close(os.open(self._path, os.O_CREAT | os.O_EXCL | os.O_RDWR, 0o600))
+            identity = file_identity(self._path)
+            connection = sqlite3.connect(self._path, timeout=30, isolation_level=None, check_same_thread=False)
+        except OSError as error:
+            if error.errno in (errno.ENOSPC, errno.EDQUOT):
+                raise _disk_full() from error
+            raise QueueUnusable(_cannot_be_opened(self._path, error.strerror or "")) from error
+        except sqlite3.Error as error:
+            raise QueueUnusable(_cannot_be_opened(self._path, str(error))) from error
+        connection.row_factory = sqlite3.Row
+        try:
+            self._prepare(connection)
+        except BaseException:
+            connection.close()
+            raise
+        return connection, identity
+
+    def _prepare(self, connection: sqlite3.Connection) -> None:
+        try:
+            with self._full_disk_named():
+                # WAL needs memory that its users share, which a network filesystem does not give them.
+                connection.execute(f"PRAGMA journal_mode = {'DELETE' if is_on_network(self._path) else 'WAL'}")
+                with _transaction(connection, durable=True):
+                    _create_tables(connection)
+        except sqlite3.OperationalError as error:
+            raise QueueUnusable(_cannot_be_opened(self._path, str(error))) from error
+        except sqlite3.DatabaseError as error:
+            raise QueueUnusable(
+                f"the queue {self._path.name} cannot be read ({error}); move it elsewhere to start with an empty queue"
+            ) from error
+
+    def is_in_place(self) -> bool:
+        """Whether the open file is the one at the path. What is written to another is lost, without an error."""
+        return file_identity(self._path) == self.identity
+
+    def reopen(self) -> None:
+        """Go on with the file that is at the path now, made anew if there is none.
+
+        Raises:
+            DiskFull, QueueUnusable: As at first; what was open stays open.
+        """
+        with self._lock:
+            if not self.is_in_place():
+                before = self._connection
+                self._connection, self.identity = self._opened()
+                before.close()
+
+    def close(self) -> None:
+        """Close the file. No method may be called afterwards."""
+        with self._lock:
+            self._connection.close()
+
+    @contextmanager
+    def transaction(self, durable: bool = True) -> Iterator[None]:
+        """What is done inside is done whole or not at all, and if `durable` on the disk at the end.
+
+        Raises:
+            DiskFull: There is no room.
+        """
+        with self._lock, self._full_disk_named(), _transaction(self._connection, durable):
+            yield
+
+    def rows(self, query: str, values: Sequence[object] = ()) -> list[sqlite3.Row]:
+        """Run one statement.
+
+        Raises:
+            DiskFull: There is no room.
+        """
+        with self._lock, self._full_disk_named():
+            return self._connection.execute(query, values).fetchall()
+
+    @contextmanager
+    def _full_disk_named(self) -> Iterator[None]:
+        try:
+            yield
+        except sqlite3.OperationalError as error:
+            kind = getattr(error, "sqlite_errorcode", 0) & 0xFF
+            # where the file of the shared memory cannot grow, SQLite speaks of an I/O error
+            no_room = kind == sqlite3.SQLITE_IOERR and shutil.disk_usage(self._path.parent).free < _LEAST_ROOM_BYTES
+            if no_room or kind == sqlite3.SQLITE_FULL:
+                raise _disk_full() from error
+            raise
+
+
+def _create_tables(connection: sqlite3.Connection) -> None:
+    verdict = connection.execute("PRAGMA quick_check(1)").fetchone()[0]
+    if verdict != "ok":
+        raise sqlite3.DatabaseError(verdict)
+    version = connection.execute("PRAGMA user_version").fetchone()[0]
+    if version > SCHEMA_VERSION:
+        raise QueueUnusable(
+            f"a newer dlp-lab wrote the queue (its version {version}, this one knows {SCHEMA_VERSION}); "
+            "upgrade, or choose another output folder"
+        )
+    if version == 0:
+        for statement in SCHEMA:
+            connection.execute(statement)
+        connection.execute(f"PRAGMA user_version = {SCHEMA_VERSION}")
+
+
+@contextmanager
+def _transaction(connection: sqlite3.Connection, durable: bool) -> Iterator[None]:
+    connection.execute(f"PRAGMA synchronous = {'FULL' if durable else 'NORMAL'}")
+    connection.execute("BEGIN IMMEDIATE")
+    try:
+        yield
+        connection.execute("COMMIT")
+    except BaseException:
+        # On a full disk SQLite has rolled back by itself; a second time would hide the reason.
+        if connection.in_transaction:
+            connection.execute("ROLLBACK")
+        raise
+
+
+def _disk_full() -> DiskFull:
+    return DiskFull("there is no room for the queue; free space on the disk of the output folder and try again")
+
+
+def _cannot_be_opened(path: Path, reason: str) -> str:
+    return f"the queue {path.name} in the output folder cannot be opened or written ({reason}); choose another folder"
