@@ -92,9 +92,29 @@ class JobEvent(msgspec.Struct, frozen=True, kw_only=True):
 
 
 class JobList(msgspec.Struct, frozen=True, kw_only=True):
-    """Reply of the job listing, newest first."""
+    """Reply of the job listing, newest first.
+
+    Attributes:
+        jobs: The newest ones.
+        older: How many more there are.
+    """
 
     jobs: list[Job]
+    older: int
+
+
+class Health(msgspec.Struct, frozen=True, kw_only=True):
+    """Reply of the health route.
+
+    Attributes:
+        version: Of dlp-lab.
+        root_offset: Where the root is in the folder that Jupyter serves: "" the same, "a/b" below it, null outside.
+        logs_dir: Folder of the jobs' logs, relative to the root of dlp-lab.
+    """
+
+    version: str
+    root_offset: str | None
+    logs_dir: str
 
 
 class TaskList(msgspec.Struct, frozen=True, kw_only=True):

@@ -95,6 +95,10 @@ class JobStore:
         """The jobs last submitted, newest first."""
         return [_job(row) for row in self._rows("SELECT * FROM jobs ORDER BY seq DESC LIMIT ?", (limit,))]
 
+    def count(self) -> int:
+        """How many jobs there are."""
+        return int(self._rows("SELECT count(*) FROM jobs")[0][0])
+
     def request_cancel(self, uid: str) -> Job:
         """A waiting job is cancelled at once; a running one is marked, for the dispatcher to stop.
 

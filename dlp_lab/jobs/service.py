@@ -113,6 +113,10 @@ class JobService:
         """The jobs last submitted, newest first."""
         return self._store.newest(limit)
 
+    def count(self) -> int:
+        """How many jobs there are."""
+        return self._store.count()
+
     def cancel(self, uid: str) -> Job:
         """Cancel a job: at once when it waits; a running one stops within a few seconds.
 

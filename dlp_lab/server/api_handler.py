@@ -22,6 +22,7 @@ if TYPE_CHECKING:
 
 AUTH_RESOURCE = "dlp_lab"
 JOBS_SETTING = "dlp_lab_open_queue"
+WORKSPACE_SETTING = "dlp_lab_workspace"
 SLOW_CALLS_SETTING = "dlp_lab_slow_calls"
 MAX_BODY_BYTES = 2**20
 

@@ -17,7 +17,7 @@ from traitlets.config import Application
 from dlp_lab.errors import ServerStopping
 from dlp_lab.jobs.slots import default_slots
 from dlp_lab.server import job_routes, v1_health, v1_jobs, v1_tasks
-from dlp_lab.server.api_handler import JOBS_SETTING, SLOW_CALLS_SETTING
+from dlp_lab.server.api_handler import JOBS_SETTING, SLOW_CALLS_SETTING, WORKSPACE_SETTING
 from dlp_lab.server.events import JobEvents
 from dlp_lab.server.log_file import write_log_to
 from dlp_lab.server.slow_calls import SlowCalls
@@ -75,6 +75,7 @@ class DlpLabApp(ExtensionApp):
         event_logger = self.serverapp.event_logger
         assert event_logger is not None  # made before extensions are loaded
         self._events = JobEvents(event_logger, self.serverapp.io_loop.asyncio_loop)  # type: ignore[attr-defined]
+        self.settings[WORKSPACE_SETTING] = self._workspace
         self.settings[JOBS_SETTING] = self._open_queue
         self.settings[SLOW_CALLS_SETTING] = SlowCalls(_SUBMISSIONS_AT_ONCE)
 

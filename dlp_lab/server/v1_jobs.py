@@ -12,7 +12,7 @@ from dlp_lab.jobs.job import JobList, JobRequest
 from dlp_lab.server.api_handler import DlpHandler
 
 _EXAMPLE = '{"task": "3dblur", "input_dir": "dicom_data", "params": {"sigma_mm": 2}}'
-_NEWEST = 200
+NEWEST = 200
 
 
 class JobsHandler(DlpHandler):
@@ -23,7 +23,9 @@ class JobsHandler(DlpHandler):
     async def get(self) -> None:
         """The newest jobs."""
         jobs = await self.jobs()
-        self.reply(JobList(jobs=await self.in_thread(jobs.newest, _NEWEST)))
+        total = await self.in_thread(jobs.count)
+        newest = await self.in_thread(jobs.newest, NEWEST)
+        self.reply(JobList(jobs=newest, older=max(0, total - len(newest))))
 
     @web.authenticated
     @authorized

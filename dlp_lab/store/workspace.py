@@ -74,9 +74,14 @@ class Workspace:
         """File whose lock is held by the one process that starts this workspace's jobs."""
         return self.state_folder / "dispatcher.lock"
 
+    @property
+    def logs_folder(self) -> Path:
+        """Folder of what the workers of jobs print."""
+        return self.state_folder / "logs"
+
     def job_log(self, uid: str) -> Path:
         """What the worker of a job prints. Its lock is held as long as the worker lives."""
-        return self.state_folder / "logs" / f"{_checked_uid(uid)}.log"
+        return self.logs_folder / f"{_checked_uid(uid)}.log"
 
     def job_log_name(self, uid: str) -> str:
         """Path of a job's log relative to the root, to tell the user."""
@@ -91,7 +96,7 @@ class Workspace:
         try:
             self.output_folder.mkdir(mode=0o700, parents=True, exist_ok=True)
             self.state_folder.mkdir(mode=0o700, exist_ok=True)
-            (self.state_folder / "logs").mkdir(mode=0o700, exist_ok=True)
+            self.logs_folder.mkdir(mode=0o700, exist_ok=True)
         except OSError as error:
             raise OutputUnusable(
                 f"the output folder {self.output!r} cannot be made in the root: {error.strerror}; "

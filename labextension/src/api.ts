@@ -2,6 +2,7 @@ import { URLExt } from '@jupyterlab/coreutils';
 import { ServerConnection } from '@jupyterlab/services';
 import {
   ErrorReply,
+  Health,
   Job,
   JobList,
   JobRequest,
@@ -25,9 +26,13 @@ export class Refused extends Error {
 export class Api {
   constructor(private readonly _settings: ServerConnection.ISettings) {}
 
-  /** All jobs, newest first. */
-  async jobs(): Promise<Job[]> {
-    return (await this._request<JobList>('jobs')).jobs;
+  /** The newest jobs, newest first, and how many older ones there are. */
+  async jobs(): Promise<JobList> {
+    return this._request<JobList>('jobs');
+  }
+
+  async health(): Promise<Health> {
+    return this._request<Health>('health');
   }
 
   async tasks(): Promise<TaskInfo[]> {

@@ -3,9 +3,11 @@ import { Notification } from '@jupyterlab/apputils';
 import { IFileBrowserFactory } from '@jupyterlab/filebrowser';
 import { Contents } from '@jupyterlab/services';
 import { TranslationBundle } from '@jupyterlab/translation';
+import { TaskInfo } from './generated/types';
 import { dlpIcon } from './icon';
 import { JobsModel } from './jobs_model';
 import { JobsPanel } from './jobs_panel';
+import { toJobPath } from './root_paths';
 import { RunDialog } from './run_dialog';
 
 export namespace CommandIDs {
@@ -71,16 +73,15 @@ export function addCommands(
     execute: async args => {
       const { task: name, params = {} } = args as RunTaskArgs;
       const path = folderOf(args as RunTaskArgs);
-      const task = model.tasks.find(candidate => candidate.name === name);
-      if (path === null || task === undefined) {
-        Notification.error(
-          path === null
-            ? trans.__('Select one folder in the file browser.')
-            : trans.__('The server has no task named “%1”.', name ?? '')
-        );
+      const task = model.task(name);
+      const offset = model.health?.root_offset ?? null;
+      const jobPath =
+        path === null || offset === null ? null : toJobPath(path, offset);
+      if (task === undefined || jobPath === null) {
+        Notification.error(whyNot(name, task, path, offset, trans));
         return;
       }
-      const options = { task, path, params, trans };
+      const options = { task, path: jobPath, params, trans };
       const dialog = new RunDialog(options, request => model.submit(request));
       const { button } = await dialog.launch();
       if (button.accept) {
@@ -88,6 +89,31 @@ export function addCommands(
       }
     }
   });
+}
+
+/** Why a task cannot be run on a folder. */
+function whyNot(
+  name: string | undefined,
+  task: TaskInfo | undefined,
+  path: string | null,
+  offset: string | null,
+  trans: TranslationBundle
+): string {
+  if (path === null) {
+    return trans.__('Select one folder in the file browser.');
+  }
+  if (task === undefined) {
+    return trans.__('The server has no task named “%1”.', name ?? '');
+  }
+  return offset === null
+    ? trans.__(
+        'DLP Lab works in a folder that the file browser does not show. Set DlpLabApp.root to one that it shows.'
+      )
+    : trans.__(
+        '“%1” is outside “%2”, the folder that DLP Lab works in.',
+        path,
+        offset
+      );
 }
 
 /** The folder relative to the server's root; null when it is on a drive that is not the server's file system. */

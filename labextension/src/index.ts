@@ -12,6 +12,7 @@ import { addCommands, CommandIDs } from './commands';
 import { addTasksToContextMenu } from './context_menu';
 import { JobsModel } from './jobs_model';
 import { JobsPanel } from './jobs_panel';
+import { toBrowserPath } from './root_paths';
 
 const plugin: JupyterFrontEndPlugin<void> = {
   id: 'dlp-lab:plugin',
@@ -47,7 +48,15 @@ const plugin: JupyterFrontEndPlugin<void> = {
             .cancel(uid)
             .catch((error: Error) => Notification.error(error.message));
         },
-        showResult: path => {
+        showResult: outputDir => {
+          const offset = model.health?.root_offset ?? null;
+          if (offset === null) {
+            Notification.error(
+              trans.__('The file browser does not show “%1”.', outputDir)
+            );
+            return;
+          }
+          const path = toBrowserPath(outputDir, offset);
           void app.commands.execute('filebrowser:go-to-path', { path });
         }
       },

@@ -2,11 +2,15 @@ import { TranslationBundle } from '@jupyterlab/translation';
 import { folderIcon } from '@jupyterlab/ui-components';
 import React, { useEffect, useState } from 'react';
 import { elapsed } from './elapsed';
-import { Job } from './generated/types';
+import { Job, TaskInfo } from './generated/types';
+import { changedParams } from './params_schema';
 
 export interface JobRowProps {
   job: Job;
-  taskTitle: string;
+  /** Undefined where the server knows it no more. */
+  task: TaskInfo | undefined;
+  /** Folder of the logs, relative to the server's root. */
+  logsDir: string;
   trans: TranslationBundle;
   onCancel: (uid: string) => void;
   onShowResult: (outputDir: string) => void;
@@ -14,29 +18,38 @@ export interface JobRowProps {
 
 /** One job: what it is, where it stands, what can be done with it. */
 export function JobRow(props: JobRowProps): JSX.Element {
-  const { job, trans } = props;
+  const { job, task, trans } = props;
   const isOpen = job.state === 'queued' || job.state === 'running';
   const now = useNow(job.state === 'running');
   const outputDir = job.output_dir;
-  const params = paramsText(job.params);
+  const params =
+    changedParams(job.params, task?.params_schema).join(' · ') ||
+    trans.__('Default parameters');
   return (
     <li className="dlp-Job" data-uid={job.uid} data-state={job.state}>
       <div className="dlp-Job-line">
-        <span className="dlp-Job-title">{props.taskTitle}</span>
+        <span className="dlp-Job-title">{task?.title ?? job.task}</span>
         <span className="dlp-Job-state" aria-live="polite">
           {stateText(job.state, trans)}
         </span>
       </div>
       <div className="dlp-Job-folder" title={job.input_dir}>
         <folderIcon.react tag="span" className="dlp-Job-folderIcon" />
-        <bdi>{job.input_dir || trans.__('the top folder')}</bdi>
+        <bdi>
+          {job.input_dir === '.' ? trans.__('the top folder') : job.input_dir}
+        </bdi>
       </div>
       <div className="dlp-Job-params" title={params}>
         {params}
       </div>
       {job.state === 'running' && <Progress job={job} trans={trans} />}
       {job.state === 'failed' && (
-        <p className="dlp-Job-failure">{job.message}</p>
+        <>
+          <p className="dlp-Job-failure">{job.message}</p>
+          <p className="dlp-Job-log">
+            {trans.__('Log: %1', `${props.logsDir}/${job.uid}.log`)}
+          </p>
+        </>
       )}
       <Warnings warnings={job.warnings} trans={trans} />
       <div className="dlp-Job-line">
@@ -106,17 +119,6 @@ function Warnings(props: {
       </ul>
     </details>
   );
-}
-
-/** Parameters in one line, as the notebook and the command line name them. */
-function paramsText(params: Job['params']): string {
-  return Object.entries(params)
-    .map(([name, value]) =>
-      typeof value === 'string'
-        ? `${name} ${value}`
-        : `${name} ${JSON.stringify(value)}`
-    )
-    .join(' · ');
 }
 
 function stateText(state: Job['state'], trans: TranslationBundle): string {

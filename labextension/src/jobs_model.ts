@@ -2,7 +2,7 @@ import { Event, ServiceManager } from '@jupyterlab/services';
 import { VDomModel } from '@jupyterlab/ui-components';
 import { Throttler } from '@lumino/polling';
 import { Api } from './api';
-import { Job, JobEvent, JobRequest, TaskInfo } from './generated/types';
+import { Health, Job, JobEvent, JobRequest, TaskInfo } from './generated/types';
 
 /** Schema of the events that the server emits when a job changes. */
 export const JOB_EVENT_SCHEMA_ID = 'https://schema.dlp-lab.org/job/v1';
@@ -40,6 +40,16 @@ export class JobsModel extends VDomModel {
     return this._jobs;
   }
 
+  /** How many jobs there are that are too old to be in `jobs`. */
+  get older(): number {
+    return this._older;
+  }
+
+  /** Where the server keeps things; null before it has answered. */
+  get health(): Health | null {
+    return this._health;
+  }
+
   get tasks(): readonly TaskInfo[] {
     return this._tasks;
   }
@@ -54,9 +64,9 @@ export class JobsModel extends VDomModel {
     return this._isLoaded;
   }
 
-  /** The task's title; its name where the server knows it no more. */
-  taskTitle(name: string): string {
-    return this._tasks.find(task => task.name === name)?.title ?? name;
+  /** The task of that name; undefined where the server knows it no more. */
+  task(name: string | undefined): TaskInfo | undefined {
+    return this._tasks.find(task => task.name === name);
   }
 
   /** Jupyter's signals are let go by the base class. */
@@ -104,7 +114,10 @@ export class JobsModel extends VDomModel {
       if (this._tasks.length === 0) {
         this._tasks = await this._api.tasks();
       }
-      this._jobs = await this._api.jobs();
+      this._health ??= await this._api.health();
+      const { jobs, older } = await this._api.jobs();
+      this._jobs = jobs;
+      this._older = older;
       this._isLoaded = true;
       this._error = null;
     } catch (error) {
@@ -157,6 +170,8 @@ export class JobsModel extends VDomModel {
   }
 
   private _jobs: readonly Job[] = [];
+  private _older = 0;
+  private _health: Health | null = null;
   private _tasks: readonly TaskInfo[] = [];
   private _error: string | null = null;
   private _isLoaded = false;

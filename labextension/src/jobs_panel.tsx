@@ -29,7 +29,7 @@ export class JobsPanel extends VDomRenderer<JobsModel> {
 
   protected render(): JSX.Element {
     const trans = this._trans;
-    const { jobs, error, isLoaded } = this.model;
+    const { jobs, older, error, isLoaded, health } = this.model;
     return (
       <>
         <h2 className="dlp-Panel-header">{trans.__('DLP Lab')}</h2>
@@ -45,13 +45,23 @@ export class JobsPanel extends VDomRenderer<JobsModel> {
               <JobRow
                 key={job.uid}
                 job={job}
-                taskTitle={this.model.taskTitle(job.task)}
+                task={this.model.task(job.task)}
+                logsDir={health?.logs_dir ?? ''}
                 trans={trans}
                 onCancel={this._actions.cancel}
                 onShowResult={this._actions.showResult}
               />
             ))}
           </ul>
+        )}
+        {older > 0 && (
+          <p className="dlp-Panel-older">
+            {trans._n(
+              '%1 older job is not listed.',
+              '%1 older jobs are not listed.',
+              older
+            )}
+          </p>
         )}
       </>
     );

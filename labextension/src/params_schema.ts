@@ -24,6 +24,8 @@ export interface Field {
   choices: string[];
   /** The default as it stands in the form; "true" or "false" for a boolean. */
   defaultText: string;
+  /** Whether nothing entered means the default, which the server fills in. */
+  mayBeEmpty: boolean;
 }
 
 /** What the user entered does not have the form of the parameter. */
@@ -33,17 +35,59 @@ export class BadEntry extends Error {}
 export function fieldsOf(schema: TaskInfo['params_schema']): Field[] {
   const properties = (schema.properties ?? {}) as Record<string, ParamSchema>;
   return Object.entries(properties).map(([name, param]) => {
-    const kind = kindOf(param);
-    const title = param.title ?? name;
+    const { isOptional, inner } = withoutNull(param);
+    const kind =
+      isOptional && inner.type === 'boolean' ? 'json' : kindOf(inner);
+    const choices = kind === 'choice' ? (inner.enum ?? []).map(String) : [];
     return {
       name,
-      label: param.unit ? `${title} (${param.unit})` : title,
+      label: labelOf(name, param),
       description: param.description ?? '',
       kind,
-      choices: kind === 'choice' ? (param.enum ?? []).map(String) : [],
-      defaultText: textOf(kind, param.default)
+      choices: isOptional && kind === 'choice' ? ['', ...choices] : choices,
+      defaultText: textOf(kind, param.default),
+      mayBeEmpty:
+        param.default !== undefined &&
+        (isOptional || (kind !== 'string' && kind !== 'choice'))
     };
   });
+}
+
+/** What of a job's parameters is not the default, each as “title value”; all, by their names, without a schema. */
+export function changedParams(
+  params: Record<string, unknown>,
+  schema: TaskInfo['params_schema'] | undefined
+): string[] {
+  const properties = (schema?.properties ?? {}) as Record<string, ParamSchema>;
+  return Object.entries(params)
+    .filter(([name, value]) => !isEqual(value, properties[name]?.default))
+    .map(([name, value]) => {
+      const text = typeof value === 'string' ? value : JSON.stringify(value);
+      return `${labelOf(name, properties[name])} ${text}`;
+    });
+}
+
+function isEqual(value: unknown, other: unknown): boolean {
+  return JSON.stringify(value) === JSON.stringify(other);
+}
+
+function labelOf(name: string, param: ParamSchema | undefined): string {
+  const title = param?.title ?? name;
+  return param?.unit ? `${title} (${param.unit})` : title;
+}
+
+/** A parameter that may be null, and what else it may be. */
+function withoutNull(param: ParamSchema): {
+  isOptional: boolean;
+  inner: ParamSchema;
+} {
+  const choices = param.enum?.filter(choice => choice !== null);
+  const kinds = param.anyOf?.filter(one => one.type !== 'null');
+  const isOptional =
+    choices?.length !== param.enum?.length ||
+    kinds?.length !== param.anyOf?.length;
+  const inner = kinds?.length === 1 ? kinds[0] : { ...param, anyOf: kinds };
+  return { isOptional, inner: choices ? { ...inner, enum: choices } : inner };
 }
 
 /** A value as it stands in the form. */

@@ -36,11 +36,20 @@ export class RunDialog extends Dialog<void> {
     if (index !== RUN) {
       super.resolve(index);
     } else if (!this._isSubmitting) {
-      this._isSubmitting = true;
-      void this._run().finally(() => {
-        this._isSubmitting = false;
-      });
+      this._setSubmitting(true);
+      void this._run().finally(() => this._setSubmitting(false));
     }
+  }
+
+  private _setSubmitting(isSubmitting: boolean): void {
+    this._isSubmitting = isSubmitting;
+    if (this.isDisposed) {
+      return;
+    }
+    this._form.showChecking(isSubmitting);
+    this.node
+      .querySelector('.jp-Dialog-button.jp-mod-accept')
+      ?.toggleAttribute('disabled', isSubmitting);
   }
 
   private async _run(): Promise<void> {

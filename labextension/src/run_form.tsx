@@ -7,7 +7,7 @@ import { Field, fieldsOf, textOf, valueOf } from './params_schema';
 /** What the form starts from. */
 export interface RunFormOptions {
   task: TaskInfo;
-  /** Folder relative to the server's root. */
+  /** Folder relative to the root, as a job names it. */
   path: string;
   /** Values to start from instead of the task's defaults. */
   params: Record<string, unknown>;
@@ -37,10 +37,10 @@ export class RunForm extends ReactWidget {
    * @throws BadEntry when an entry does not have the form of its parameter.
    */
   request(): JobRequest {
-    const params = this._fields.map(field => [
-      field.name,
-      valueOf(field, this._texts.get(field.name) ?? '')
-    ]);
+    const params = this._fields
+      .map(field => ({ field, text: this._texts.get(field.name) ?? '' }))
+      .filter(({ field, text }) => !(field.mayBeEmpty && text.trim() === ''))
+      .map(({ field, text }) => [field.name, valueOf(field, text)]);
     return {
       task: this._options.task.name,
       input_dir: this._options.path,
@@ -55,6 +55,12 @@ export class RunForm extends ReactWidget {
     this.update();
   }
 
+  /** Show that the server looks at the folder, or no more. */
+  showChecking(isChecking: boolean): void {
+    this._isChecking = isChecking;
+    this.update();
+  }
+
   protected render(): JSX.Element {
     const { path, trans } = this._options;
     return (
@@ -62,7 +68,7 @@ export class RunForm extends ReactWidget {
         <div className="dlp-RunForm-row">
           <span className="dlp-RunForm-label">{trans.__('Folder')}</span>
           <bdi className="dlp-RunForm-path">
-            {path || trans.__('the top folder')}
+            {path === '.' ? trans.__('the top folder') : path}
           </bdi>
         </div>
         {this._fields.map(field => (
@@ -90,6 +96,11 @@ export class RunForm extends ReactWidget {
           />
           {trans.__('Also keep both volumes as HDF5')}
         </label>
+        {this._isChecking && (
+          <p className="dlp-RunForm-status" role="status">
+            {trans.__('Checking the folder…')}
+          </p>
+        )}
         {this._error !== null && (
           <p className="dlp-RunForm-error" role="alert">
             {this._error}
@@ -138,6 +149,7 @@ export class RunForm extends ReactWidget {
         autoComplete="off"
         spellCheck={false}
         defaultValue={text}
+        placeholder={field.mayBeEmpty ? field.defaultText : undefined}
         onChange={event => set(event.target.value)}
       />
     );
@@ -147,4 +159,5 @@ export class RunForm extends ReactWidget {
   private readonly _texts: Map<string, string>;
   private _keepHdf5 = false;
   private _error: string | null = null;
+  private _isChecking = false;
 }

@@ -3,6 +3,7 @@ from __future__ import annotations
 import asyncio
 import json
 import time
+from pathlib import Path
 from typing import Any
 
 import msgspec
@@ -11,7 +12,9 @@ from jupyter_server.serverapp import ServerApp
 
 from dlp_lab import __version__
 from dlp_lab.jobs.job import ErrorReply, Job, JobList, TaskInfo, TaskList
+from dlp_lab.server.api_handler import WORKSPACE_SETTING
 from dlp_lab.server.events import JOB_EVENT_SCHEMA_ID
+from dlp_lab.store.workspace import Workspace
 from tests.server.conftest import Fetch
 
 REQUEST: dict[str, Any] = {"task": "3dblur", "input_dir": "dicom_data"}
@@ -33,9 +36,22 @@ async def ended(fetch: Fetch, uid: str) -> Job:
         await asyncio.sleep(0.02)
 
 
-async def test_health_is_the_version(fetch: Fetch) -> None:
+async def test_health_is_the_version_and_where_things_are(fetch: Fetch) -> None:
     answer = await fetch("api/v1/health")
-    assert (answer.code, json.loads(answer.body)) == (200, {"version": __version__})
+    logs = "dlp-lab-output/.dlp-lab/logs"
+    assert (answer.code, json.loads(answer.body)) == (
+        200,
+        {"version": __version__, "root_offset": "", "logs_dir": logs},
+    )
+
+
+@pytest.mark.parametrize(("root", "offset"), [("inside/deep", "inside/deep"), ("..", None), ("../beside", None)])
+async def test_health_tells_how_the_root_lies_to_the_folder_that_jupyter_shows(
+    fetch: Fetch, jp_serverapp: ServerApp, jp_root_dir: Path, root: str, offset: str | None
+) -> None:
+    (jp_root_dir / root).mkdir(parents=True, exist_ok=True)
+    jp_serverapp.web_app.settings[WORKSPACE_SETTING] = Workspace(jp_root_dir / root)
+    assert json.loads((await fetch("api/v1/health")).body)["root_offset"] == offset
 
 
 async def test_a_submitted_job_is_answered_with_its_record_and_its_address(fetch: Fetch, jp_base_url: str) -> None:
@@ -54,6 +70,16 @@ async def test_jobs_are_listed_newest_first(fetch: Fetch) -> None:
     uids = [(await submit(fetch)).uid for _ in range(3)]
     listed = msgspec.json.decode((await fetch("api/v1/jobs")).body, type=JobList)
     assert [job.uid for job in listed.jobs] == uids[::-1]
+    assert listed.older == 0
+
+
+async def test_a_listing_that_leaves_out_older_jobs_says_how_many(
+    fetch: Fetch, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr("dlp_lab.server.v1_jobs.NEWEST", 2)
+    uids = [(await submit(fetch)).uid for _ in range(5)]
+    listed = msgspec.json.decode((await fetch("api/v1/jobs")).body, type=JobList)
+    assert ([job.uid for job in listed.jobs], listed.older) == (uids[:2:-1], 3)
 
 
 async def test_a_job_is_cancelled_once(fetch: Fetch) -> None:

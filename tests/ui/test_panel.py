@@ -41,7 +41,7 @@ def test_a_job_goes_from_the_folder_to_the_result(page: Page, lab: Lab) -> None:
     expect(job.get_by_role("progressbar")).to_be_visible()
     expect(job).to_have_attribute("data-state", "succeeded", timeout=JOB_TIMEOUT_MS)
     expect(job).to_contain_text("3-D Gaussian blur")
-    expect(job).to_contain_text("sigma_mm [3,2,2]")
+    expect(job).to_contain_text("Sigma (mm) [3,2,2]")
 
     show_result = job.get_by_role("button", name="Show result")
     output = Path(show_result.get_attribute("title") or "")

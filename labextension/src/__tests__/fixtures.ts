@@ -12,6 +12,13 @@ export function makeJob(changes: Partial<Job> = {}): Job {
     input_dir: 'study/series',
     params: { sigma_mm: 2, mode: 'nearest' },
     keep_hdf5: false,
+    read: {
+      series: null,
+      select: {},
+      gaps: 'refuse',
+      irregular: 'refuse',
+      tilt: 'refuse'
+    },
     state: 'queued',
     submitted_at: '2026-01-01T00:00:00.000Z',
     progress: 0,
@@ -65,6 +72,8 @@ export interface SeenRequest {
 /** A server that answers from memory, and Jupyter's services around it. */
 export class FakeServer {
   jobs: Job[] = [];
+  older = 0;
+  rootOffset: string | null = '';
   readonly seen: SeenRequest[] = [];
   /** Answer of the next POST. */
   postReply: { status: number; body: unknown } = { status: 200, body: {} };
@@ -123,7 +132,11 @@ export class FakeServer {
       return reply(this.postReply.body, this.postReply.status);
     }
     // The reply is what was true when the request came.
-    const found = route === 'tasks' ? { tasks: [BLUR] } : { jobs: this.jobs };
+    const found = {
+      tasks: { tasks: [BLUR] },
+      health: { version: '1', root_offset: this.rootOffset, logs_dir: 'logs' },
+      jobs: { jobs: this.jobs, older: this.older }
+    }[route];
     if (route === 'jobs' && this.gate) {
       await this.gate;
     }

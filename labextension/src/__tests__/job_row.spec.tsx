@@ -3,7 +3,7 @@ import React, { act } from 'react';
 import { createRoot, Root } from 'react-dom/client';
 import { Job } from '../generated/types';
 import { JobRow } from '../job_row';
-import { makeJob } from './fixtures';
+import { BLUR, makeJob } from './fixtures';
 
 Object.assign(globalThis, { IS_REACT_ACT_ENVIRONMENT: true });
 
@@ -26,7 +26,8 @@ describe('JobRow', () => {
       root.render(
         <JobRow
           job={makeJob(changes)}
-          taskTitle="3-D Gaussian blur"
+          task={BLUR}
+          logsDir="out/logs"
           trans={nullTranslator.load('dlp_lab')}
           onCancel={onCancel}
           onShowResult={onShowResult}
@@ -45,7 +46,8 @@ describe('JobRow', () => {
     const bar = host.querySelector('[role=progressbar]');
     expect(bar?.getAttribute('aria-valuenow')).toBe('25');
     expect(host.textContent).toContain('smoothing');
-    expect(host.textContent).toContain('sigma_mm 2 · mode nearest');
+    expect(host.textContent).toContain('Sigma (mm) 2');
+    expect(host.textContent).not.toContain('nearest');
     expect(buttons().map(button => button.textContent)).toEqual(['Cancel']);
     buttons()[0].click();
     expect(onCancel).toHaveBeenCalledWith('a'.repeat(32));
@@ -61,10 +63,19 @@ describe('JobRow', () => {
     expect(onShowResult).toHaveBeenCalledWith('out/1');
   });
 
-  it('shows the sentence of a failed job and nothing to press', () => {
+  it('says that nothing but the defaults was asked for, and calls the root the top folder', () => {
+    show({ params: { sigma_mm: 1, mode: 'nearest' }, input_dir: '.' });
+    expect(host.textContent).toContain('Default parameters');
+    expect(host.textContent).toContain('the top folder');
+  });
+
+  it('shows the sentence of a failed job, its log and nothing to press', () => {
     show({ state: 'failed', message: 'Slice 4 is missing.' });
     expect(host.querySelector('.dlp-Job-failure')?.textContent).toBe(
       'Slice 4 is missing.'
+    );
+    expect(host.querySelector('.dlp-Job-log')?.textContent).toBe(
+      `Log: out/logs/${'a'.repeat(32)}.log`
     );
     expect(buttons()).toHaveLength(0);
   });

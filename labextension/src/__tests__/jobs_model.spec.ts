@@ -23,8 +23,9 @@ describe('JobsModel', () => {
   it('lists jobs and tasks by itself when it starts', () => {
     expect(model.isLoaded).toBe(true);
     expect(model.jobs.map(job => job.uid)).toEqual([A]);
-    expect(model.taskTitle('3dblur')).toBe('3-D Gaussian blur');
-    expect(model.taskTitle('gone')).toBe('gone');
+    expect(model.task('3dblur')?.title).toBe('3-D Gaussian blur');
+    expect(model.task('gone')).toBeUndefined();
+    expect(model.health?.logs_dir).toBe('logs');
   });
 
   it('takes the progress of a known job from the event, without a request', async () => {

@@ -42,6 +42,12 @@ describe('JobsPanel', () => {
     expect(panel.node.textContent).not.toContain('No jobs yet');
   });
 
+  it('says how many older jobs are not listed', async () => {
+    server.older = 3;
+    await list();
+    expect(panel.node.textContent).toContain('3 older jobs are not listed.');
+  });
+
   it('says that the server is lost and keeps the jobs in sight', async () => {
     server.isDown = true;
     await list();

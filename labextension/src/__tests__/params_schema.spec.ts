@@ -1,4 +1,11 @@
-import { BadEntry, Field, fieldsOf, textOf, valueOf } from '../params_schema';
+import {
+  BadEntry,
+  changedParams,
+  Field,
+  fieldsOf,
+  textOf,
+  valueOf
+} from '../params_schema';
 import { BLUR } from './fixtures';
 
 const [sigma, truncate, mode] = fieldsOf(BLUR.params_schema);
@@ -11,7 +18,8 @@ describe('fieldsOf', () => {
       description: 'Standard deviation in mm.',
       kind: 'numbers',
       choices: [],
-      defaultText: '1'
+      defaultText: '1',
+      mayBeEmpty: true
     });
     expect([truncate.kind, truncate.defaultText]).toEqual(['number', '4']);
     expect([mode.kind, mode.choices, mode.defaultText]).toEqual([
@@ -36,8 +44,51 @@ describe('fieldsOf', () => {
     ]);
   });
 
+  it('lets stay empty what has a default, but for texts, whose emptiness is a value', () => {
+    const nothing = { type: 'null' };
+    const number = { type: 'number' };
+    const fields = fieldsOf({
+      properties: {
+        limit: { anyOf: [number, nothing], default: null },
+        widths: { anyOf: [number, { type: 'array' }, nothing], default: null },
+        note: { anyOf: [{ type: 'string' }, nothing], default: null },
+        side: { enum: ['left', 'right', null], default: null },
+        flag: { anyOf: [{ type: 'boolean' }, nothing], default: null },
+        label: { type: 'string', default: 'x' },
+        needed: number
+      }
+    });
+    expect(
+      fields.map(({ name, kind, mayBeEmpty }) => [name, kind, mayBeEmpty])
+    ).toEqual([
+      ['limit', 'number', true],
+      ['widths', 'numbers', true],
+      ['note', 'string', true],
+      ['side', 'choice', true],
+      ['flag', 'json', true],
+      ['label', 'string', false],
+      ['needed', 'number', false]
+    ]);
+    expect(fields[3].choices).toEqual(['', 'left', 'right']);
+    expect(fields[0].defaultText).toBe('');
+  });
+
   it('of a task without parameters is empty', () => {
     expect(fieldsOf({ type: 'object' })).toEqual([]);
+  });
+});
+
+describe('changedParams', () => {
+  it('names what is not the default by its title', () => {
+    const params = { sigma_mm: [2, 1, 1], truncate: 4, mode: 'mirror' };
+    expect(changedParams(params, BLUR.params_schema)).toEqual([
+      'Sigma (mm) [2,1,1]',
+      'Edge mirror'
+    ]);
+  });
+
+  it('names all by their names for a task that is gone', () => {
+    expect(changedParams({ sigma_mm: 1 }, undefined)).toEqual(['sigma_mm 1']);
   });
 });
 

@@ -69,6 +69,37 @@ describe('RunDialog', () => {
     ]);
   });
 
+  it('leaves out what is left empty, for the server to fill in', async () => {
+    enter('sigma_mm', '');
+    dialog.resolve();
+    await closed;
+    expect(submit.mock.calls[0][0].params).toEqual({
+      truncate: 3,
+      mode: 'nearest'
+    });
+  });
+
+  it('says that the folder is being checked, and cannot be run again meanwhile', async () => {
+    let refuse: (error: Error) => void = () => undefined;
+    submit.mockReturnValueOnce(
+      new Promise((_, reject) => {
+        refuse = reject;
+      })
+    );
+    const status = () =>
+      dialog.node.querySelector('[role=status]')?.textContent;
+    const run = () =>
+      dialog.node.querySelector<HTMLButtonElement>('button.jp-mod-accept')!;
+    dialog.resolve();
+    await until(() => Boolean(status()));
+    expect(status()).toBe('Checking the folder…');
+    expect(run().disabled).toBe(true);
+    refuse(new Error('no'));
+    await until(() => !status());
+    expect(status()).toBeUndefined();
+    expect(run().disabled).toBe(false);
+  });
+
   it('stays open with the server’s sentence, keeps the entries, and can be tried again', async () => {
     submit.mockRejectedValueOnce(
       new Refused('NO_DICOM', 'The folder holds no DICOM image.')

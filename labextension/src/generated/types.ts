@@ -6,6 +6,16 @@ export interface ErrorReply {
   message: string;
 }
 
+/** Reply of the health route. */
+export interface Health {
+  /** Of dlp-lab. */
+  version: string;
+  /** Where the root is in the folder that Jupyter serves: "" the same, "a/b" below it, null outside. */
+  root_offset: string | null;
+  /** Folder of the jobs' logs, relative to the root of dlp-lab. */
+  logs_dir: string;
+}
+
 /** A job and what became of it. */
 export interface Job {
   /** 32 lower-case hexadecimal digits, unguessable; also the name of the output folder. */
@@ -51,7 +61,10 @@ export interface JobEvent {
 
 /** Reply of the job listing, newest first. */
 export interface JobList {
+  /** The newest ones. */
   jobs: Array<Job>;
+  /** How many more there are. */
+  older: number;
 }
 
 /** What is asked. */

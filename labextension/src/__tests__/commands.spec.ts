@@ -1,0 +1,60 @@
+import { JupyterFrontEnd } from '@jupyterlab/application';
+import { Dialog, Notification } from '@jupyterlab/apputils';
+import { nullTranslator } from '@jupyterlab/translation';
+import { CommandRegistry } from '@lumino/commands';
+import { addCommands, CommandIDs } from '../commands';
+import { JobsPanel } from '../jobs_panel';
+import { FakeServer } from './fixtures';
+
+/** Let all that is ready run. */
+const settle = () => new Promise(resolve => setTimeout(resolve, 50));
+
+/** Run the reference task on a folder of the file browser, with dlp-lab's root at `rootOffset`. */
+async function runOn(path: string, rootOffset: string | null): Promise<void> {
+  const server = new FakeServer();
+  server.rootOffset = rootOffset;
+  const model = server.model();
+  await settle();
+  const app = {
+    commands: new CommandRegistry(),
+    shell: { activateById: jest.fn() },
+    serviceManager: {}
+  };
+  addCommands(
+    app as unknown as JupyterFrontEnd,
+    model,
+    { id: 'panel' } as JobsPanel,
+    null,
+    nullTranslator.load('dlp_lab')
+  );
+  void app.commands.execute(CommandIDs.runTask, { task: '3dblur', path });
+  await settle();
+  model.dispose();
+}
+
+describe('dlp-lab:run-task', () => {
+  const said = () =>
+    Notification.manager.notifications.map(({ message }) => message);
+
+  afterEach(() => {
+    Dialog.flush();
+    Notification.manager.dismiss();
+  });
+
+  it('names the folder as the jobs do, relative to dlp-lab’s root', async () => {
+    await runOn('data/s1', 'data');
+    expect(document.querySelector('.dlp-RunForm-path')?.textContent).toBe('s1');
+  });
+
+  it('says that a folder is outside the root', async () => {
+    await runOn('elsewhere', 'data');
+    expect(said()).toEqual([
+      '“elsewhere” is outside “data”, the folder that DLP Lab works in.'
+    ]);
+  });
+
+  it('says that the file browser does not show the root', async () => {
+    await runOn('s1', null);
+    expect(said()[0]).toContain('the file browser does not show');
+  });
+});
