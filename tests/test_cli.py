@@ -7,6 +7,7 @@ import os
 import stat
 import subprocess
 import sys
+from collections.abc import Sequence
 from pathlib import Path
 
 import h5py
@@ -20,11 +21,28 @@ from dlp_lab.store.workspace import Workspace
 from tests.jobs.waiting import wait_until
 from tests.phantom import write_phantom_series
 
+REPOSITORY = Path(__file__).parent.parent
 
-def cli(*arguments: str | Path, cwd: Path, program: str = "main") -> subprocess.CompletedProcess[str]:
+
+def cli(
+    *arguments: str | Path, cwd: Path, program: str = "main", packages: Sequence[Path] = ()
+) -> subprocess.CompletedProcess[str]:
+    """Run a program.
+
+    Args:
+        arguments: Its arguments.
+        cwd: Its folder.
+        program: Function of `dlp_lab.cli`.
+        packages: Folders of packages to be installed besides; those that other tests installed are not.
+    """
     script = f"import sys; from dlp_lab.cli import {program}; sys.exit({program}())"
     return subprocess.run(
-        [sys.executable, "-c", script, *map(str, arguments)], cwd=cwd, capture_output=True, text=True, check=False
+        [sys.executable, "-c", script, *map(str, arguments)],
+        cwd=cwd,
+        env=os.environ | {"PYTHONPATH": os.pathsep.join(map(str, [REPOSITORY, *packages]))},
+        capture_output=True,
+        text=True,
+        check=False,
     )
 
 
@@ -148,10 +166,10 @@ def test_tasks_are_listed_with_their_schema(root):
 
 
 def test_a_task_of_an_installed_package_runs_like_any_other(root, probe_package):
-    done = cli("run", "probe", "case", "--label", "from the command line", cwd=root)
+    done = cli("run", "probe", "case", "--label", "from the command line", cwd=root, packages=[probe_package])
     assert done.returncode == 0, done.stderr
-    assert "probe: Probe" in cli("tasks", cwd=root).stdout
-    assert "--act {" in cli("run", "probe", "--help", cwd=root).stdout
+    assert "probe: Probe" in cli("tasks", cwd=root, packages=[probe_package]).stdout
+    assert "--act {" in cli("run", "probe", "--help", cwd=root, packages=[probe_package]).stdout
 
 
 def test_the_version_is_told_without_loading_numpy(root):

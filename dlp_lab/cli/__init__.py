@@ -1,0 +1,106 @@
+"""The command line: `dlp-lab`, and the two scripts `dicom_to_hd5` and `hd5_to_dicom`.
+
+Exit status: 0 done; 1 failed, or `check` found something; 2 refused, the message says why; 130 interrupted.
+"""
+
+from __future__ import annotations
+
+import argparse
+import os
+import sqlite3
+import sys
+from collections.abc import Callable, Sequence
+
+from dlp_lab import __version__
+from dlp_lab.cli.check_command import CHECK, add_check
+from dlp_lab.cli.convert_command import TO_DICOM, TO_HDF5, add_dicom_to_hdf5, add_hdf5_to_dicom
+from dlp_lab.cli.run_command import add_tasks, list_tasks
+from dlp_lab.cli.series_command import add_read_options, list_series_of
+from dlp_lab.errors import DlpError
+
+Arguments = argparse.Namespace
+
+
+def main(argv: Sequence[str] | None = None) -> int:
+    """Entry point of `dlp-lab`."""
+    arguments = list(sys.argv[1:] if argv is None else argv)
+    if arguments[:1] == ["serve"]:
+        return _serve(arguments[1:])
+    return _run(_parser(arguments), arguments)
+
+
+def dicom_to_hd5() -> int:
+    """Entry point of the script `dicom_to_hd5`."""
+    parser = argparse.ArgumentParser(prog="dicom_to_hd5", add_help=False, description=TO_HDF5)
+    add_dicom_to_hdf5(parser)
+    return _run(parser, sys.argv[1:])
+
+
+def hd5_to_dicom() -> int:
+    """Entry point of the script `hd5_to_dicom`."""
+    parser = argparse.ArgumentParser(prog="hd5_to_dicom", add_help=False, description=TO_DICOM)
+    add_hdf5_to_dicom(parser)
+    return _run(parser, sys.argv[1:])
+
+
+def _serve(options: Sequence[str]) -> int:
+    try:
+        # its options are traitlets of the server, which parse themselves
+        from dlp_lab.server.standalone import serve
+
+        return serve(list(options))
+    except KeyboardInterrupt:  # before the server was there to take it
+        print("dlp-lab serve: interrupted", file=sys.stderr)
+        return 130
+
+
+def _run(parser: argparse.ArgumentParser, argv: Sequence[str]) -> int:
+    arguments = parser.parse_args(argv)
+    command: Callable[[Arguments], int] = arguments.command
+    try:
+        return command(arguments)
+    except DlpError as error:
+        print(f"{parser.prog}: {error}", file=sys.stderr)
+        return error.exit_status
+    except BrokenPipeError:
+        # whoever read the output has had enough, as `head` does; nothing may be flushed to it at the end either
+        os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
+        return 1
+    except OSError as error:
+        print(f"{parser.prog}: {error.filename or 'a file'}: {error.strerror or error}", file=sys.stderr)
+        return 1
+    except sqlite3.Error as error:
+        print(f"{parser.prog}: the queue: {error}", file=sys.stderr)
+        return 1
+    except KeyboardInterrupt:
+        print(f"{parser.prog}: interrupted", file=sys.stderr)
+        return 130
+
+
+def _parser(argv: Sequence[str]) -> argparse.ArgumentParser:
+    parser = argparse.ArgumentParser(
+        prog="dlp-lab", description="Medical-image processing: a folder of DICOM in, derived DICOM out."
+    )
+    parser.add_argument("--version", action="version", version=f"dlp-lab {__version__}")
+    commands = parser.add_subparsers(metavar="COMMAND", required=True)
+
+    run = commands.add_parser("run", help="run a task on a folder of DICOM, and wait for the result")
+    # the tasks are looked up, and plug-ins loaded, only when one is to be run
+    if argv[:1] == ["run"]:
+        add_tasks(run)
+
+    tasks = commands.add_parser("tasks", help="list the tasks and their parameters")
+    tasks.add_argument("--json", action="store_true", help="as JSON, with the JSON Schema of the parameters")
+    tasks.set_defaults(command=list_tasks)
+
+    series = commands.add_parser("series", help="list the series in a folder, with a verdict for each")
+    series.add_argument("input_dir", metavar="DIR", help="folder with DICOM files")
+    add_read_options(series)
+    series.add_argument("--json", action="store_true", help="as JSON, with the part of every file")
+    series.set_defaults(command=list_series_of)
+
+    commands.add_parser("serve", help="start the stand-alone web backend (dlp-lab serve --help)", add_help=False)
+    add_dicom_to_hdf5(commands.add_parser("dicom-to-hdf5", add_help=False, help=TO_HDF5, description=TO_HDF5))
+    add_hdf5_to_dicom(commands.add_parser("hdf5-to-dicom", add_help=False, help=TO_DICOM, description=TO_DICOM))
+    add_check(commands.add_parser("check", help=CHECK, description=CHECK))
+    return parser

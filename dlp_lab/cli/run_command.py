@@ -1,0 +1,88 @@
+"""`dlp-lab run TASK` and `dlp-lab tasks`."""
+
+from __future__ import annotations
+
+import argparse
+import json
+import sys
+from typing import Any
+
+from dlp_lab.cli.series_command import add_read_options, read_options_of
+
+
+def add_tasks(run: argparse.ArgumentParser) -> None:
+    """One subcommand for each task, with a flag for each parameter, made from the task's JSON Schema."""
+    from dlp_lab.tasks import all_tasks
+
+    tasks = run.add_subparsers(metavar="TASK", required=True)
+    for task in all_tasks().values():
+        parser = tasks.add_parser(task.name, help=task.title, description=task.title)
+        parser.add_argument("input_dir", metavar="DIR", help="folder with the DICOM files of one series")
+        parser.add_argument(
+            "--root", help="folder that holds input and output (default: $DLP_LAB_ROOT, or the current folder)"
+        )
+        add_read_options(parser)
+        parser.add_argument("--keep-hdf5", action="store_true", help="also keep source and result as HDF5 + JSON")
+        parameters = parser.add_argument_group("parameters of the task")
+        for name, schema in task.json_schema()["properties"].items():
+            parameters.add_argument(
+                f"--{name.replace('_', '-')}",
+                dest=f"param_{name}",
+                metavar=_metavar(schema),
+                type=_json_value,
+                default=argparse.SUPPRESS,
+                help=f"{schema.get('description', '')} (default: {schema.get('default')})".replace("%", "%%"),
+            )
+        parser.set_defaults(command=_run_task, task=task.name)
+
+
+def _metavar(schema: dict[str, Any]) -> str:
+    choices = schema.get("enum")
+    return "{" + ",".join(map(str, choices)) + "}" if choices else str(schema.get("unit", "VALUE")).upper()
+
+
+def _json_value(text: str) -> Any:
+    """A flag's value as JSON; `1,2,3` is a list, and what is no JSON is text."""
+    for candidate in (text, f"[{text}]"):
+        try:
+            return json.loads(candidate)
+        except ValueError:
+            continue
+    return text
+
+
+def _run_task(arguments: argparse.Namespace) -> int:
+    from dlp_lab.jobs.handle import submit
+
+    prefix = "param_"
+    params = {name.removeprefix(prefix): value for name, value in vars(arguments).items() if name.startswith(prefix)}
+    job = submit(
+        arguments.task,
+        arguments.input_dir,
+        keep_hdf5=arguments.keep_hdf5,
+        root=arguments.root,
+        read=read_options_of(arguments),
+        **params,
+    )
+    try:
+        job.wait(progress=sys.stderr.isatty())
+    except KeyboardInterrupt:
+        job.cancel()
+        raise
+    for warning in job.job.warnings:
+        print(f"warning: {warning}", file=sys.stderr)
+    print(job.output_path)
+    return 0
+
+
+def list_tasks(arguments: argparse.Namespace) -> int:
+    from dlp_lab.tasks import all_tasks
+
+    if arguments.json:
+        print(json.dumps({name: task.json_schema() for name, task in all_tasks().items()}, indent=2))
+        return 0
+    for name, task in all_tasks().items():
+        print(f"{name}: {task.title}")
+        for parameter, schema in task.json_schema()["properties"].items():
+            print(f"  {parameter} = {schema.get('default')}: {schema.get('description', '')}")
+    return 0
