@@ -62,6 +62,8 @@ class JobService:
         self._executor = executor or LocalExecutor(workspace, slots or default_slots())
         self._worked_on = self._store.identity
         self._at_work: set[str] = set()
+        # held while jobs are started: a submission must not exchange the queue for one whose lock is not held
+        self._same_queue = threading.RLock()
         self._listeners: list[Listener] = []
         self._told_revision = self._store.revision()
         self._unrecorded: list[Update] = []
@@ -169,25 +171,30 @@ class JobService:
             _log.exception("jobs could not be put back in the queue; the next service will find them")
 
     def _work_once(self) -> None:
-        self._follow_moved_files()
-        if not self._lock.held:
-            self._try_to_dispatch()
         self._unrecorded.extend(self._executor.updates(_POLL_SECONDS))
-        if self._lock.held and not self._closing.is_set():
-            self._record_updates()
-            for uid in self._store.cancel_requests():
-                self._executor.cancel(uid)
-            while self._executor.free_slots() > 0 and (job := self._store.claim_next()):
-                _log.info("job %s: attempt %d starts", job.uid, job.attempts)
-                self._at_work.add(job.uid)
-                self._executor.start(job)
-        self._tell_listeners()
+        with self._same_queue:
+            self._follow_moved_files()
+            if not self._lock.held:
+                self._try_to_dispatch()
+            if self._lock.held and not self._closing.is_set():
+                self._dispatch()
+            self._tell_listeners()
+
+    def _dispatch(self) -> None:
+        self._record_updates()
+        for uid in self._store.cancel_requests():
+            self._executor.cancel(uid)
+        while self._executor.free_slots() > 0 and (job := self._store.claim_next()):
+            _log.info("job %s: attempt %d starts", job.uid, job.attempts)
+            self._at_work.add(job.uid)
+            self._executor.start(job)
 
     def _reopen_queue_if_replaced(self) -> None:
         """What is written to a queue whose folder was removed or renamed would be lost, without an error."""
-        if not self._store.is_in_place():
-            self.workspace.create()
-            self._store.reopen()
+        with self._same_queue:
+            if not self._store.is_in_place():
+                self.workspace.create()
+                self._store.reopen()
 
     def _follow_moved_files(self) -> None:
         """Go on with the queue that is in the output folder now. The jobs of the one that was there are stopped."""
