@@ -61,8 +61,9 @@ class JobService:
             raise
         self._executor = executor or LocalExecutor(workspace, slots or default_slots())
         self._worked_on = self._store.identity
-        self._queue_in_use = threading.RLock()
         self._at_work: set[str] = set()
+        # held while jobs are started: a submission must not exchange the queue for one whose lock is not held
+        self._same_queue = threading.RLock()
         self._listeners: list[Listener] = []
         self._told_revision = self._store.revision()
         self._unrecorded: list[Update] = []
@@ -171,14 +172,13 @@ class JobService:
 
     def _work_once(self) -> None:
         self._unrecorded.extend(self._executor.updates(_POLL_SECONDS))
-        # a submission that goes on with a new queue must not do so between the look at the lock and the claim of a job
-        with self._queue_in_use:
+        with self._same_queue:
             self._follow_moved_files()
             if not self._lock.held:
                 self._try_to_dispatch()
             if self._lock.held and not self._closing.is_set():
                 self._dispatch()
-        self._tell_listeners()
+            self._tell_listeners()
 
     def _dispatch(self) -> None:
         self._record_updates()
@@ -191,7 +191,7 @@ class JobService:
 
     def _reopen_queue_if_replaced(self) -> None:
         """What is written to a queue whose folder was removed or renamed would be lost, without an error."""
-        with self._queue_in_use:
+        with self._same_queue:
             if not self._store.is_in_place():
                 self.workspace.create()
                 self._store.reopen()

@@ -2,8 +2,10 @@
 
 from __future__ import annotations
 
+import fcntl
 import time
 from collections.abc import Callable
+from pathlib import Path
 from typing import TypeVar
 
 from dlp_lab.jobs.job import Job
@@ -25,6 +27,18 @@ def wait_for_end(service: JobService, uid: str, seconds: float = 30) -> Job:
     """The job's record once it has ended."""
     wait_until(lambda: service.get(uid).ended, seconds)
     return service.get(uid)
+
+
+def lock_is_held(path: Path) -> bool:
+    """Whether some process holds the lock on the file."""
+    if not path.exists():
+        return False
+    with path.open("r+") as file:
+        try:
+            fcntl.flock(file, fcntl.LOCK_EX | fcntl.LOCK_NB)
+        except BlockingIOError:
+            return True
+    return False
 
 
 def process_is_gone(pid: int) -> bool:

@@ -81,6 +81,22 @@ def test_a_published_folder_is_whole_or_absent(tmp_path):
     assert os.listdir(tmp_path) == ["out"]
 
 
+def test_a_published_folder_is_on_the_disk_before_it_has_its_name_and_its_name_before_it_is_told(tmp_path, monkeypatch):
+    done = []
+    fsync, replace = os.fsync, os.replace
+    monkeypatch.setattr(
+        os, "fsync", lambda file: (done.append(Path(os.readlink(f"/proc/self/fd/{file}"))), fsync(file))
+    )
+    monkeypatch.setattr(os, "replace", lambda old, new: (done.append("renamed"), replace(old, new)))
+    with published_folder(tmp_path / "out") as partial:
+        (partial / "sub").mkdir()
+        (partial / "sub" / "a").write_text("a")
+        (partial / "b").write_text("b")
+    before, after = done[: done.index("renamed")], done[done.index("renamed") + 1 :]
+    assert set(before) == {partial, partial / "b", partial / "sub", partial / "sub" / "a"}
+    assert after == [tmp_path]
+
+
 def test_a_folder_with_something_in_it_is_never_replaced(tmp_path):
     target: Path = tmp_path / "out"
     target.mkdir()

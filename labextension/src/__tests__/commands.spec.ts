@@ -27,7 +27,9 @@ async function runOn(path: string, rootOffset: string | null): Promise<void> {
     null,
     nullTranslator.load('dlp_lab')
   );
-  void app.commands.execute(CommandIDs.runTask, { task: '3dblur', path });
+  app.commands
+    .execute(CommandIDs.runTask, { task: '3dblur', path })
+    .catch(() => undefined); // a dialog that is flushed rejects
   await settle();
   model.dispose();
 }
