@@ -33,20 +33,6 @@ class MalformedRequest(DlpError, ValueError):
     exit_status = 2
 
 
-class BodyTooLarge(MalformedRequest):
-    """The request's body is larger than any that makes sense."""
-
-    code = "BODY_TOO_LARGE"
-    http_status = 413
-
-
-class NoSuchRoute(DlpError, LookupError):
-    """The address is none of dlp-lab's."""
-
-    code = "NO_SUCH_ROUTE"
-    http_status = 404
-
-
 class RequestRefused(DlpError, ValueError):
     """The request is understood, and what it asks for cannot be done."""
 
@@ -141,14 +127,6 @@ class DiskFull(DlpError, OSError):
     http_status = 507
 
 
-class OutputUnusable(DlpError, OSError):
-    """The configured output folder cannot be made or written."""
-
-    code = "OUTPUT_UNUSABLE"
-    http_status = 503
-    exit_status = 2
-
-
 class ServerStopping(DlpError, RuntimeError):
     """The server is about to stop, and takes no more requests."""
 
@@ -157,7 +135,7 @@ class ServerStopping(DlpError, RuntimeError):
 
 
 class QueueUnusable(DlpError, RuntimeError):
-    """The queue's database cannot be opened, is damaged, or a newer dlp-lab wrote it."""
+    """The output folder or the queue's database in it cannot be used: not made, not opened, damaged, too new."""
 
     code = "QUEUE_UNUSABLE"
     http_status = 503

@@ -6,7 +6,7 @@ import fcntl
 import os
 from pathlib import Path
 
-from dlp_lab.errors import OutputUnusable
+from dlp_lab.errors import QueueUnusable
 from dlp_lab.jobs.queue_database import file_identity
 
 
@@ -17,7 +17,7 @@ class DispatcherLock:
         held: Whether it is held here.
 
     Raises:
-        OutputUnusable: The file cannot be opened.
+        QueueUnusable: The file cannot be opened.
     """
 
     def __init__(self, path: Path) -> None:
@@ -29,7 +29,7 @@ class DispatcherLock:
         try:
             return os.open(self._path, os.O_CREAT | os.O_RDWR, 0o600)
         except OSError as error:
-            raise OutputUnusable(
+            raise QueueUnusable(
                 f"{self._path.name} in the output folder cannot be opened ({error.strerror}); choose another folder"
             ) from error
 

@@ -45,8 +45,7 @@ class JobService:
         executor: Where they run; on this machine by default. The service closes it.
 
     Raises:
-        OutputUnusable: The output folder cannot be made or written.
-        QueueUnusable: The queue's database cannot be opened, is damaged or too new.
+        QueueUnusable: The output folder cannot be made or written, or the database is damaged or too new.
         DiskFull: There is no room for it.
     """
 
@@ -84,7 +83,7 @@ class JobService:
             BadParameters: The parameters do not fit it.
             PathRefused: The input folder does not exist or leaves the root.
             DicomError: It holds no series that can be processed.
-            DiskFull, OutputUnusable, QueueUnusable, ServerStopping: The queue cannot take it now.
+            DiskFull, QueueUnusable, ServerStopping: The queue cannot take it now.
         """
         task = task_named(request.task).from_params(request.params)
         folder = self.workspace.input_folder(request.input_dir)

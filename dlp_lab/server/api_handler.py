@@ -13,7 +13,7 @@ import msgspec
 from jupyter_server.base.handlers import APIHandler
 from tornado.web import HTTPError, stream_request_body
 
-from dlp_lab.errors import BodyTooLarge, DlpError, MalformedRequest
+from dlp_lab.errors import DlpError, MalformedRequest
 from dlp_lab.jobs.job import ErrorReply
 
 if TYPE_CHECKING:
@@ -50,7 +50,7 @@ class DlpHandler(APIHandler):
 
     def _refuse_beyond_limit(self, size: int) -> None:
         if size > MAX_BODY_BYTES:
-            raise BodyTooLarge(f"the body is larger than {MAX_BODY_BYTES} bytes, more than any request needs")
+            raise MalformedRequest(f"the body is larger than {MAX_BODY_BYTES} bytes, more than any request needs")
 
     async def jobs(self) -> JobService:
         """The queue; opened at the first call."""
@@ -74,8 +74,7 @@ class DlpHandler(APIHandler):
             example: A body that does, for the message.
 
         Raises:
-            MalformedRequest: The body is not JSON, lacks an attribute or has one too many.
-            BodyTooLarge: It is larger than `MAX_BODY_BYTES`.
+            MalformedRequest: The body is too large, not JSON, lacks an attribute or has one too many.
         """
         self._refuse_beyond_limit(len(self._body))
         try:
@@ -106,10 +105,10 @@ class DlpHandler(APIHandler):
             body = self.error_body(error.code, str(error))
         else:
             phrase = responses.get(status_code, "Unknown")
-            body = self.error_body(phrase.upper().replace(" ", "_"), self._hint(status_code, error) or phrase)
+            body = self.error_body(phrase.upper().replace(" ", "_"), self.hint(status_code, error) or phrase)
         self.finish(msgspec.json.encode(body))
 
-    def _hint(self, status: int, error: BaseException | None) -> str | None:
+    def hint(self, status: int, error: BaseException | None) -> str | None:
         """What to do about a refusal that is Jupyter's."""
         if status == HTTPStatus.METHOD_NOT_ALLOWED:
             allowed = ", ".join(method for method in self.SUPPORTED_METHODS if method.lower() in vars(type(self)))

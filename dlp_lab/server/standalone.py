@@ -22,7 +22,7 @@ from traitlets import Dict, Integer, default
 from traitlets.config.loader import KVArgParseConfigLoader
 
 from dlp_lab import __version__
-from dlp_lab.errors import DlpError, MalformedRequest, NoSuchRoute
+from dlp_lab.errors import DlpError, MalformedRequest
 from dlp_lab.server.api_handler import JOBS_SETTING, MAX_BODY_BYTES
 from dlp_lab.server.extension import ROUTES, DlpLabApp
 from dlp_lab.server.job_routes import MsgHandler, QueryReply
@@ -65,7 +65,12 @@ class _NoSuchRouteHandler(MsgHandler):
 
     async def prepare(self) -> None:  # type: ignore[override]
         await super().prepare()
-        raise NoSuchRoute("there is nothing at this address; POST job/ and GET query/<uid> are the routes for scripts")
+        raise web.HTTPError(404)
+
+    def hint(self, status: int, error: BaseException | None) -> str | None:
+        if status == 404:
+            return "there is nothing at this address; POST job/ and GET query/<uid> are the routes for scripts"
+        return super().hint(status, error)
 
 
 class _StrictLoader(KVArgParseConfigLoader):

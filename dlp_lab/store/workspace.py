@@ -15,7 +15,7 @@ from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
 
-from dlp_lab.errors import OutputExists, OutputUnusable, PathRefused
+from dlp_lab.errors import OutputExists, PathRefused, QueueUnusable
 
 DEFAULT_OUTPUT = "dlp-lab-output"
 ROOT_VARIABLE = "DLP_LAB_ROOT"
@@ -91,14 +91,14 @@ class Workspace:
         """Make the output and the state folder, readable by their owner alone.
 
         Raises:
-            OutputUnusable: They cannot be made.
+            QueueUnusable: They cannot be made.
         """
         try:
             self.output_folder.mkdir(mode=0o700, parents=True, exist_ok=True)
             self.state_folder.mkdir(mode=0o700, exist_ok=True)
             self.logs_folder.mkdir(mode=0o700, exist_ok=True)
         except OSError as error:
-            raise OutputUnusable(
+            raise QueueUnusable(
                 f"the output folder {self.output!r} cannot be made in the root: {error.strerror}; "
                 "choose another one, or a root that can be written to"
             ) from error

@@ -79,7 +79,7 @@ async def test_an_output_folder_that_cannot_be_used_is_503_until_it_can(
     answer = await fetch("job/", {"job_name": "3dblur", "in_dir": "dicom_data"})
     assert answer.code == 503
     assert "the output folder 'results' cannot be made" in json.loads(answer.body)["msg"]
-    assert json.loads((await fetch("api/v1/jobs")).body)["code"] == "OUTPUT_UNUSABLE"
+    assert json.loads((await fetch("api/v1/jobs")).body)["code"] == "QUEUE_UNUSABLE"
     in_the_way.unlink()
     assert (await fetch("job/", {"job_name": "3dblur", "in_dir": "dicom_data"})).code == 201
 

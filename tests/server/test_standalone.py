@@ -201,7 +201,7 @@ def test_a_body_that_is_too_large_is_refused_before_it_is_sent(backend: Backend)
         head = f"POST /job/ HTTP/1.1\r\nHost: localhost\r\nAuthorization: token {backend.token}\r\n"
         connection.sendall(f"{head}Content-Length: 2000000\r\n\r\n".encode())
         answer = connection.makefile("rb").read().decode()
-    assert answer.startswith("HTTP/1.1 413")
+    assert answer.startswith("HTTP/1.1 400")
     assert '{"msg":"the body is larger than 1048576 bytes' in answer
     assert backend.ask("dlp-lab/api/v1/health")[0] == 200
 
