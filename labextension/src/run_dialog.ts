@@ -47,9 +47,10 @@ export class RunDialog extends Dialog<void> {
       return;
     }
     this._form.showChecking(isSubmitting);
+    // Not the attribute `disabled`: the button would lose the focus, and the dialog with it the Escape key.
     this.node
       .querySelector('.jp-Dialog-button.jp-mod-accept')
-      ?.toggleAttribute('disabled', isSubmitting);
+      ?.setAttribute('aria-disabled', String(isSubmitting));
   }
 
   private async _run(): Promise<void> {

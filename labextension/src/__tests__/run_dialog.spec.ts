@@ -88,16 +88,21 @@ describe('RunDialog', () => {
     );
     const status = () =>
       dialog.node.querySelector('[role=status]')?.textContent;
-    const run = () =>
-      dialog.node.querySelector<HTMLButtonElement>('button.jp-mod-accept')!;
-    dialog.resolve();
+    const run = dialog.node.querySelector<HTMLButtonElement>(
+      'button.jp-mod-accept'
+    )!;
+    run.focus();
+    run.click();
     await until(() => Boolean(status()));
     expect(status()).toBe('Checking the folder…');
-    expect(run().disabled).toBe(true);
+    expect(run.getAttribute('aria-disabled')).toBe('true');
+    run.click();
+    expect(submit).toHaveBeenCalledTimes(1);
+    expect(document.activeElement).toBe(run);
     refuse(new Error('no'));
     await until(() => !status());
     expect(status()).toBeUndefined();
-    expect(run().disabled).toBe(false);
+    expect(run.getAttribute('aria-disabled')).toBe('false');
   });
 
   it('stays open with the server’s sentence, keeps the entries, and can be tried again', async () => {
