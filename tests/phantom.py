@@ -21,6 +21,7 @@ from pydicom.uid import (
     ExplicitVRLittleEndian,
     MRImageStorage,
     PositronEmissionTomographyImageStorage,
+    RLELossless,
     generate_uid,
 )
 
@@ -242,3 +243,10 @@ def _save(ds: Dataset, path: Path, transfer_syntax: UID) -> None:
         implicit_vr=transfer_syntax.is_implicit_VR,
         little_endian=transfer_syntax.is_little_endian,
     )
+
+
+def write_undecodable_series(folder: Path) -> None:
+    """A series with one frame whose damage only decoding finds, so that a job is accepted and then fails."""
+    damaged = write_phantom_series(folder, transfer_syntax=RLELossless).files[3]
+    content = damaged.read_bytes()
+    damaged.write_bytes(content[:-40] + b"\x7f" * 32 + content[-8:])

@@ -9,6 +9,7 @@ from pathlib import Path
 from typing import Any
 
 import numpy as np
+import pytest
 
 from dlp_lab import errors
 from dlp_lab.dicom import bounded_file, codestream, slice_checks
@@ -16,6 +17,7 @@ from dlp_lab.store import hdf5_guard
 from dlp_lab.tasks.task import Task, no_report
 from dlp_lab.volume import Volume
 from tests.test_geometry import oblique_geometry
+from tools import transcript
 
 ROOT = Path(__file__).parent.parent
 
@@ -77,3 +79,8 @@ def test_the_page_on_input_has_every_code_and_every_limit():
 
 def _is_refusal(error: object) -> bool:
     return isinstance(error, type) and issubclass(error, errors.DicomError) and error is not errors.DicomError
+
+
+@pytest.mark.skipif(shutil.which("curl") is None, reason="no curl on this machine")
+def test_the_transcript_of_every_status_code_gets_the_codes_it_expects(capsys: pytest.CaptureFixture[str]) -> None:
+    assert transcript.main() == 0, capsys.readouterr().out

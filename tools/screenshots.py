@@ -14,12 +14,11 @@ import tempfile
 from pathlib import Path
 
 from playwright.sync_api import Page, sync_playwright
-from pydicom.uid import RLELossless
 
 import dlp_lab as dlp
 from dlp_lab.store.workspace import DEFAULT_OUTPUT
 from dlp_lab.widgets.planes import planes_png
-from tests.phantom import write_phantom_series
+from tests.phantom import write_phantom_series, write_undecodable_series
 from tests.ui.lab_server import CHROMIUM, CHROMIUM_ARGS, Lab, running_lab
 from tests.ui.panel_page import folder_item, job_rows, open_file_browser, open_panel, open_run_dialog
 
@@ -37,10 +36,7 @@ def write_folders(root: Path) -> None:
     else:
         write_phantom_series(root / SMALL, shape=(20, 256, 256), spacing_kji_mm=(7.0, 0.86, 0.86))
     write_phantom_series(root / LARGE, shape=(128, 512, 512), spacing_kji_mm=(1.0, 0.7, 0.7), orientation="axial")
-    # Damage that only decoding finds: what the headers tell is refused in the dialog already.
-    damaged = write_phantom_series(root / DAMAGED, transfer_syntax=RLELossless).files[3]
-    content = damaged.read_bytes()
-    damaged.write_bytes(content[:-40] + b"\x7f" * 32 + content[-8:])
+    write_undecodable_series(root / DAMAGED)
     (root / EMPTY).mkdir()
     (root / EMPTY / "report.txt").write_text("Nothing to see.\n")
 

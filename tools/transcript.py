@@ -19,7 +19,7 @@ import tempfile
 import time
 from pathlib import Path
 
-from tests.phantom import write_phantom_series
+from tests.phantom import write_phantom_series, write_undecodable_series
 
 TOKEN = secrets.token_hex(16)
 AUTHORIZED = ["-H", "Authorization: token $JUPYTER_TOKEN"]
@@ -74,9 +74,10 @@ def write(transcript: Transcript, root: Path) -> None:
     transcript.submit(422, job_name="3dblur", in_dir="../elsewhere")
     transcript.submit(422, job_name="3dblur", in_dir="gap")
     transcript.submit(422, job_name="3dblur", in_dir="dicom_data", params={"sigma_mm": -1})
-    truncated = transcript.submit(201, job_name="3dblur", in_dir="cut_off")["uid"]
-    transcript.wait(truncated)
-    transcript.query(500, truncated)
+    transcript.submit(422, job_name="3dblur", in_dir="cut_off")
+    damaged = transcript.submit(201, job_name="3dblur", in_dir="damaged")["uid"]
+    transcript.wait(damaged)
+    transcript.query(500, damaged)
     transcript.curl(403, "job/", "-d", '{"job_name": "3dblur", "in_dir": "dicom_data"}')
     transcript.curl(403, f"query/{uid}")
 
@@ -89,6 +90,7 @@ def main() -> int:
         write_phantom_series(root / "gap").files[3].unlink()
         last = write_phantom_series(root / "cut_off").files[-1]
         last.write_bytes(last.read_bytes()[:-20])
+        write_undecodable_series(root / "damaged")
         (root / "empty").mkdir()
         log = root / "printed"
         with open(log, "w") as printed:
