@@ -238,7 +238,11 @@ def test_an_interrupted_run_cancels_its_job_and_leaves_no_output(root):
     import signal
 
     write_phantom_series(root / "large", modality="MR", shape=(60, 256, 256), spacing_kji_mm=(0.5, 0.1, 0.1))
-    script = "import sys; from dlp_lab.cli import main; sys.exit(main())"
+    # A suite started in the background inherits an ignored SIGINT; a user's terminal does not ignore it.
+    script = (
+        "import signal, sys; signal.signal(signal.SIGINT, signal.default_int_handler);"
+        "from dlp_lab.cli import main; sys.exit(main())"
+    )
     process = subprocess.Popen(
         [sys.executable, "-c", script, "run", "3dblur", "large", "--sigma-mm", "50"],
         cwd=root,
