@@ -115,7 +115,7 @@ def read_uncompressed(header: Header, out: NDArray[Any]) -> None:
             _check_padding(header, source)
     except (DicomError, MemoryError, OSError):
         raise
-    except Exception as error:
+    except Exception as error:  # zlib and pydicom each raise kinds of their own
         raise Malformed(f"{header.path.name}: its deflated data is broken; export it again") from error
 
 

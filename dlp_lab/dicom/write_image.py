@@ -126,7 +126,7 @@ def _broken_elements_named(header: Header) -> Iterator[None]:
         yield
     except (DlpError, MemoryError):
         raise
-    except Exception as error:
+    except Exception as error:  # pydicom raises many kinds on a value that it cannot write
         if isinstance(error, OSError) and error.errno:  # pydicom raises those of its own without a number
             raise
         raise Malformed(

@@ -44,7 +44,7 @@ def opened_guarded(path: Path) -> Iterator[GuardedFile]:
         raise Hdf5Error(f"{path.name} is damaged (global heap); make it again")
     try:
         file = h5py.File(path, "r")
-    except Exception:
+    except Exception:  # h5py raises several kinds here too
         raise Hdf5Error(f"{path.name} is not a readable HDF5 file") from None
     with file:
         try:
