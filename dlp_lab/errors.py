@@ -2,7 +2,7 @@
 
 A message says what came, what was expected and what to do. It may name a file by its name and a slice by its index;
 it never holds a patient's name or id. Each class knows how the doors answer: the stable `code` that programs test, the
-HTTP status of the REST routes and the exit status of the command line.
+HTTP status of the REST routes (and after how long it makes sense to ask again) and the exit status of the command line.
 """
 
 from __future__ import annotations
@@ -16,6 +16,7 @@ class DlpError(Exception):
     code: ClassVar[str] = "ERROR"
     http_status: ClassVar[int] = 500
     exit_status: ClassVar[int] = 1
+    retry_after_seconds: ClassVar[int | None] = None
 
     def __init__(self, message: str) -> None:
         # a file's name may hold line breaks or bytes that are no text; neither may reach a terminal, a log or JSON
@@ -87,6 +88,34 @@ class JobAlreadyEnded(DlpError):
     http_status = 409
 
 
+class JobNotEnded(DlpError):
+    """The job waits or runs, so it cannot be removed."""
+
+    code = "JOB_NOT_ENDED"
+    http_status = 409
+
+
+class JobNotFailed(DlpError):
+    """The job waits, runs or has succeeded, so there is nothing to try again."""
+
+    code = "JOB_NOT_FAILED"
+    http_status = 409
+
+
+class IdempotencyKeyReused(RequestRefused):
+    """The key came before, with another request."""
+
+    code = "IDEMPOTENCY_KEY_REUSED"
+
+
+class QueueFull(DlpError):
+    """As many jobs wait as may."""
+
+    code = "QUEUE_FULL"
+    http_status = 429
+    retry_after_seconds = 60
+
+
 # --- what became of a job ---------------------------------------------------------------------------------------------
 
 
@@ -114,6 +143,12 @@ class ServerStopped(DlpError, RuntimeError):
     code = "SERVER_STOPPED"
 
 
+class TimedOut(DlpError, TimeoutError):
+    """The job ran longer than jobs may."""
+
+    code = "TIMED_OUT"
+
+
 class OutOfMemory(DlpError, MemoryError):
     """The job needs more memory than there is."""
 
@@ -132,6 +167,7 @@ class ServerStopping(DlpError, RuntimeError):
 
     code = "SERVER_STOPPING"
     http_status = 503
+    retry_after_seconds = 10
 
 
 class QueueUnusable(DlpError, RuntimeError):

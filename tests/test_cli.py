@@ -234,6 +234,53 @@ def test_minmax_is_stored_as_0_to_1_and_undone_on_the_way_back(root):
     np.testing.assert_array_equal(dlp.read_series(root / "out").voxels, dlp.read_series(root / "case").voxels)
 
 
+def test_a_queue_is_filled_looked_at_and_emptied_without_a_server(root, probe_package):
+    packages = [probe_package]
+    submitted = cli("submit", "3dblur", "case", "--sigma-mm", "2", "--priority", "-3", cwd=root)
+    assert submitted.returncode == 0, submitted.stderr
+    assert "no server works on this queue" in submitted.stderr
+    low = submitted.stdout.strip()
+    high = cli("submit", "probe", "case", "--act", "bug", cwd=root, packages=packages).stdout.strip()
+    listed = json.loads(cli("jobs", "--state", "queued", "--json", cwd=root).stdout)["jobs"]
+    assert {job["uid"]: job["position"] for job in listed} == {high: 1, low: 2}
+    assert f"{low}  " in cli("jobs", cwd=root).stdout
+
+    assert cli("cancel", low, cwd=root).stdout == "cancelled before it started\n"
+    refused = cli("cancel", low, cwd=root)
+    assert (refused.returncode, refused.stderr) == (1, "dlp-lab: the job has already been cancelled\n")
+    ran = cli("run", "3dblur", "case", "--priority", "-100", cwd=root, packages=packages)
+    assert ran.returncode == 0, ran.stderr  # meanwhile it did what was waiting
+    assert "ValueError" in cli("log", "-f", high, cwd=root).stdout
+    assert cli("retry", high, cwd=root).stdout == "waiting\n"
+    assert cli("retry", high, cwd=root).returncode == 1
+
+    result = Path(ran.stdout.strip())
+    assert cli("jobs", "prune", "--older-than", "1d", cwd=root).stdout == ""
+    would = cli("jobs", "prune", "--older-than", "0m", "--results", "--dry-run", cwd=root)
+    assert result.is_dir()
+    pruned = cli("jobs", "prune", "--older-than", "0m", "--results", cwd=root)
+    assert would.stdout == pruned.stdout != ""
+    assert "2 jobs and results removed" in pruned.stderr
+    assert not result.exists()
+    assert [job["uid"] for job in json.loads(cli("jobs", "--json", cwd=root).stdout)["jobs"]] == [high]
+
+
+@pytest.mark.parametrize(
+    ("arguments", "said"),
+    [
+        (("jobs",), "there is no queue"),
+        (("log", "x"), "there is no queue"),
+        (("submit", "3dblur", "case", "--priority", "101"), "priority"),
+        (("submit", "3dblur", "nowhere"), "does not exist"),
+    ],
+)
+def test_what_the_queue_cannot_do_is_one_sentence(root, arguments, said):
+    refused = cli(*arguments, cwd=root)
+    assert refused.returncode == 2
+    assert said in refused.stderr
+    assert len(refused.stderr.splitlines()) == 1
+
+
 def test_an_interrupted_run_cancels_its_job_and_leaves_no_output(root):
     import signal
 

@@ -14,7 +14,8 @@ from collections.abc import Callable, Sequence
 from dlp_lab import __version__
 from dlp_lab.cli.check_command import CHECK, add_check
 from dlp_lab.cli.convert_command import TO_DICOM, TO_HDF5, add_dicom_to_hdf5, add_hdf5_to_dicom
-from dlp_lab.cli.run_command import add_tasks, list_tasks
+from dlp_lab.cli.jobs_command import add_cancel, add_jobs, add_log, add_retry
+from dlp_lab.cli.run_command import add_tasks, list_tasks, run_and_wait, submit_only
 from dlp_lab.cli.series_command import add_read_options, list_series_of
 from dlp_lab.errors import DlpError
 
@@ -84,10 +85,18 @@ def _parser(argv: Sequence[str]) -> argparse.ArgumentParser:
     parser.add_argument("--version", action="version", version=f"dlp-lab {__version__}")
     commands = parser.add_subparsers(metavar="COMMAND", required=True)
 
-    run = commands.add_parser("run", help="run a task on a folder of DICOM, and wait for the result")
-    # the tasks are looked up, and plug-ins loaded, only when one is to be run
-    if argv[:1] == ["run"]:
-        add_tasks(run)
+    for name, command, about in (
+        ("run", run_and_wait, "run a task on a folder of DICOM, and wait for the result"),
+        ("submit", submit_only, "put such a job in the queue, for the server of the root to run"),
+    ):
+        door = commands.add_parser(name, help=about)
+        # the tasks are looked up, and plug-ins loaded, only when one is to be run
+        if argv[:1] == [name]:
+            add_tasks(door, command)
+    add_jobs(commands.add_parser("jobs", help="list the jobs of a root; `jobs prune` forgets old ones"))
+    add_log(commands.add_parser("log", help="print what a job printed"))
+    add_cancel(commands.add_parser("cancel", help="cancel a job"))
+    add_retry(commands.add_parser("retry", help="put a job that failed or was cancelled in the queue again"))
 
     tasks = commands.add_parser("tasks", help="list the tasks and their parameters")
     tasks.add_argument("--json", action="store_true", help="as JSON, with the JSON Schema of the parameters")

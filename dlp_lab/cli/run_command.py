@@ -1,16 +1,20 @@
-"""`dlp-lab run TASK` and `dlp-lab tasks`."""
+"""`dlp-lab run TASK`, `dlp-lab submit TASK` and `dlp-lab tasks`."""
 
 from __future__ import annotations
 
 import argparse
 import json
 import sys
+from collections.abc import Callable
 from typing import Any
 
+from dlp_lab.cli.jobs_command import add_root
 from dlp_lab.cli.series_command import add_read_options, read_options_of
 
+Command = Callable[[argparse.Namespace], int]
 
-def add_tasks(run: argparse.ArgumentParser) -> None:
+
+def add_tasks(run: argparse.ArgumentParser, command: Command) -> None:
     """One subcommand for each task, with a flag for each parameter, made from the task's JSON Schema."""
     from dlp_lab.tasks import all_tasks
 
@@ -18,11 +22,12 @@ def add_tasks(run: argparse.ArgumentParser) -> None:
     for task in all_tasks().values():
         parser = tasks.add_parser(task.name, help=task.title, description=task.title)
         parser.add_argument("input_dir", metavar="DIR", help="folder with the DICOM files of one series")
-        parser.add_argument(
-            "--root", help="folder that holds input and output (default: $DLP_LAB_ROOT, or the current folder)"
-        )
+        add_root(parser)
         add_read_options(parser)
         parser.add_argument("--keep-hdf5", action="store_true", help="also keep source and result as HDF5 + JSON")
+        parser.add_argument(
+            "--priority", type=int, default=0, help="-100 to 100; jobs of a higher one start first (default: 0)"
+        )
         parameters = parser.add_argument_group("parameters of the task")
         for name, schema in task.json_schema()["properties"].items():
             parameters.add_argument(
@@ -33,7 +38,7 @@ def add_tasks(run: argparse.ArgumentParser) -> None:
                 default=argparse.SUPPRESS,
                 help=f"{schema.get('description', '')} (default: {schema.get('default')})".replace("%", "%%"),
             )
-        parser.set_defaults(command=_run_task, task=task.name)
+        parser.set_defaults(command=command, task=task.name)
 
 
 def _metavar(schema: dict[str, Any]) -> str:
@@ -51,19 +56,10 @@ def _json_value(text: str) -> Any:
     return text
 
 
-def _run_task(arguments: argparse.Namespace) -> int:
+def run_and_wait(arguments: argparse.Namespace) -> int:
     from dlp_lab.jobs.handle import submit
 
-    prefix = "param_"
-    params = {name.removeprefix(prefix): value for name, value in vars(arguments).items() if name.startswith(prefix)}
-    job = submit(
-        arguments.task,
-        arguments.input_dir,
-        keep_hdf5=arguments.keep_hdf5,
-        root=arguments.root,
-        read=read_options_of(arguments),
-        **params,
-    )
+    job = submit(root=arguments.root, **_asked(arguments))
     try:
         job.wait(progress=sys.stderr.isatty())
     except KeyboardInterrupt:
@@ -73,6 +69,33 @@ def _run_task(arguments: argparse.Namespace) -> int:
         print(f"warning: {warning}", file=sys.stderr)
     print(job.output_path)
     return 0
+
+
+def submit_only(arguments: argparse.Namespace) -> int:
+    from dlp_lab.jobs.handle import job_request
+    from dlp_lab.jobs.service import JobService
+    from dlp_lab.store.workspace import Workspace
+
+    workspace = Workspace.from_environment(arguments.root)
+    jobs = JobService(workspace, dispatch=False)
+    job = jobs.submit(job_request(workspace, **_asked(arguments)))
+    print(job.uid)
+    if not jobs.has_dispatcher():
+        print("no server works on this queue now; the job starts when one does (dlp-lab serve)", file=sys.stderr)
+    return 0
+
+
+def _asked(arguments: argparse.Namespace) -> dict[str, Any]:
+    prefix = "param_"
+    params = {name.removeprefix(prefix): value for name, value in vars(arguments).items() if name.startswith(prefix)}
+    return {
+        "task": arguments.task,
+        "input_dir": arguments.input_dir,
+        "keep_hdf5": arguments.keep_hdf5,
+        "read": read_options_of(arguments),
+        "priority": arguments.priority,
+        **params,
+    }
 
 
 def list_tasks(arguments: argparse.Namespace) -> int:

@@ -62,3 +62,12 @@ class DispatcherLock:
         """Give it up for good."""
         os.close(self._descriptor)
         self.held = False
+
+
+def is_held(path: Path) -> bool:
+    """Whether another process holds the lock now. To find out, it is taken for a moment where nobody does."""
+    lock = DispatcherLock(path)
+    try:
+        return not lock.take()
+    finally:
+        lock.close()

@@ -19,9 +19,10 @@ from typing import Protocol
 
 import msgspec
 
+from dlp_lab.errors import TimedOut
 from dlp_lab.jobs.job import Job
 from dlp_lab.jobs.job_log import JobLog
-from dlp_lab.jobs.updates import Cancelled, Crashed, Ending, Progress, Update
+from dlp_lab.jobs.updates import Cancelled, Crashed, Ending, Failed, Progress, Update
 from dlp_lab.jobs.worker import worker_main
 from dlp_lab.store.workspace import Workspace
 
@@ -65,8 +66,10 @@ class _Worker:
     """A process at work.
 
     Attributes:
+        ask_at: Monotonic time after which it is asked to end, for it has run as long as it may; None for no such time.
         answer: How the job ended, as the process itself says.
         kill_at: Monotonic time after which it is no longer asked to end but made to; None while it may run.
+        timed_out: Whether it was asked because its time was over.
     """
 
     uid: str
@@ -74,8 +77,16 @@ class _Worker:
     process: ForkServerProcess
     pipe: connection.Connection | None
     log: JobLog
+    ask_at: float | None = None
     answer: Ending | None = None
     kill_at: float | None = None
+    timed_out: bool = False
+
+    def ask_to_end(self) -> None:
+        """It and all it started are told to end, and get some time to."""
+        if self.kill_at is None:
+            self.kill_at = time.monotonic() + _SECONDS_TO_OBEY
+            self.signal_group(signal.SIGTERM)
 
     def signal_group(self, number: signal.Signals) -> None:
         """Reaches the process and all it started."""
@@ -98,13 +109,15 @@ class LocalExecutor:
     Args:
         workspace: Where the jobs read and write.
         slots: How many jobs may run at once, at least 1.
+        job_seconds: How long an attempt at a job may run; None as long as it takes.
     """
 
-    def __init__(self, workspace: Workspace, slots: int) -> None:
+    def __init__(self, workspace: Workspace, slots: int, job_seconds: float | None = None) -> None:
         if slots < 1:
             raise ValueError(f"at least 1 slot is needed; got {slots}")
         self._workspace = workspace
         self._slots = slots
+        self._job_seconds = job_seconds
         self._workers: dict[str, _Worker] = {}
         self._context = multiprocessing.get_context("forkserver")
         self._wake_lock = threading.Lock()
@@ -142,13 +155,13 @@ class LocalExecutor:
             writer.close()
             log_writer.close()
         log = JobLog(self._workspace.job_log(job.uid), log_reader)
-        self._workers[job.uid] = _Worker(job.uid, job.attempts, process, reader, log)
+        ask_at = None if self._job_seconds is None else time.monotonic() + self._job_seconds
+        self._workers[job.uid] = _Worker(job.uid, job.attempts, process, reader, log, ask_at)
 
     def cancel(self, uid: str) -> None:
         worker = self._workers.get(uid)
-        if worker and worker.kill_at is None:
-            worker.kill_at = time.monotonic() + _SECONDS_TO_OBEY
-            worker.signal_group(signal.SIGTERM)
+        if worker:
+            worker.ask_to_end()
 
     def updates(self, timeout: float) -> list[Update]:
         self._wait(0.0 if self._untold else timeout)
@@ -159,8 +172,12 @@ class LocalExecutor:
             told.extend(self._read_pipe(worker))
             if ended:
                 told.append(self._bury(worker))
-            elif worker.kill_at is not None and time.monotonic() >= worker.kill_at:
-                worker.signal_group(signal.SIGKILL)
+            elif worker.kill_at is not None:
+                if time.monotonic() >= worker.kill_at:
+                    worker.signal_group(signal.SIGKILL)
+            elif worker.ask_at is not None and time.monotonic() >= worker.ask_at:
+                worker.timed_out = True
+                worker.ask_to_end()
         return told
 
     def wake(self) -> None:
@@ -187,9 +204,10 @@ class LocalExecutor:
         watched += [worker.pipe for worker in self._workers.values() if worker.pipe]
         if self._wake_reader >= 0:
             watched.append(self._wake_reader)
-        deadlines = [worker.kill_at for worker in self._workers.values() if worker.kill_at is not None]
-        for deadline in deadlines:
-            timeout = min(timeout, max(0.01, deadline - time.monotonic()))
+        for worker in self._workers.values():
+            deadline = worker.ask_at if worker.kill_at is None else worker.kill_at
+            if deadline is not None:
+                timeout = min(timeout, max(0.01, deadline - time.monotonic()))
         if watched and self._wake_reader in connection.wait(watched, timeout):
             with contextlib.suppress(BlockingIOError):
                 os.read(self._wake_reader, 4096)
@@ -221,6 +239,9 @@ class LocalExecutor:
             worker.pipe.close()
         if worker.answer:
             return worker.answer
+        if worker.timed_out:
+            reason = f"the job ran longer than the {self._job_seconds:g} s that a job may run, and was stopped"
+            return Failed(worker.uid, worker.attempt, TimedOut.code, reason)
         if worker.kill_at is not None:
             return Cancelled(worker.uid, worker.attempt)
         log = self._workspace.job_log_name(worker.uid)

@@ -9,7 +9,9 @@ import time
 from pathlib import Path
 from typing import Any
 
-from dlp_lab.errors import JobFailed
+import msgspec
+
+from dlp_lab.errors import BadParameters, JobFailed
 from dlp_lab.jobs.convert import read_options
 from dlp_lab.jobs.job import Job, JobRequest
 from dlp_lab.jobs.service import JobService
@@ -100,6 +102,15 @@ class JobHandle:
         """
         return self._service.cancel(self.uid)
 
+    def retry(self) -> JobHandle:
+        """Put the job in the queue again, after it failed or was cancelled.
+
+        Raises:
+            JobNotFailed: It waits, runs or has succeeded.
+        """
+        self._service.retry(self.uid)
+        return self
+
     def __repr__(self) -> str:
         job = self.job
         return f"<job {self.uid}: {job.task}, {job.state}>"
@@ -112,6 +123,7 @@ def submit(
     keep_hdf5: bool = False,
     root: Path | str | None = None,
     read: dict[str, Any] | None = None,
+    priority: int = 0,
     **params: Any,
 ) -> JobHandle:
     """Submit a job, such as `submit("3dblur", "study1/series2", sigma_mm=2)`.
@@ -125,6 +137,7 @@ def submit(
         keep_hdf5: Whether to keep source and result as HDF5 + JSON too.
         root: Folder that holds input and output; `$DLP_LAB_ROOT` or the current folder by default.
         read: Options of `read_series`, such as `{"series": "1.2.3"}`.
+        priority: -100 to 100; jobs of a higher one start first.
         params: The task's parameters.
 
     Raises:
@@ -132,11 +145,36 @@ def submit(
     """
     workspace = Workspace.from_environment(root)
     service = job_service(workspace)
-    request = JobRequest(
-        task=task,
-        input_dir=workspace.relative(input_dir),
-        params=params,
-        keep_hdf5=keep_hdf5,
-        read=read_options(read or {}),
-    )
+    request = job_request(workspace, task, input_dir, keep_hdf5=keep_hdf5, read=read or {}, priority=priority, **params)
     return JobHandle(service, service.submit(request).uid)
+
+
+def job_request(
+    workspace: Workspace,
+    task: str,
+    input_dir: Path | str,
+    *,
+    keep_hdf5: bool,
+    read: dict[str, Any],
+    priority: int,
+    **params: Any,
+) -> JobRequest:
+    """What is asked, from values as `submit` takes them.
+
+    Raises:
+        BadParameters, PathRefused: A value is none of those allowed, or the folder is not inside the root.
+    """
+    try:
+        return msgspec.convert(
+            {
+                "task": task,
+                "input_dir": workspace.relative(input_dir),
+                "params": params,
+                "keep_hdf5": keep_hdf5,
+                "read": read_options(read),
+                "priority": priority,
+            },
+            JobRequest,
+        )
+    except msgspec.ValidationError as error:
+        raise BadParameters(f"{error}") from None

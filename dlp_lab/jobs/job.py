@@ -6,7 +6,7 @@ and (generated from it) the type in the JupyterLab extension.
 
 from __future__ import annotations
 
-from typing import Any, Literal, get_args
+from typing import Annotated, Any, Literal, get_args
 
 import msgspec
 
@@ -14,6 +14,7 @@ from dlp_lab.dicom.options import ReadOptions as ReadOptions
 
 JobState = Literal["queued", "running", "succeeded", "failed", "cancelled"]
 JOB_STATES: tuple[JobState, ...] = get_args(JobState)
+Priority = Annotated[int, msgspec.Meta(ge=-100, le=100)]
 ENDED: frozenset[JobState] = frozenset(("succeeded", "failed", "cancelled"))
 
 
@@ -26,6 +27,7 @@ class JobRequest(msgspec.Struct, frozen=True, forbid_unknown_fields=True, kw_onl
         params: The task's parameters; absent ones take their defaults.
         keep_hdf5: Whether the result folder also gets the source and the result volume as HDF5 + JSON.
         read: Which images of the folder, and which repairs.
+        priority: Jobs of a higher one start first; among equals, those submitted first.
     """
 
     task: str
@@ -33,6 +35,7 @@ class JobRequest(msgspec.Struct, frozen=True, forbid_unknown_fields=True, kw_onl
     params: dict[str, Any] = {}
     keep_hdf5: bool = False
     read: ReadOptions = ReadOptions()
+    priority: Priority = 0
 
 
 class Job(msgspec.Struct, frozen=True, kw_only=True):
@@ -40,7 +43,7 @@ class Job(msgspec.Struct, frozen=True, kw_only=True):
 
     Attributes:
         uid: 32 lower-case hexadecimal digits, unguessable; also the name of the output folder.
-        task, input_dir, params, keep_hdf5, read: As asked, with defaults filled in.
+        task, input_dir, params, keep_hdf5, read, priority: As asked, with defaults filled in.
         state: Where it stands.
         progress: 0 to 1.
         message: The step at work, or the sentence that says how it ended.
@@ -49,6 +52,8 @@ class Job(msgspec.Struct, frozen=True, kw_only=True):
         warnings: What was noticed in the input and accepted.
         submitted_at, started_at, ended_at: UTC, ISO 8601 with milliseconds.
         attempts: How often it was started.
+        position: Its place in the queue while it waits, 1 being the next to start; only in an answer about the job or
+            in a listing, for it changes with every other job.
     """
 
     uid: str
@@ -67,6 +72,8 @@ class Job(msgspec.Struct, frozen=True, kw_only=True):
     ended_at: str | None = None
     attempts: int = 0
     read: ReadOptions = ReadOptions()
+    priority: Priority = 0
+    position: int | None = None
 
     @property
     def ended(self) -> bool:
@@ -95,12 +102,24 @@ class JobList(msgspec.Struct, frozen=True, kw_only=True):
     """Reply of the job listing, newest first.
 
     Attributes:
-        jobs: The newest ones.
-        older: How many more there are.
+        jobs: The newest ones of those asked for.
+        older: How many more there are; `before` the last one's uid lists them.
     """
 
     jobs: list[Job]
     older: int
+
+
+class JobLogPart(msgspec.Struct, frozen=True, kw_only=True):
+    """A part of what a job printed.
+
+    Attributes:
+        text: What it is.
+        next_offset: Where it ends, in bytes; what is printed later begins there.
+    """
+
+    text: str
+    next_offset: int
 
 
 class Health(msgspec.Struct, frozen=True, kw_only=True):

@@ -2,11 +2,14 @@
 
 from __future__ import annotations
 
+import codecs
 import contextlib
 import os
 import threading
 from multiprocessing.connection import Connection
 from pathlib import Path
+
+from dlp_lab.jobs.job import JobLogPart
 
 MAX_LOG_BYTES = 10 * 2**20
 _TAIL_BYTES = 64 * 2**10
@@ -57,3 +60,19 @@ class JobLog:
             finally:
                 os.close(log)
         return chunk
+
+
+def read_log_part(path: Path, offset: int) -> JobLogPart:
+    """What a log holds from a byte on, up to 64 KiB; nothing if there is no log yet.
+
+    A character that the end cuts in two is left for the next part, so that the parts together are the text.
+    """
+    try:
+        with open(path, "rb") as file:
+            file.seek(offset)
+            content = file.read(_READ_BYTES)
+    except FileNotFoundError:
+        content = b""
+    decoder = codecs.getincrementaldecoder("utf-8")("backslashreplace")
+    text = decoder.decode(content)
+    return JobLogPart(text=text, next_offset=offset + len(content) - len(decoder.getstate()[0]))

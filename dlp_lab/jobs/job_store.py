@@ -1,27 +1,54 @@
 """The queue, as rows of one SQLite file that threads and processes share.
 
-A job is claimed by a change of its state. `attempts` grows with every claim and fences: what an older attempt reports
-changes nothing. Order is by `seq`, never by time, for clocks jump. Every change gets the next number of one counter,
-the row's `revision`, so that each process can ask what changed since it last looked.
+Order is by priority and `seq`, never by time, for clocks jump. Every change gets the next number of one counter, the
+row's `revision`, so that each process can ask what changed since it last looked.
 """
 
 from __future__ import annotations
 
+import hashlib
 import secrets
-import sqlite3
 from collections.abc import Sequence
-from datetime import UTC, datetime
-from pathlib import Path
-from typing import Literal
+from dataclasses import dataclass
+from datetime import datetime
 
 import msgspec
 
-from dlp_lab.errors import JobAlreadyEnded, NoSuchJob
-from dlp_lab.jobs.job import Job, JobRequest
-from dlp_lab.jobs.queue_database import FileIdentity, QueueDatabase
+from dlp_lab.errors import IdempotencyKeyReused, JobAlreadyEnded, JobNotEnded, JobNotFailed, MalformedRequest, QueueFull
+from dlp_lab.jobs.job import Job, JobRequest, JobState
+from dlp_lab.jobs.job_attempts import JobAttempts
+from dlp_lab.jobs.job_rows import job_of, now, utc_text
+
+_LONGEST_KEY = 255
 
 
-class JobStore:
+@dataclass(frozen=True)
+class IdempotencyKey:
+    """What a client names a submission by, so that it can send it again without a second job.
+
+    Attributes:
+        key: As the client sends it.
+        request_sha256: Of the request, as it came: the same key with another request is a client's mistake.
+    """
+
+    key: str
+    request_sha256: str
+
+    @classmethod
+    def of(cls, key: str, request: JobRequest) -> IdempotencyKey:
+        """The key that came with a request.
+
+        Raises:
+            MalformedRequest: It is empty, too long, or has characters that no key has.
+        """
+        if not 0 < len(key) <= _LONGEST_KEY or not key.isascii() or not key.isprintable():
+            raise MalformedRequest(
+                f"an idempotency key has 1 to {_LONGEST_KEY} printable ASCII characters, such as a random UUID"
+            )
+        return cls(key, hashlib.sha256(msgspec.json.encode(request, order="sorted")).hexdigest())
+
+
+class JobStore(JobAttempts):
     """All jobs of a workspace.
 
     Safe for use from several threads and several processes. Additions, cancellations and endings are on the disk when
@@ -32,41 +59,27 @@ class JobStore:
         DiskFull: There is no room; any method that writes may raise it.
     """
 
-    def __init__(self, path: Path) -> None:
-        self._database = QueueDatabase(path)
-        self._rows = self._database.rows
-        self._transaction = self._database.transaction
+    def add(self, request: JobRequest, key: IdempotencyKey | None = None, *, max_queued: int | None = None) -> Job:
+        """A new job at the end of the queue, or the one that came with the same key before.
 
-    @property
-    def identity(self) -> FileIdentity | None:
-        """Of the file that is open; another one when the queue was reopened."""
-        return self._database.identity
+        Args:
+            request: What is asked.
+            key: By which a client that got no answer can ask again without a second job.
+            max_queued: How many jobs may wait.
 
-    def is_in_place(self) -> bool:
-        """Whether the open file is still the one at the path."""
-        return self._database.is_in_place()
-
-    def reopen(self) -> None:
-        """Go on with the file that is at the path now, made anew if there is none; other threads notice nothing."""
-        self._database.reopen()
-
-    def close(self) -> None:
-        """Close the file. No method may be called afterwards."""
-        self._database.close()
-
-    def _next_revision(self) -> int:
-        return int(self._rows("UPDATE counter SET revision = revision + 1 RETURNING revision")[0][0])
-
-    # --- asking -------------------------------------------------------------------------------------------------------
-
-    def add(self, request: JobRequest) -> Job:
-        """A new job at the end of the queue."""
+        Raises:
+            QueueFull: As many wait already.
+            IdempotencyKeyReused: The key came with another request.
+        """
         uid = secrets.token_hex(16)
         with self._transaction():
+            if key is not None and (earlier := self.submitted_with(key)):
+                return earlier
+            self.refuse_when_full(max_queued)
             self._rows(
-                "INSERT INTO jobs (uid, task, input_dir, params, keep_hdf5, read, state, submitted_at, message,"
-                " revision)"
-                " VALUES (?, ?, ?, ?, ?, ?, 'queued', ?, 'waiting', ?)",
+                "INSERT INTO jobs (uid, task, input_dir, params, keep_hdf5, read, priority, idempotency_key,"
+                " request_sha256, state, submitted_at, message, revision)"
+                " VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?, 'queued', ?, 'waiting', ?)",
                 (
                     uid,
                     request.task,
@@ -74,30 +87,65 @@ class JobStore:
                     msgspec.json.encode(request.params).decode(),
                     int(request.keep_hdf5),
                     msgspec.json.encode(request.read).decode(),
-                    _now(),
+                    request.priority,
+                    key and key.key,
+                    key and key.request_sha256,
+                    now(),
                     self._next_revision(),
                 ),
             )
             return self.get(uid)
 
-    def get(self, uid: str) -> Job:
-        """The job of that uid.
+    def submitted_with(self, key: IdempotencyKey) -> Job | None:
+        """The job that came with this key, if any.
 
         Raises:
-            NoSuchJob: There is none.
+            IdempotencyKeyReused: It came with another request.
         """
-        rows = self._rows("SELECT * FROM jobs WHERE uid = ?", (uid,))
+        rows = self._rows("SELECT uid, request_sha256 FROM jobs WHERE idempotency_key = ?", (key.key,))
         if not rows:
-            raise NoSuchJob("no job has that uid; the uid is in the answer to the submission")
-        return _job(rows[0])
+            return None
+        if rows[0]["request_sha256"] != key.request_sha256:
+            raise IdempotencyKeyReused(
+                "the idempotency key came before, with another request; send a new key with each new job"
+            )
+        return self.get(rows[0]["uid"])
 
-    def newest(self, limit: int) -> list[Job]:
-        """The jobs last submitted, newest first."""
-        return [_job(row) for row in self._rows("SELECT * FROM jobs ORDER BY seq DESC LIMIT ?", (limit,))]
+    def newest(self, limit: int, states: Sequence[JobState] = (), before: str | None = None) -> list[Job]:
+        """The jobs last submitted, newest first.
 
-    def count(self) -> int:
-        """How many jobs there are."""
-        return int(self._rows("SELECT count(*) FROM jobs")[0][0])
+        Args:
+            limit: How many at most.
+            states: Only jobs in one of these; all if empty.
+            before: Only jobs that were submitted before the one of this uid.
+
+        Raises:
+            NoSuchJob: There is no job of the uid `before`.
+        """
+        condition, values = self._condition(states, before)
+        rows = self._rows(
+            "SELECT jobs.*, turns.position FROM jobs LEFT JOIN"
+            " (SELECT seq, row_number() OVER (ORDER BY priority DESC, seq) AS position"
+            "  FROM jobs WHERE state = 'queued')"
+            f" AS turns USING (seq) WHERE {condition} ORDER BY seq DESC LIMIT ?",
+            (*values, limit),
+        )
+        return [job_of(row) for row in rows]
+
+    def count(self, states: Sequence[JobState] = (), before: str | None = None) -> int:
+        """How many jobs there are that `newest` would list without a limit."""
+        condition, values = self._condition(states, before)
+        return int(self._rows(f"SELECT count(*) FROM jobs WHERE {condition}", values)[0][0])
+
+    def _condition(self, states: Sequence[JobState], before: str | None) -> tuple[str, list[object]]:
+        conditions, values = ["TRUE"], list[object]()
+        if states:
+            conditions.append(f"state IN ({', '.join('?' * len(states))})")
+            values += states
+        if before is not None:
+            conditions.append("seq < ?")
+            values += self._existing(before, "seq")
+        return " AND ".join(conditions), values
 
     def request_cancel(self, uid: str) -> Job:
         """A waiting job is cancelled at once; a running one is marked, for the dispatcher to stop.
@@ -119,6 +167,48 @@ class JobStore:
                 )
             return self.get(uid)
 
+    def retry(self, uid: str, *, max_queued: int | None = None) -> Job:
+        """A job that failed or was cancelled waits again, as if it had just been submitted.
+
+        Raises:
+            NoSuchJob: There is no such job.
+            JobNotFailed: It waits, runs or has succeeded.
+            QueueFull: As many jobs wait as may.
+        """
+        with self._transaction():
+            job = self.get(uid)
+            if job.state not in ("failed", "cancelled"):
+                raise JobNotFailed(f"the job is {job.state}; only one that failed or was cancelled can be tried again")
+            self.refuse_when_full(max_queued)
+            self._rows(
+                "UPDATE jobs SET state = 'queued', progress = 0, message = 'waiting', error_code = NULL,"
+                " warnings = '[]', started_at = NULL, ended_at = NULL, crashes = 0, cancel_requested = 0, revision = ?"
+                " WHERE uid = ?",
+                (self._next_revision(), uid),
+            )
+            return self.get(uid)
+
+    def remove(self, uid: str) -> None:
+        """Forget a job that has ended.
+
+        Raises:
+            NoSuchJob: There is no such job.
+            JobNotEnded: It waits or runs.
+        """
+        with self._transaction():
+            job = self.get(uid)
+            if not job.ended:
+                raise JobNotEnded(f"the job is {job.state}; cancel it, then remove it")
+            self._rows("DELETE FROM jobs WHERE uid = ?", (uid,))
+
+    def ended_before(self, when: datetime) -> list[Job]:
+        """Jobs that ended before a moment, oldest first."""
+        rows = self._rows(
+            "SELECT * FROM jobs WHERE state IN ('succeeded', 'failed', 'cancelled') AND ended_at < ? ORDER BY seq",
+            (utc_text(when),),
+        )
+        return [job_of(row) for row in rows]
+
     # --- watching -----------------------------------------------------------------------------------------------------
 
     def revision(self) -> int:
@@ -128,131 +218,13 @@ class JobStore:
     def changed_since(self, revision: int) -> tuple[int, list[Job]]:
         """Jobs that any process changed after `revision`, oldest change first, and the revision they bring."""
         rows = self._rows("SELECT * FROM jobs WHERE revision > ? ORDER BY revision, seq", (revision,))
-        return (rows[-1]["revision"] if rows else revision), [_job(row) for row in rows]
+        return (rows[-1]["revision"] if rows else revision), [job_of(row) for row in rows]
 
-    # --- dispatching: called by the one process that holds the dispatcher's lock --------------------------------------
+    def refuse_when_full(self, max_queued: int | None) -> None:
+        """Refuse what comes now, if `max_queued` jobs wait already; None allows any number.
 
-    def claim_next(self) -> Job | None:
-        """The job that waits longest, now running as a new attempt; None when no job waits."""
-        if not self._rows("SELECT 1 FROM jobs WHERE state = 'queued' LIMIT 1"):
-            return None
-        with self._transaction(durable=False):
-            rows = self._rows(
-                "UPDATE jobs SET state = 'running', attempts = attempts + 1, progress = 0, message = 'starting',"
-                " started_at = ?, revision = ?"
-                " WHERE seq = (SELECT min(seq) FROM jobs WHERE state = 'queued') RETURNING *",
-                (_now(), self._next_revision()),
-            )
-            return _job(rows[0]) if rows else None
-
-    def running(self) -> list[Job]:
-        """Jobs that are claimed, oldest first."""
-        return [_job(row) for row in self._rows("SELECT * FROM jobs WHERE state = 'running' ORDER BY seq")]
-
-    def cancel_requests(self) -> list[str]:
-        """Uids of the running jobs that are to be stopped."""
-        rows = self._rows("SELECT uid FROM jobs WHERE state = 'running' AND cancel_requested = 1 ORDER BY seq")
-        return [row["uid"] for row in rows]
-
-    def set_progress(self, uid: str, attempt: int, progress: float, message: str) -> bool:
-        """Note how far an attempt is. Returns False when it is no longer the job's running attempt."""
-        with self._transaction(durable=False):
-            if not self._is_running(uid, attempt):
-                return False
-            self._rows(
-                "UPDATE jobs SET progress = ?, revision = ?,"
-                " message = CASE WHEN cancel_requested THEN message ELSE ? END WHERE uid = ?",
-                (min(max(progress, 0.0), 1.0), self._next_revision(), message, uid),
-            )
-            return True
-
-    def finish(
-        self,
-        uid: str,
-        attempt: int,
-        state: Literal["succeeded", "failed", "cancelled"],
-        message: str,
-        *,
-        error_code: str | None = None,
-        output_dir: str | None = None,
-        warnings: Sequence[str] = (),
-    ) -> bool:
-        """Record how an attempt ended. Returns False when it is no longer the job's running attempt."""
-        with self._transaction():
-            if not self._is_running(uid, attempt):
-                return False
-            self._end(uid, state, message, error_code, output_dir, warnings)
-            return True
-
-    def put_back(self, uid: str, attempt: int) -> bool:
-        """A running attempt was stopped through no fault of the job: it waits again, or is cancelled if so asked."""
-        with self._transaction():
-            if not self._is_running(uid, attempt):
-                return False
-            self._requeue_or_cancel(uid, crashed=False)
-            return True
-
-    def record_crash(self, uid: str, attempt: int, error_code: str, reason: str, *, attempts_allowed: int) -> bool:
-        """An attempt ended without an answer: the job waits again, until `attempts_allowed` attempts ended that way."""
-        with self._transaction():
-            if not self._is_running(uid, attempt):
-                return False
-            (crashes,) = self._rows("SELECT crashes FROM jobs WHERE uid = ?", (uid,))[0]
-            if crashes + 1 < attempts_allowed:
-                self._requeue_or_cancel(uid, crashed=True)
-            else:
-                self._end(uid, "failed", reason, error_code)
-            return True
-
-    # --- inside a transaction -----------------------------------------------------------------------------------------
-
-    def _is_running(self, uid: str, attempt: int) -> bool:
-        found = self._rows("SELECT 1 FROM jobs WHERE uid = ? AND attempts = ? AND state = 'running'", (uid, attempt))
-        return bool(found)
-
-    def _requeue_or_cancel(self, uid: str, *, crashed: bool) -> None:
-        if self._rows("SELECT 1 FROM jobs WHERE uid = ? AND cancel_requested = 1", (uid,)):
-            self._end(uid, "cancelled", "cancelled")
-            return
-        self._rows(
-            "UPDATE jobs SET state = 'queued', progress = 0, message = 'waiting to be started again',"
-            " crashes = crashes + ?, revision = ? WHERE uid = ?",
-            (int(crashed), self._next_revision(), uid),
-        )
-
-    def _end(
-        self,
-        uid: str,
-        state: Literal["succeeded", "failed", "cancelled"],
-        message: str,
-        error_code: str | None = None,
-        output_dir: str | None = None,
-        warnings: Sequence[str] = (),
-    ) -> None:
-        self._rows(
-            "UPDATE jobs SET state = ?, message = ?, error_code = ?, output_dir = ?, warnings = ?, ended_at = ?,"
-            " progress = CASE WHEN ? THEN 1 ELSE progress END, revision = ? WHERE uid = ?",
-            (
-                state,
-                message,
-                error_code,
-                output_dir,
-                msgspec.json.encode(list(warnings)).decode(),
-                _now(),
-                int(state == "succeeded"),
-                self._next_revision(),
-                uid,
-            ),
-        )
-
-
-def _now() -> str:
-    return datetime.now(UTC).isoformat(timespec="milliseconds").replace("+00:00", "Z")
-
-
-def _job(row: sqlite3.Row) -> Job:
-    values = {name: row[name] for name in Job.__struct_fields__}
-    for name in ("params", "warnings", "read"):
-        values[name] = msgspec.json.decode(values[name])
-    values["keep_hdf5"] = bool(values["keep_hdf5"])
-    return msgspec.convert(values, Job)
+        Raises:
+            QueueFull: They do.
+        """
+        if max_queued is not None and self.count(["queued"]) >= max_queued:
+            raise QueueFull(f"{max_queued} jobs are waiting, as many as may; submit again when some have been done")

@@ -14,7 +14,7 @@ from pathlib import Path
 
 from dlp_lab.errors import DiskFull, QueueUnusable
 from dlp_lab.jobs.filesystem import is_on_network
-from dlp_lab.jobs.job_store_schema import SCHEMA, SCHEMA_VERSION
+from dlp_lab.jobs.job_store_schema import SCHEMA_VERSION, STEPS
 
 _LEAST_ROOM_BYTES = 64 * 2**10
 
@@ -73,8 +73,9 @@ class QueueDatabase:
             with self._full_disk_named():
                 # WAL needs memory that its users share, which a network filesystem does not give them.
                 connection.execute(f"PRAGMA journal_mode = {'DELETE' if is_on_network(self._path) else 'WAL'}")
+                _back_up_older(connection, self._path)
                 with _transaction(connection, durable=True):
-                    _create_tables(connection)
+                    _bring_up_to_date(connection)
         except sqlite3.OperationalError as error:
             raise QueueUnusable(_cannot_be_opened(self._path, str(error))) from error
         except sqlite3.DatabaseError as error:
@@ -135,20 +136,44 @@ class QueueDatabase:
             raise
 
 
-def _create_tables(connection: sqlite3.Connection) -> None:
+def _bring_up_to_date(connection: sqlite3.Connection) -> None:
     verdict = connection.execute("PRAGMA quick_check(1)").fetchone()[0]
     if verdict != "ok":
         raise sqlite3.DatabaseError(verdict)
-    version = connection.execute("PRAGMA user_version").fetchone()[0]
+    version = _version(connection)
     if version > SCHEMA_VERSION:
         raise QueueUnusable(
             f"a newer dlp-lab wrote the queue (its version {version}, this one knows {SCHEMA_VERSION}); "
             "upgrade, or choose another output folder"
         )
-    if version == 0:
-        for statement in SCHEMA:
-            connection.execute(statement)
+    if version < SCHEMA_VERSION:
+        for step in STEPS[version:]:
+            for statement in step:
+                connection.execute(statement)
         connection.execute(f"PRAGMA user_version = {SCHEMA_VERSION}")
+
+
+def _back_up_older(connection: sqlite3.Connection, path: Path) -> None:
+    """Keep a copy of a queue of an older version beside it, so that who goes back to that version can."""
+    version = _version(connection)
+    copy = path.with_name(f"{path.name}.version-{version}")
+    if not 0 < version < SCHEMA_VERSION or copy.exists():
+        return
+    partial = path.with_name(f".{copy.name}.{os.getpid()}")
+    try:
+        os.close(os.open(partial, os.O_CREAT | os.O_WRONLY, 0o600))
+        target = sqlite3.connect(partial)
+        try:
+            connection.backup(target)
+        finally:
+            target.close()
+        os.replace(partial, copy)
+    finally:
+        partial.unlink(missing_ok=True)
+
+
+def _version(connection: sqlite3.Connection) -> int:
+    return int(connection.execute("PRAGMA user_version").fetchone()[0])
 
 
 @contextmanager

@@ -102,6 +102,8 @@ class DlpHandler(APIHandler):
     def write_error(self, status_code: int, **kwargs: Any) -> None:
         error = _raised(kwargs)
         if isinstance(error, DlpError):
+            if error.retry_after_seconds is not None:
+                self.set_header("Retry-After", error.retry_after_seconds)
             body = self.error_body(error.code, str(error))
         else:
             phrase = responses.get(status_code, "Unknown")

@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING, Any
 
 from jupyter_server.extension.application import ExtensionApp
 from jupyter_server.serverapp import ServerApp
-from traitlets import Enum, Int, Unicode
+from traitlets import Enum, Float, Int, Unicode
 from traitlets.config import Application
 
 from dlp_lab.errors import ServerStopping
@@ -51,6 +51,15 @@ class DlpLabApp(ExtensionApp):
         min=1,
         help="How many jobs run at the same time, each in its own process; the others wait in order.",
     ).tag(config=True)
+    max_queued_jobs = Int(10_000, min=1, help="How many jobs may wait; more are refused until some are done.").tag(
+        config=True
+    )
+    min_free_gib = Float(
+        1.0, min=0.0, help="Free space in GiB that the disk of the output folder must have for a job to be taken."
+    ).tag(config=True)
+    max_job_hours = Float(
+        0.0, min=0.0, help="How long an attempt at a job may run before it is stopped; 0 is as long as it takes."
+    ).tag(config=True)
     executor = Enum(["local"], "local", help="Where jobs run: 'local' is processes on this machine.").tag(config=True)
     log_level = Enum(
         Application.log_level.values, "INFO", help="How much of what dlp-lab does is logged, by name or number."
@@ -89,13 +98,19 @@ class DlpLabApp(ExtensionApp):
 
     def _open_queue_now(self) -> JobService:
         from dlp_lab.jobs.service import JobService
+        from dlp_lab.jobs.submission import QueueLimits
 
+        limits = QueueLimits(
+            max_queued=self.max_queued_jobs,
+            least_free_bytes=int(self.min_free_gib * 2**30),
+            job_seconds=self.max_job_hours * 3600 or None,
+        )
         with self._service_lock:
             if self._stopped:
                 raise ServerStopping("the server is about to stop; try again when it is back")
             service = self._service
             if service is None:
-                self._service = service = JobService(self._workspace, slots=self.max_concurrent_jobs)
+                self._service = service = JobService(self._workspace, slots=self.max_concurrent_jobs, limits=limits)
                 service.add_listener(self._events.job_changed)
             return service
 

@@ -9,7 +9,7 @@ import msgspec
 from jupyter_server.auth.decorator import authorized
 from tornado import web
 
-from dlp_lab.jobs.job import Job, JobRequest, ReadOptions
+from dlp_lab.jobs.job import Job, JobRequest, Priority, ReadOptions
 from dlp_lab.server.api_handler import DlpHandler
 
 _EXAMPLE = '{"job_name": "3dblur", "in_dir": "dicom_data"}'
@@ -23,6 +23,7 @@ class SubmitBody(msgspec.Struct, frozen=True, forbid_unknown_fields=True, kw_onl
     params: dict[str, Any] = {}
     keep_hdf5: bool = False
     read: ReadOptions = ReadOptions()
+    priority: Priority = 0
 
 
 class Submitted(msgspec.Struct, frozen=True):
@@ -62,9 +63,10 @@ class SubmitHandler(MsgHandler):
             params=body.params,
             keep_hdf5=body.keep_hdf5,
             read=body.read,
+            priority=body.priority,
         )
         jobs = await self.jobs()
-        job = await self.in_slow_thread(jobs.submit, request)
+        job = await self.in_slow_thread(jobs.submit, request, self.request.headers.get("Idempotency-Key"))
         self.reply(Submitted(job.uid), HTTPStatus.CREATED)
 
 

@@ -8,11 +8,13 @@ from jupyter_server.auth.decorator import authorized
 from jupyter_server.utils import url_path_join
 from tornado import web
 
-from dlp_lab.jobs.job import JobList, JobRequest
+from dlp_lab.errors import MalformedRequest
+from dlp_lab.jobs.job import JOB_STATES, JobRequest, JobState
 from dlp_lab.server.api_handler import DlpHandler
 
 _EXAMPLE = '{"task": "3dblur", "input_dir": "dicom_data", "params": {"sigma_mm": 2}}'
 NEWEST = 200
+_LONGEST_OFFSET = 15
 
 
 class JobsHandler(DlpHandler):
@@ -21,11 +23,26 @@ class JobsHandler(DlpHandler):
     @web.authenticated
     @authorized
     async def get(self) -> None:
-        """The newest jobs."""
+        """The newest jobs; `state`, `before` and `limit` say which."""
+        limit, states = self._limit(), self._states()
         jobs = await self.jobs()
-        total = await self.in_thread(jobs.count)
-        newest = await self.in_thread(jobs.newest, NEWEST)
-        self.reply(JobList(jobs=newest, older=max(0, total - len(newest))))
+        self.reply(await self.in_thread(jobs.newest, limit, states, self.get_query_argument("before", None)))
+
+    def _limit(self) -> int:
+        text = self.get_query_argument("limit", str(NEWEST))
+        if not text.isdecimal() or not 1 <= int(text) <= NEWEST:
+            raise MalformedRequest(f"limit is a number from 1 to {NEWEST}; got {text[:20]!r}")
+        return int(text)
+
+    def _states(self) -> list[JobState]:
+        states: list[JobState] = []
+        for name in ",".join(self.get_query_arguments("state")).split(","):
+            known = next((state for state in JOB_STATES if state == name), None)
+            if known is not None:
+                states.append(known)
+            elif name:
+                raise MalformedRequest(f"no job is in the state {name[:20]!r}; the states are {', '.join(JOB_STATES)}")
+        return states
 
     @web.authenticated
     @authorized
@@ -33,7 +50,7 @@ class JobsHandler(DlpHandler):
         """Submit a job."""
         request = self.json_body(JobRequest, _EXAMPLE)
         jobs = await self.jobs()
-        job = await self.in_slow_thread(jobs.submit, request)
+        job = await self.in_slow_thread(jobs.submit, request, self.request.headers.get("Idempotency-Key"))
         self.set_header("Location", url_path_join(self.base_url, "dlp-lab/api/v1/jobs", job.uid))
         self.reply(job, HTTPStatus.CREATED)
 
@@ -48,6 +65,18 @@ class JobHandler(DlpHandler):
         jobs = await self.jobs()
         self.reply(await self.in_thread(jobs.get, uid))
 
+    @web.authenticated
+    @authorized
+    async def delete(self, uid: str) -> None:
+        """Forget a job that has ended; its result stays, unless `result=delete` is asked for."""
+        what = self.get_query_argument("result", "keep")
+        if what not in ("keep", "delete"):
+            raise MalformedRequest(f"result is 'keep' or 'delete'; got {what[:20]!r}")
+        jobs = await self.jobs()
+        await self.in_thread(jobs.remove, uid, with_result=what == "delete")
+        self.set_status(HTTPStatus.NO_CONTENT)
+        self.finish()
+
 
 class CancelHandler(DlpHandler):
     """`dlp-lab/api/v1/jobs/<uid>/cancel`."""
@@ -60,8 +89,35 @@ class CancelHandler(DlpHandler):
         self.reply(await self.in_thread(jobs.cancel, uid))
 
 
+class RetryHandler(DlpHandler):
+    """`dlp-lab/api/v1/jobs/<uid>/retry`."""
+
+    @web.authenticated
+    @authorized
+    async def post(self, uid: str) -> None:
+        """Put a job that failed or was cancelled in the queue again."""
+        jobs = await self.jobs()
+        self.reply(await self.in_thread(jobs.retry, uid))
+
+
+class LogHandler(DlpHandler):
+    """`dlp-lab/api/v1/jobs/<uid>/log`."""
+
+    @web.authenticated
+    @authorized
+    async def get(self, uid: str) -> None:
+        """What the job printed, from the byte `offset` on."""
+        offset = self.get_query_argument("offset", "0")
+        if not offset.isdecimal() or len(offset) > _LONGEST_OFFSET:
+            raise MalformedRequest(f"offset is a number of bytes; got {offset[:20]!r}")
+        jobs = await self.jobs()
+        self.reply(await self.in_thread(jobs.log_part, uid, int(offset)))
+
+
 ROUTES = [
     (r"api/v1/jobs/?", JobsHandler),
     (r"api/v1/jobs/([^/]+)", JobHandler),
     (r"api/v1/jobs/([^/]+)/cancel", CancelHandler),
+    (r"api/v1/jobs/([^/]+)/log", LogHandler),
+    (r"api/v1/jobs/([^/]+)/retry", RetryHandler),
 ]

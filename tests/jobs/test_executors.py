@@ -11,10 +11,10 @@ import pytest
 
 from dlp_lab.jobs.executors import LocalExecutor
 from dlp_lab.jobs.job_log import MAX_LOG_BYTES
-from dlp_lab.jobs.updates import Crashed, Succeeded
+from dlp_lab.jobs.updates import Crashed, Failed, Succeeded
 from dlp_lab.store.workspace import Workspace
 from tests.contracts.executor_contract import ExecutorContract
-from tests.jobs.waiting import wait_until
+from tests.jobs.waiting import process_is_gone, wait_until
 
 
 class TestLocalExecutor(ExecutorContract):
@@ -22,6 +22,23 @@ class TestLocalExecutor(ExecutorContract):
     def executor(self, workspace: Workspace, probe_package: Path) -> Iterator[LocalExecutor]:
         executor = LocalExecutor(workspace, slots=2)
         yield executor
+        executor.close()
+
+    @pytest.mark.parametrize("act", ["child", "stubborn"])
+    def test_a_job_that_runs_too_long_is_stopped_with_all_it_started(
+        self, workspace: Workspace, probe_package: Path, journal: Path, act: str
+    ) -> None:
+        executor = LocalExecutor(workspace, slots=1, job_seconds=4.0)
+        executor.start(self.job(journal, act=act, seconds=60))
+        (ending,), _ = self.endings(executor, 1)
+        assert isinstance(ending, Failed)
+        assert (ending.code, "longer than the 4 s" in ending.message) == ("TIMED_OUT", True)
+        children = [int(line.split()[1]) for line in journal.read_text().splitlines() if line.startswith("child")]
+        assert len(children) == (act == "child")
+        wait_until(lambda: all(map(process_is_gone, children)))
+        job = self.job(journal, label="quick")
+        executor.start(job)
+        assert self.endings(executor, 1)[0] == [Succeeded(job.uid, 1, [])]
         executor.close()
 
     def test_what_a_worker_prints_is_in_the_jobs_log_that_its_owner_alone_can_read(

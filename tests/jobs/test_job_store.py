@@ -1,16 +1,33 @@
 from __future__ import annotations
 
+import contextlib
 import multiprocessing
+import shutil
 import sqlite3
 import stat
+from datetime import UTC, datetime, timedelta
 from pathlib import Path
 
+import msgspec
 import pytest
 
-from dlp_lab.errors import DiskFull, JobAlreadyEnded, NoSuchJob, QueueUnusable
+from dlp_lab.errors import (
+    DiskFull,
+    IdempotencyKeyReused,
+    JobAlreadyEnded,
+    JobNotEnded,
+    JobNotFailed,
+    MalformedRequest,
+    NoSuchJob,
+    QueueFull,
+    QueueUnusable,
+)
+from dlp_lab.jobs import queue_database
 from dlp_lab.jobs.job import JobRequest
-from dlp_lab.jobs.job_store import JobStore
-from dlp_lab.jobs.job_store_schema import SCHEMA_VERSION
+from dlp_lab.jobs.job_store import IdempotencyKey, JobStore
+from dlp_lab.jobs.job_store_schema import SCHEMA_VERSION, STEPS
+
+GOLDEN = Path(__file__).parent.parent / "golden"
 
 PARAMS = {"sigma_mm": [1.5, 2.0, 0.0], "mode": "wrap"}
 REQUEST = JobRequest(task="3dblur", input_dir="a/b", params=PARAMS, keep_hdf5=True)
@@ -39,6 +56,15 @@ def test_a_job_comes_back_as_it_was_asked_for(store: JobStore, path: Path) -> No
     assert (read.state, read.attempts, read.progress) == ("queued", 0, 0.0)
 
 
+def test_a_job_of_higher_priority_starts_first_and_positions_tell_so(store: JobStore) -> None:
+    uids = [store.add(msgspec.structs.replace(REQUEST, priority=priority)).uid for priority in (0, -5, 0, 7)]
+    turns = [uids[3], uids[0], uids[2], uids[1]]
+    assert [store.get(uid).position for uid in turns] == [1, 2, 3, 4]
+    assert {job.uid: job.position for job in store.newest(9)} == {uid: 1 + n for n, uid in enumerate(turns)}
+    assert [job.uid for job in iter(store.claim_next, None)] == turns
+    assert store.get(uids[0]).position is None
+
+
 def test_a_uid_is_32_lower_case_hexadecimal_digits_and_never_the_same(store: JobStore) -> None:
     uids = {store.add(REQUEST).uid for _ in range(50)}
     assert len(uids) == 50
@@ -62,6 +88,79 @@ def test_jobs_are_claimed_in_the_order_of_their_submission(store: JobStore) -> N
 def test_the_listing_is_newest_first_and_limited(store: JobStore) -> None:
     uids = [store.add(REQUEST).uid for _ in range(5)]
     assert [job.uid for job in store.newest(3)] == uids[:1:-1]
+
+
+def test_the_listing_is_by_state_and_goes_on_where_it_stopped(store: JobStore) -> None:
+    uids = [store.add(REQUEST).uid for _ in range(6)]
+    for uid in uids[::2]:
+        store.request_cancel(uid)
+    first = store.newest(2, ["cancelled"])
+    rest = store.newest(9, ["cancelled"], before=first[-1].uid)
+    assert [job.uid for job in (*first, *rest)] == uids[4::-2]
+    assert store.count(["cancelled"], before=first[-1].uid) == 1
+    assert store.count(["queued", "cancelled"]) == store.count() == 6
+    with pytest.raises(NoSuchJob):
+        store.newest(9, before="0" * 32)
+
+
+def test_the_same_request_with_the_same_key_is_one_job(store: JobStore, path: Path) -> None:
+    key = IdempotencyKey.of("k-1", REQUEST)
+    job = store.add(REQUEST, key)
+    assert JobStore(path).add(REQUEST, IdempotencyKey.of("k-1", REQUEST)) == job
+    reordered = msgspec.structs.replace(REQUEST, params=dict(reversed(PARAMS.items())))
+    assert store.add(REQUEST, IdempotencyKey.of("k-1", reordered)) == job
+    assert store.add(REQUEST, IdempotencyKey.of("k-2", REQUEST)).uid != job.uid
+    with pytest.raises(IdempotencyKeyReused, match="another request"):
+        store.add(REQUEST, IdempotencyKey.of("k-1", msgspec.structs.replace(REQUEST, priority=1)))
+    assert store.count() == 2
+
+
+@pytest.mark.parametrize("key", ["", "x" * 256, "line\nbreak", "\u00fc"])
+def test_what_is_no_key_is_refused(key: str) -> None:
+    with pytest.raises(MalformedRequest, match="printable ASCII"):
+        IdempotencyKey.of(key, REQUEST)
+
+
+def test_no_more_jobs_wait_than_may(store: JobStore) -> None:
+    uids = [store.add(REQUEST, max_queued=2).uid for _ in range(2)]
+    store.request_cancel(uids[0])
+    store.add(REQUEST, max_queued=2)
+    with pytest.raises(QueueFull, match="2 jobs are waiting"):
+        store.add(REQUEST, max_queued=2)
+    with pytest.raises(QueueFull):
+        store.retry(uids[0], max_queued=2)
+    store.claim_next()
+    assert store.retry(uids[0], max_queued=2).state == "queued"
+
+
+def test_a_failed_job_tried_again_is_as_new_but_for_its_attempts(store: JobStore) -> None:
+    uid = store.add(REQUEST).uid
+    with pytest.raises(JobNotFailed, match="is queued"):
+        store.retry(uid)
+    for attempt in (1, 2):
+        store.claim_next()
+        store.record_crash(uid, attempt, "SOME_CODE", "why", attempts_allowed=2)
+    job = store.retry(uid)
+    assert (job.state, job.error_code, job.progress, job.started_at, job.ended_at) == ("queued", None, 0.0, None, None)
+    store.claim_next()
+    assert not store.finish(uid, 2, "succeeded", "late")
+    store.record_crash(uid, 3, "SOME_CODE", "why", attempts_allowed=2)
+    assert store.get(uid).state == "queued"
+    store.claim_next()
+    assert store.finish(uid, 4, "succeeded", "done")
+    with pytest.raises(JobNotFailed, match="is succeeded"):
+        store.retry(uid)
+
+
+def test_only_a_job_that_has_ended_can_be_removed(store: JobStore) -> None:
+    uid, other = store.add(REQUEST).uid, store.add(REQUEST).uid
+    with pytest.raises(JobNotEnded, match="is queued"):
+        store.remove(uid)
+    store.request_cancel(uid)
+    assert [job.uid for job in store.ended_before(datetime.now(UTC) + timedelta(seconds=1))] == [uid]
+    assert store.ended_before(datetime.now(UTC) - timedelta(hours=1)) == []
+    store.remove(uid)
+    assert [job.uid for job in store.newest(9)] == [other]
 
 
 def test_a_job_put_back_keeps_its_place_in_the_queue(store: JobStore) -> None:
@@ -120,7 +219,7 @@ def test_a_job_that_crashes_too_often_fails_with_the_reason(store: JobStore) -> 
 
 
 def test_an_unknown_uid_is_no_such_job(store: JobStore) -> None:
-    for call in (store.get, store.request_cancel):
+    for call in (store.get, store.request_cancel, store.retry, store.remove):
         with pytest.raises(NoSuchJob):
             call("0" * 32)
 
@@ -147,6 +246,37 @@ def test_a_queue_of_a_newer_version_is_refused_and_left_alone(store: JobStore, p
     with pytest.raises(QueueUnusable, match="newer"):
         JobStore(path)
     assert path.read_bytes() == before
+
+
+def test_a_queue_of_version_1_is_taken_over_and_a_copy_of_it_kept(path: Path) -> None:
+    shutil.copy(GOLDEN / "queue-1.sqlite", path)
+    store = JobStore(path)
+    jobs = {job.input_dir: job for job in store.newest(9)}
+    assert {folder: (job.state, job.attempts, job.priority) for folder, job in jobs.items()} == {
+        "a": ("succeeded", 1, 0),
+        "b": ("failed", 1, 0),
+        "c": ("running", 1, 0),
+        "d": ("queued", 0, 0),
+    }
+    assert (jobs["a"].params, jobs["a"].output_dir, jobs["a"].warnings) == ({"sigma_mm": 2.0}, "out/a", ["odd"])
+    assert (jobs["b"].error_code, jobs["b"].read.gaps, jobs["c"].keep_hdf5) == ("SHEARED", "pad", True)
+    assert store.retry(jobs["b"].uid).position == 1
+    copy = path.with_name("jobs.sqlite.version-1")
+    assert stat.S_IMODE(copy.stat().st_mode) == 0o600
+    with contextlib.closing(sqlite3.connect(copy)) as older:
+        assert older.execute("PRAGMA user_version").fetchone() == (1,)
+        assert older.execute("SELECT input_dir, state FROM jobs ORDER BY seq").fetchall() == [
+            (folder, job.state) for folder, job in sorted(jobs.items())
+        ]
+
+
+def test_a_taking_over_that_breaks_off_leaves_the_queue_as_it_was(path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    shutil.copy(GOLDEN / "queue-1.sqlite", path)
+    monkeypatch.setattr(queue_database, "STEPS", (STEPS[0], (*STEPS[1], "CREATE NONSENSE")))
+    with pytest.raises(QueueUnusable):
+        JobStore(path)
+    monkeypatch.undo()
+    assert JobStore(path).count() == 4
 
 
 def test_a_damaged_queue_is_refused_and_never_taken_for_an_empty_one(path: Path) -> None:

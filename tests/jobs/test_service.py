@@ -11,10 +11,21 @@ from pathlib import Path
 
 import pytest
 
-from dlp_lab.errors import BadParameters, JobAlreadyEnded, NoDicom, PathRefused, UnknownTask
+from dlp_lab.errors import (
+    BadParameters,
+    DiskFull,
+    JobAlreadyEnded,
+    MalformedRequest,
+    NoDicom,
+    NoSuchJob,
+    PathRefused,
+    QueueFull,
+    UnknownTask,
+)
 from dlp_lab.jobs.job import Job, JobRequest
 from dlp_lab.jobs.job_store import JobStore
 from dlp_lab.jobs.service import JobService
+from dlp_lab.jobs.submission import QueueLimits
 from dlp_lab.store.workspace import Workspace
 from tests.jobs.waiting import lock_is_held, process_is_gone, wait_for_end, wait_until
 from tests.phantom import write_phantom_series
@@ -33,6 +44,14 @@ def new_service(workspace: Workspace, probe_package: Path) -> Iterator[NewServic
     yield make
     for service in services:
         service.close()
+
+
+@pytest.fixture
+def overseer(workspace: Workspace) -> Iterator[JobService]:
+    """A service that starts no job."""
+    service = JobService(workspace, dispatch=False, limits=QueueLimits(max_queued=2))
+    yield service
+    service.close()
 
 
 @pytest.fixture
@@ -77,7 +96,7 @@ def test_what_can_be_refused_is_refused_at_submission(service: JobService, works
     for error, request in refusals:
         with pytest.raises(error):
             service.submit(request)
-    assert service.newest() == []
+    assert service.newest().jobs == []
 
 
 @pytest.mark.parametrize(
@@ -101,6 +120,85 @@ def test_no_input_outside_the_root_is_read(service: JobService, workspace: Works
     (workspace.root / "link").symlink_to("/etc")
     with pytest.raises(PathRefused):
         service.submit(JobRequest(task="3dblur", input_dir=payload))
+
+
+def test_a_full_queue_a_full_disk_and_a_bad_key_refuse_before_the_folder_is_looked_at(
+    overseer: JobService, workspace: Workspace
+) -> None:
+    nowhere = JobRequest(task="3dblur", input_dir="nowhere")
+    with pytest.raises(MalformedRequest, match="idempotency key"):
+        overseer.submit(nowhere, key="")
+    full = JobService(workspace, dispatch=False, limits=QueueLimits(least_free_bytes=2**62))
+    with pytest.raises(DiskFull, match="free some space"):
+        full.submit(nowhere)
+    full.close()
+    for _ in range(2):
+        overseer.submit(JobRequest(task="3dblur", input_dir="dicom_data"))
+    with pytest.raises(QueueFull):
+        overseer.submit(nowhere)
+
+
+def test_a_repeated_submission_is_answered_though_the_folder_is_gone_and_the_queue_full(
+    overseer: JobService, workspace: Workspace
+) -> None:
+    request = JobRequest(task="3dblur", input_dir="dicom_data")
+    first = overseer.submit(request, key="k")
+    overseer.submit(request)
+    shutil.rmtree(workspace.root / "dicom_data")
+    assert overseer.submit(request, key="k") == first
+    assert len(overseer.newest().jobs) == 2
+
+
+def test_who_only_looks_after_the_queue_starts_nothing(
+    overseer: JobService, new_service: NewService, journal: Path
+) -> None:
+    uid = overseer.submit(probe(journal)).uid
+    time.sleep(0.5)
+    assert (overseer.get(uid).state, overseer.has_dispatcher()) == ("queued", False)
+    wait_for_end(new_service(), uid)
+    assert overseer.has_dispatcher()
+    assert read(journal) == ["start x", "end x"]
+
+
+def test_a_failed_job_that_is_tried_again_succeeds(service: JobService, workspace: Workspace, journal: Path) -> None:
+    hidden = workspace.root / "hidden"
+    request = probe(journal, seconds=0.3)
+    uid = service.submit(request).uid
+    (workspace.root / "dicom_data").rename(hidden)
+    wait_until(lambda: service.get(uid).ended)
+    hidden.rename(workspace.root / "dicom_data")
+    if service.get(uid).state == "succeeded":
+        pytest.skip("it had been read before its folder was taken away")
+    service.retry(uid)
+    job = wait_for_end(service, uid)
+    assert (job.state, job.attempts, job.error_code) == ("succeeded", 2, None)
+    assert (workspace.job_folder(uid) / "job.json").is_file()
+
+
+@pytest.mark.parametrize("with_result", [False, True])
+def test_a_job_is_forgotten_with_its_log_and_its_result_only_if_asked(
+    service: JobService, workspace: Workspace, with_result: bool
+) -> None:
+    uid = service.submit(JobRequest(task="3dblur", input_dir="dicom_data")).uid
+    wait_for_end(service, uid)
+    assert workspace.job_log(uid).exists()
+    service.remove(uid, with_result=with_result)
+    with pytest.raises(NoSuchJob):
+        service.get(uid)
+    assert not workspace.job_log(uid).exists()
+    assert workspace.job_folder(uid).exists() is not with_result
+
+
+def test_a_log_is_read_in_parts_that_cut_no_character(service: JobService, workspace: Workspace, journal: Path) -> None:
+    uid = wait_for_end(service, service.submit(probe(journal)).uid).uid
+    text = "ä" * 40_000 + "\N{GRINNING FACE}" * 20_000
+    workspace.job_log(uid).write_text("x" + text, encoding="utf-8")
+    parts, offset = [], 0
+    while (part := service.log_part(uid, offset)).text:
+        parts.append(part.text)
+        offset = part.next_offset
+    assert "".join(parts) == "x" + text
+    assert len(parts) > 2
 
 
 def test_a_job_that_fails_says_why_and_leaves_no_folder(
@@ -287,7 +385,7 @@ def test_jobs_are_taken_and_run_after_the_output_folder_was_taken_away(
         assert workspace.job_log(uid).is_file()
     assert read(journal).count("start 0") == read(journal).count("start 1") == 1
     assert sorted((first.dispatches, second.dispatches)) == [False, True]
-    assert {job.uid for job in first.newest()} == {job.uid for job in second.newest()} == set(uids)
+    assert {job.uid for job in first.newest().jobs} == {job.uid for job in second.newest().jobs} == set(uids)
 
 
 def test_a_job_whose_queue_was_taken_away_is_stopped_and_gives_its_slot_to_others(
@@ -306,6 +404,7 @@ import sys, time
 from pathlib import Path
 from dlp_lab.jobs.job_store import JobStore
 from dlp_lab.jobs.service import JobService
+from dlp_lab.jobs.submission import QueueLimits
 from dlp_lab.store.workspace import Workspace
 service = JobService(Workspace(Path(sys.argv[1])), slots=1)
 while True:

@@ -6,6 +6,7 @@ import json
 from collections.abc import Awaitable, Callable
 from pathlib import Path
 from typing import Any
+from urllib.parse import parse_qsl
 
 import pytest
 from pytest_jupyter.jupyter_server import *  # noqa: F403  # here and not in the top conftest: its fixtures are autouse
@@ -41,6 +42,7 @@ def fetch(jp_fetch: Fetch, dicom_data: Path) -> Fetch:
         if body is not None:
             text = body if isinstance(body, str) else json.dumps(body)
             options = {"method": "POST", "body": text, **options}
-        return await jp_fetch("dlp-lab", path, raise_error=False, **options)
+        path, _, query = path.partition("?")
+        return await jp_fetch("dlp-lab", path, params=dict(parse_qsl(query)), raise_error=False, **options)
 
     return ask

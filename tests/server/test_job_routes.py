@@ -160,7 +160,7 @@ async def test_other_routes_answer_while_slow_folders_are_looked_through(
     jobs = await jp_serverapp.web_app.settings["dlp_lab_open_queue"]()
     may_go_on = threading.Event()
     submit = jobs.submit
-    jobs.submit = lambda request: may_go_on.wait(30) and submit(request)
+    jobs.submit = lambda *asked: may_go_on.wait(30) and submit(*asked)
     names = ("job_name", "in_dir") if path == "job/" else ("task", "input_dir")
     body = dict(zip(names, ("3dblur", "dicom_data"), strict=True))
     waiting = [asyncio.ensure_future(fetch(path, body)) for _ in range(8)]

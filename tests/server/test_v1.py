@@ -11,8 +11,9 @@ import pytest
 from jupyter_server.serverapp import ServerApp
 
 from dlp_lab import __version__
-from dlp_lab.jobs.job import ErrorReply, Job, JobList, TaskInfo, TaskList
-from dlp_lab.server.api_handler import WORKSPACE_SETTING
+from dlp_lab.jobs.job import ErrorReply, Job, JobList, JobLogPart, TaskInfo, TaskList
+from dlp_lab.jobs.submission import QueueLimits
+from dlp_lab.server.api_handler import JOBS_SETTING, WORKSPACE_SETTING
 from dlp_lab.server.events import JOB_EVENT_SCHEMA_ID
 from dlp_lab.store.workspace import Workspace
 from tests.server.conftest import Fetch
@@ -82,6 +83,69 @@ async def test_a_listing_that_leaves_out_older_jobs_says_how_many(
     assert ([job.uid for job in listed.jobs], listed.older) == (uids[:2:-1], 3)
 
 
+async def test_the_listing_is_filtered_and_goes_on_from_a_job(fetch: Fetch) -> None:
+    uids = [(await submit(fetch, seconds=60)).uid for _ in range(4)]
+    for uid in uids[1:]:
+        await fetch(f"api/v1/jobs/{uid}/cancel", {})
+    page = msgspec.json.decode((await fetch("api/v1/jobs?state=cancelled,failed&limit=2")).body, type=JobList)
+    assert ([job.uid for job in page.jobs], page.older) == (uids[:1:-1], 1)
+    rest = msgspec.json.decode(
+        (await fetch(f"api/v1/jobs?state=cancelled&before={page.jobs[-1].uid}")).body, type=JobList
+    )
+    assert ([job.uid for job in rest.jobs], rest.older) == ([uids[1]], 0)
+    await fetch(f"api/v1/jobs/{uids[0]}/cancel", {})
+
+
+async def test_a_submission_that_is_sent_again_with_its_key_makes_no_second_job(fetch: Fetch) -> None:
+    uids = set()
+    for path, body in (
+        ("api/v1/jobs", REQUEST),
+        ("api/v1/jobs", REQUEST),
+        ("job/", {"job_name": "3dblur", "in_dir": "dicom_data"}),
+    ):
+        answer = await fetch(path, body, headers={"Idempotency-Key": "one"})
+        assert answer.code == 201
+        uids.add(json.loads(answer.body)["uid"])
+    assert len(uids) == 1
+    other = await fetch("api/v1/jobs", {**REQUEST, "keep_hdf5": True}, headers={"Idempotency-Key": "one"})
+    assert (other.code, json.loads(other.body)["code"]) == (422, "IDEMPOTENCY_KEY_REUSED")
+
+
+async def test_a_full_queue_says_when_to_come_again(
+    fetch: Fetch, jp_serverapp: ServerApp, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    service = await jp_serverapp.web_app.settings[JOBS_SETTING]()
+    monkeypatch.setattr(service, "_limits", QueueLimits(max_queued=1))
+    running = await submit(fetch, seconds=60)
+    while (await fetch(f"query/{running.uid}")).body.find(b'"state":"running"') < 0:
+        await asyncio.sleep(0.02)
+    waiting = await submit(fetch)
+    assert waiting.position == 1
+    answer = await fetch("api/v1/jobs", REQUEST)
+    assert (answer.code, answer.headers["Retry-After"]) == (429, "60")
+    assert json.loads(answer.body)["code"] == "QUEUE_FULL"
+    assert (await fetch("job/", {"job_name": "3dblur", "in_dir": "dicom_data"})).code == 429
+    await fetch(f"api/v1/jobs/{running.uid}/cancel", {})
+
+
+async def test_a_failed_job_has_a_log_is_tried_again_and_removed(fetch: Fetch) -> None:
+    job = await submit(fetch, act="bug")
+    address = f"api/v1/jobs/{job.uid}"
+    assert (await fetch(address, method="DELETE")).code == 409
+    assert (await ended(fetch, job.uid)).state == "failed"
+    log = msgspec.json.decode((await fetch(f"{address}/log")).body, type=JobLogPart)
+    assert "probe at work\n" in log.text
+    assert "ValueError" in log.text
+    tail = msgspec.json.decode((await fetch(f"{address}/log?offset=6")).body, type=JobLogPart)
+    assert (tail.text, tail.next_offset) == (log.text[6:], log.next_offset)
+    again = await fetch(f"{address}/retry", {})
+    assert (again.code, msgspec.json.decode(again.body, type=Job).state) == (200, "queued")
+    assert (await ended(fetch, job.uid)).attempts == 2
+    assert (await fetch(address, method="DELETE")).code == 204
+    assert (await fetch(address)).code == 404
+    assert (await fetch(f"{address}/log")).code == 404
+
+
 async def test_a_job_is_cancelled_once(fetch: Fetch) -> None:
     job = await submit(fetch, seconds=60)
     answer = await fetch(f"api/v1/jobs/{job.uid}/cancel", {})
@@ -105,6 +169,13 @@ async def test_a_job_is_cancelled_once(fetch: Fetch) -> None:
         ("api/v1/jobs", "{", 400, "MALFORMED_REQUEST"),
         ("api/v1/jobs/" + "0" * 32, None, 404, "NO_SUCH_JOB"),
         ("api/v1/jobs/" + "0" * 32 + "/cancel", {}, 404, "NO_SUCH_JOB"),
+        ("api/v1/jobs/" + "0" * 32 + "/retry", {}, 404, "NO_SUCH_JOB"),
+        ("api/v1/jobs/" + "0" * 32 + "/log", None, 404, "NO_SUCH_JOB"),
+        ("api/v1/jobs/x/log?offset=-1", None, 400, "MALFORMED_REQUEST"),
+        ("api/v1/jobs?state=lost", None, 400, "MALFORMED_REQUEST"),
+        ("api/v1/jobs?limit=201", None, 400, "MALFORMED_REQUEST"),
+        ("api/v1/jobs?before=x", None, 404, "NO_SUCH_JOB"),
+        ("api/v1/jobs", {**REQUEST, "priority": 101}, 400, "MALFORMED_REQUEST"),
         ("api/v1/tasks/nope", None, 404, "NO_SUCH_TASK"),
         ("api/v1/tasks", {}, 405, "METHOD_NOT_ALLOWED"),
     ],

@@ -50,6 +50,10 @@ export interface Job {
   attempts: number;
   /** As asked, with defaults filled in. */
   read: ReadOptions;
+  /** As asked, with defaults filled in. */
+  priority: number;
+  /** Its place in the queue while it waits, 1 being the next to start; only in an answer about the job or in a listing, for it changes with every other job. */
+  position: number | null;
 }
 
 /** What Jupyter's event bus carries when a job changes. It reaches every client, so it names no folder, no file. */
@@ -61,9 +65,9 @@ export interface JobEvent {
 
 /** Reply of the job listing, newest first. */
 export interface JobList {
-  /** The newest ones. */
+  /** The newest ones of those asked for. */
   jobs: Array<Job>;
-  /** How many more there are. */
+  /** How many more there are; `before` the last one's uid lists them. */
   older: number;
 }
 
@@ -79,6 +83,8 @@ export interface JobRequest {
   keep_hdf5?: boolean;
   /** Which images of the folder, and which repairs. */
   read?: ReadOptions;
+  /** Jobs of a higher one start first; among equals, those submitted first. */
+  priority?: number;
 }
 
 /** Which images of a folder to read, and which repairs to make: by default all, and none. */

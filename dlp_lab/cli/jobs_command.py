@@ -1,0 +1,142 @@
+"""`dlp-lab jobs`, `log`, `cancel`, `retry`: the queue of a root, from the command line.
+
+None of them starts a job: that is for the process that serves the queue, or for `dlp-lab run`.
+"""
+
+from __future__ import annotations
+
+import argparse
+import sys
+import time
+from collections.abc import Callable
+from datetime import UTC, datetime, timedelta
+from typing import TYPE_CHECKING
+
+import msgspec
+
+from dlp_lab.errors import MalformedRequest, QueueUnusable
+
+if TYPE_CHECKING:
+    from dlp_lab.jobs.service import JobService  # loads numpy
+
+_LISTED = 50
+_POLL_SECONDS = 0.3
+_UNITS = {"m": "minutes", "h": "hours", "d": "days", "w": "weeks"}
+
+
+def add_root(parser: argparse.ArgumentParser) -> None:
+    parser.add_argument(
+        "--root", help="folder that holds input and output (default: $DLP_LAB_ROOT, or the current folder)"
+    )
+
+
+def add_jobs(parser: argparse.ArgumentParser) -> None:
+    """`dlp-lab jobs` and `dlp-lab jobs prune`."""
+    add_root(parser)
+    parser.add_argument("--state", action="append", default=[], help="only jobs in this state; may be repeated")
+    parser.add_argument("--limit", type=int, default=_LISTED, help=f"how many at most (default: {_LISTED})")
+    parser.add_argument("--json", action="store_true", help="as JSON, with all that is known of each")
+    parser.set_defaults(command=_list_jobs)
+    prune = parser.add_subparsers(metavar="").add_parser("prune", help="forget jobs that ended long ago")
+    add_root(prune)
+    prune.add_argument(
+        "--older-than", required=True, metavar="AGE", help="how long ago they ended at least, such as 90m, 12h, 30d, 8w"
+    )
+    prune.add_argument("--results", action="store_true", help="also delete their results")
+    prune.add_argument("--dry-run", action="store_true", help="only say which")
+    prune.set_defaults(command=_prune)
+
+
+def add_log(parser: argparse.ArgumentParser) -> None:
+    _add_uid(parser)
+    parser.add_argument("-f", "--follow", action="store_true", help="go on until the job has ended")
+    parser.set_defaults(command=_print_log)
+
+
+def add_cancel(parser: argparse.ArgumentParser) -> None:
+    _add_uid(parser)
+    parser.set_defaults(command=_with_job(lambda jobs, uid: jobs.cancel(uid).message))
+
+
+def add_retry(parser: argparse.ArgumentParser) -> None:
+    _add_uid(parser)
+    parser.set_defaults(command=_with_job(lambda jobs, uid: jobs.retry(uid).message))
+
+
+def _add_uid(parser: argparse.ArgumentParser) -> None:
+    parser.add_argument("uid", metavar="UID", help="the job's uid; `dlp-lab jobs` lists them")
+    add_root(parser)
+
+
+def _queue(arguments: argparse.Namespace) -> JobService:
+    from dlp_lab.jobs.service import JobService
+    from dlp_lab.store.workspace import Workspace
+
+    workspace = Workspace.from_environment(arguments.root)
+    if not workspace.queue_database.exists():
+        raise QueueUnusable(
+            f"there is no queue in {workspace.output!r} of this root; give the root of the jobs (--root), or submit one"
+        )
+    return JobService(workspace, dispatch=False)
+
+
+def _with_job(act: Callable[[JobService, str], str]) -> Callable[[argparse.Namespace], int]:
+    def command(arguments: argparse.Namespace) -> int:
+        print(act(_queue(arguments), arguments.uid))
+        return 0
+
+    return command
+
+
+def _list_jobs(arguments: argparse.Namespace) -> int:
+    from dlp_lab.jobs.job import JOB_STATES
+
+    for state in arguments.state:
+        if state not in JOB_STATES:
+            raise MalformedRequest(f"no job is in the state {state!r}; the states are {', '.join(JOB_STATES)}")
+    listed = _queue(arguments).newest(max(1, arguments.limit), arguments.state)
+    if arguments.json:
+        print(msgspec.json.format(msgspec.json.encode(listed)).decode())
+        return 0
+    for job in listed.jobs:
+        place = f"{round(100 * job.progress)} %" if job.position is None else f"next {job.position}"
+        print(f"{job.uid}  {job.submitted_at[:19]}  {job.state:<9}  {place:>8}  {job.task}  {job.input_dir}")
+        if job.state in ("failed", "running"):
+            print(f"    {job.message}")
+    if listed.older:
+        print(f"and {listed.older} older ones; --limit lists more")
+    return 0
+
+
+def _print_log(arguments: argparse.Namespace) -> int:
+    jobs = _queue(arguments)
+    offset = 0
+    while True:
+        ended = jobs.get(arguments.uid).ended  # asked before the log is read, which is then all there
+        part = jobs.log_part(arguments.uid, offset)
+        sys.stdout.write(part.text)
+        sys.stdout.flush()
+        if part.next_offset == offset:
+            if ended or not arguments.follow:
+                return 0
+            time.sleep(_POLL_SECONDS)
+        offset = part.next_offset
+
+
+def _prune(arguments: argparse.Namespace) -> int:
+    jobs = _queue(arguments)
+    old = jobs.ended_before(datetime.now(UTC) - _age(arguments.older_than))
+    for job in old:
+        if not arguments.dry_run:
+            jobs.remove(job.uid, with_result=arguments.results)
+        print(f"{job.uid}  {job.ended_at}  {job.state}")
+    what = "and results " if arguments.results else ""
+    print(f"{len(old)} jobs {what}{'would be ' if arguments.dry_run else ''}removed", file=sys.stderr)
+    return 0
+
+
+def _age(text: str) -> timedelta:
+    number, unit = text[:-1], text[-1:]
+    if unit not in _UNITS or not number.isdecimal():
+        raise MalformedRequest(f"an age is a number and m, h, d or w, such as 30d; got {text!r}")
+    return timedelta(**{_UNITS[unit]: int(number)})

@@ -1,0 +1,104 @@
+"""The dispatcher's half of the queue: claim a job, follow its attempt, record how it ended.
+
+A job is claimed by a change of its state. `attempts` grows with every claim and fences: what an older attempt reports
+changes nothing.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from typing import Literal
+
+from dlp_lab.jobs.job import Job
+from dlp_lab.jobs.job_rows import JobRows, job_of, now
+
+
+class JobAttempts(JobRows):
+    """What the one process calls that holds the dispatcher's lock."""
+
+    def claim_next(self) -> Job | None:
+        """The job whose turn it is, now running as a new attempt; None when no job waits."""
+        if not self._rows("SELECT 1 FROM jobs WHERE state = 'queued' LIMIT 1"):
+            return None
+        with self._transaction(durable=False):
+            rows = self._rows(
+                "UPDATE jobs SET state = 'running', attempts = attempts + 1, progress = 0, message = 'starting',"
+                " started_at = ?, revision = ?"
+                " WHERE seq = (SELECT seq FROM jobs WHERE state = 'queued' ORDER BY priority DESC, seq LIMIT 1)"
+                " RETURNING *",
+                (now(), self._next_revision()),
+            )
+            return job_of(rows[0]) if rows else None
+
+    def running(self) -> list[Job]:
+        """Jobs that are claimed, oldest first."""
+        return [job_of(row) for row in self._rows("SELECT * FROM jobs WHERE state = 'running' ORDER BY seq")]
+
+    def cancel_requests(self) -> list[str]:
+        """Uids of the running jobs that are to be stopped."""
+        rows = self._rows("SELECT uid FROM jobs WHERE state = 'running' AND cancel_requested = 1 ORDER BY seq")
+        return [row["uid"] for row in rows]
+
+    def set_progress(self, uid: str, attempt: int, progress: float, message: str) -> bool:
+        """Note how far an attempt is. Returns False when it is no longer the job's running attempt."""
+        with self._transaction(durable=False):
+            if not self._is_running(uid, attempt):
+                return False
+            self._rows(
+                "UPDATE jobs SET progress = ?, revision = ?,"
+                " message = CASE WHEN cancel_requested THEN message ELSE ? END WHERE uid = ?",
+                (min(max(progress, 0.0), 1.0), self._next_revision(), message, uid),
+            )
+            return True
+
+    def finish(
+        self,
+        uid: str,
+        attempt: int,
+        state: Literal["succeeded", "failed", "cancelled"],
+        message: str,
+        *,
+        error_code: str | None = None,
+        output_dir: str | None = None,
+        warnings: Sequence[str] = (),
+    ) -> bool:
+        """Record how an attempt ended. Returns False when it is no longer the job's running attempt."""
+        with self._transaction():
+            if not self._is_running(uid, attempt):
+                return False
+            self._end(uid, state, message, error_code, output_dir, warnings)
+            return True
+
+    def put_back(self, uid: str, attempt: int) -> bool:
+        """A running attempt was stopped through no fault of the job: it waits again, or is cancelled if so asked."""
+        with self._transaction():
+            if not self._is_running(uid, attempt):
+                return False
+            self._requeue_or_cancel(uid, crashed=False)
+            return True
+
+    def record_crash(self, uid: str, attempt: int, error_code: str, reason: str, *, attempts_allowed: int) -> bool:
+        """An attempt ended without an answer: the job waits again, until `attempts_allowed` attempts ended that way."""
+        with self._transaction():
+            if not self._is_running(uid, attempt):
+                return False
+            (crashes,) = self._rows("SELECT crashes FROM jobs WHERE uid = ?", (uid,))[0]
+            if crashes + 1 < attempts_allowed:
+                self._requeue_or_cancel(uid, crashed=True)
+            else:
+                self._end(uid, "failed", reason, error_code)
+            return True
+
+    def _is_running(self, uid: str, attempt: int) -> bool:
+        found = self._rows("SELECT 1 FROM jobs WHERE uid = ? AND attempts = ? AND state = 'running'", (uid, attempt))
+        return bool(found)
+
+    def _requeue_or_cancel(self, uid: str, *, crashed: bool) -> None:
+        if self._rows("SELECT 1 FROM jobs WHERE uid = ? AND cancel_requested = 1", (uid,)):
+            self._end(uid, "cancelled", "cancelled")
+            return
+        self._rows(
+            "UPDATE jobs SET state = 'queued', progress = 0, message = 'waiting to be started again',"
+            " crashes = crashes + ?, revision = ? WHERE uid = ?",
+            (int(crashed), self._next_revision(), uid),
+        )

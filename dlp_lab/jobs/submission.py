@@ -1,0 +1,63 @@
+"""What is refused when a job is submitted, rather than in an hour when its turn comes."""
+
+from __future__ import annotations
+
+import shutil
+from collections.abc import Callable
+from dataclasses import dataclass
+
+import msgspec
+
+from dlp_lab.dicom.folder import find_series
+from dlp_lab.dicom.series import choose_series
+from dlp_lab.errors import DiskFull
+from dlp_lab.jobs.job import JobRequest
+from dlp_lab.store.workspace import Workspace
+from dlp_lab.tasks import task_named
+
+
+@dataclass(frozen=True)
+class QueueLimits:
+    """Beyond which the queue of a workspace takes nothing, and stops what runs.
+
+    Attributes:
+        max_queued: How many jobs may wait.
+        least_free_bytes: Free space that the disk of the output folder must have for a job to be taken.
+        job_seconds: How long an attempt at a job may run; None as long as it takes.
+    """
+
+    max_queued: int = 10_000
+    least_free_bytes: int = 2**30
+    job_seconds: float | None = None
+
+    def refuse_when_disk_is_full(self, workspace: Workspace) -> None:
+        """Raises `DiskFull` when there is less room than a job needs to be taken."""
+        free = shutil.disk_usage(workspace.output_folder).free
+        if free < self.least_free_bytes:
+            raise DiskFull(
+                f"the disk of the output folder has {free / 2**30:.2f} GiB left; {self.least_free_bytes / 2**30:.2f} "
+                "GiB must be free for a job to be taken: free some space and submit again"
+            )
+
+
+def checked_request(
+    workspace: Workspace, request: JobRequest, before_each_file: Callable[[], None] = lambda: None
+) -> JobRequest:
+    """A request with its defaults filled in. Reads the headers of the input folder, so it may take a while.
+
+    Args:
+        workspace: Where input and output are.
+        request: What is asked.
+        before_each_file: Called while the folder is looked through; may raise, to give up.
+
+    Raises:
+        UnknownTask: No such task is installed.
+        BadParameters: The parameters do not fit it.
+        PathRefused: The input folder does not exist or leaves the root.
+        DicomError: It holds no series that can be processed.
+    """
+    task = task_named(request.task).from_params(request.params)
+    folder = workspace.input_folder(request.input_dir)
+    scan = find_series(folder, workspace.root, workspace.output_folder, before_each_file)
+    task.check(choose_series(scan, request.read).geometry)
+    return msgspec.structs.replace(request, input_dir=workspace.relative(folder), params=task.params())
