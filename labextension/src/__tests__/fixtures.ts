@@ -29,6 +29,8 @@ export function makeJob(changes: Partial<Job> = {}): Job {
     started_at: null,
     ended_at: null,
     attempts: 0,
+    priority: 0,
+    position: null,
     ...changes
   };
 }

@@ -45,9 +45,10 @@ describe('RunDialog', () => {
   };
   const sentence = () => dialog.node.querySelector('[role=alert]')?.textContent;
 
-  it('starts from the defaults and what the command was given', () => {
+  it('starts from the defaults and what the command was given', async () => {
     expect(input('sigma_mm').value).toBe('1');
     expect(input('truncate').value).toBe('3');
+    await until(() => document.activeElement === input('sigma_mm'));
     expect(document.activeElement).toBe(input('sigma_mm'));
   });
 
