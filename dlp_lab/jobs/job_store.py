@@ -123,14 +123,20 @@ class JobStore(JobAttempts):
             NoSuchJob: There is no job of the uid `before`.
         """
         condition, values = self._condition(states, before)
-        rows = self._rows(
-            "SELECT jobs.*, turns.position FROM jobs LEFT JOIN"
-            " (SELECT seq, row_number() OVER (ORDER BY priority DESC, seq) AS position"
-            "  FROM jobs WHERE state = 'queued')"
-            f" AS turns USING (seq) WHERE {condition} ORDER BY seq DESC LIMIT ?",
-            (*values, limit),
-        )
-        return [job_of(row) for row in rows]
+        rows = self._rows(f"SELECT * FROM jobs WHERE {condition} ORDER BY seq DESC LIMIT ?", (*values, limit))
+        return self._with_positions([job_of(row) for row in rows])
+
+    def _with_positions(self, jobs: Sequence[Job]) -> list[Job]:
+        """Jobs that were submitted one after the other, newest first, with their places in the queue."""
+        placed: list[Job] = []
+        last: dict[int, int] = {}  # of each priority, for those behind are next in line
+        for job in reversed(jobs):
+            if job.state == "queued":
+                position = 1 + (last[job.priority] if job.priority in last else self._ahead_of(job.uid))
+                last[job.priority] = position
+                job = msgspec.structs.replace(job, position=position)
+            placed.append(job)
+        return placed[::-1]
 
     def count(self, states: Sequence[JobState] = (), before: str | None = None) -> int:
         """How many jobs there are that `newest` would list without a limit."""

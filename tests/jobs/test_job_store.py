@@ -61,6 +61,8 @@ def test_a_job_of_higher_priority_starts_first_and_positions_tell_so(store: JobS
     turns = [uids[3], uids[0], uids[2], uids[1]]
     assert [store.get(uid).position for uid in turns] == [1, 2, 3, 4]
     assert {job.uid: job.position for job in store.newest(9)} == {uid: 1 + n for n, uid in enumerate(turns)}
+    assert [job.position for job in store.newest(2)] == [1, 3]
+    assert [job.position for job in store.newest(2, before=uids[2])] == [4, 2]
     assert [job.uid for job in iter(store.claim_next, None)] == turns
     assert store.get(uids[0]).position is None
 
