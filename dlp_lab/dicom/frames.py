@@ -51,9 +51,10 @@ def frames_of(header: Header, source: BinaryIO) -> list[Header]:
                 f"{header.path.name}: NumberOfFrames (0028,0008) is {header.frames}, PerFrameFunctionalGroupsSequence "
                 f"(5200,9230) has {found} items; export it again"
             )
-        frames = groups.frames() if found else [groups.common] * header.frames
         concatenation = _concatenation(groups)
-        return [_frame(header, number, values, concatenation) for number, values in enumerate(frames)]
+        return [
+            _frame(header, number, values, concatenation) for number, values in enumerate(groups.frames(header.frames))
+        ]
 
 
 def _frame(header: Header, number: int, values: Mapping[str, Any], concatenation: Concatenation | None) -> Header:

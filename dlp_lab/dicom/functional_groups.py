@@ -69,16 +69,18 @@ _GROUPS: dict[str, tuple[str, ...]] = {
     "MREchoSequence": ("EffectiveEchoTime",),
     "MRDiffusionSequence": ("DiffusionBValue", "DiffusionGradientOrientation"),
     "CardiacSynchronizationSequence": ("NominalCardiacTriggerDelayTime", "NominalPercentageOfCardiacPhase"),
-    "UnassignedSharedConvertedAttributesSequence": _CONVERTED,
-    "UnassignedPerFrameConvertedAttributesSequence": _CONVERTED,
 }
-_TAGS_OF_GROUPS = {Tag(group): keywords for group, keywords in _GROUPS.items()}
+_OWN_GROUPS = {Tag(group): keywords for group, keywords in _GROUPS.items()}
+_CONVERTED_GROUPS = {
+    Tag("UnassignedSharedConvertedAttributesSequence"): _CONVERTED,
+    Tag("UnassignedPerFrameConvertedAttributesSequence"): _CONVERTED,
+}
 _ABOUT_OTHERS = tuple(
     Tag(keyword)
     for keyword in ("DerivationImageSequence", "ReferencedImageSequence", "ConversionSourceAttributesSequence")
 )
 """Groups that describe other images, whose attributes are not the frame's."""
-_AT_TOP = tuple(dict.fromkeys(keyword for keywords in _GROUPS.values() for keyword in keywords))
+_AT_TOP = tuple(dict.fromkeys(keyword for keywords in (*_GROUPS.values(), _CONVERTED) for keyword in keywords))
 _SAME_IN_FRAMES = {
     "EchoTime": "EffectiveEchoTime",
     "ImageType": "FrameType",
@@ -104,15 +106,27 @@ class FunctionalGroups:
     per_frame: Sequence[Dataset]
 
     @cached_property
-    def common(self) -> dict[str, Any]:
-        """What counts for every frame that has no value of its own, by keyword."""
-        return {**_present(self.top, _AT_TOP), **_known_values(self.shared, {})}
+    def _elsewhere(self) -> dict[str, Any]:
+        """What stands in no group of its own."""
+        return {**_present(self.top, _AT_TOP), **_known_values(self.shared, {}, _CONVERTED_GROUPS)}
 
-    def frames(self) -> Iterator[Mapping[str, Any]]:
-        """For each item of `per_frame` the attributes that a header needs, by keyword."""
+    @cached_property
+    def _shared(self) -> dict[str, Any]:
+        return _known_values(self.shared, {}, _OWN_GROUPS)
+
+    def frames(self, count: int) -> Iterator[Mapping[str, Any]]:
+        """The attributes that a header needs of each of `count` frames, by keyword.
+
+        A group of its own rules over converted attributes, what is said of the frame over what is said of all.
+        """
         read: dict[tuple[BaseTag, bytes], dict[str, Any]] = {}
-        for item in self.per_frame:
-            yield {**self.common, **_known_values(item, read)}
+        for item in self.per_frame or [Dataset()] * count:
+            yield {
+                **self._elsewhere,
+                **_known_values(item, read, _CONVERTED_GROUPS),
+                **self._shared,
+                **_known_values(item, read, _OWN_GROUPS),
+            }
 
     def text(self, frame: int, keyword: str) -> str:
         """Any attribute of a frame as text, several values with a backslash between; empty where it is absent.
@@ -139,33 +153,36 @@ def read_functional_groups(source: BinaryIO, *, part_10: bool, also: Sequence[st
     return FunctionalGroups(ds, shared[0] if shared else Dataset(), per_frame or ())
 
 
-def _known_values(item: Dataset, read: dict[tuple[BaseTag, bytes], dict[str, Any]]) -> dict[str, Any]:
-    """Attributes of the groups in `_GROUPS`; what a group of its own says rules over converted attributes.
+def _known_values(
+    item: Dataset, read: dict[tuple[BaseTag, bytes], dict[str, Any]], wanted: Mapping[BaseTag, tuple[str, ...]]
+) -> dict[str, Any]:
+    """Attributes of the groups `wanted` in an item.
 
     Args:
         item: With the groups.
         read: Groups that were read before, for most frames repeat those of others byte for byte.
+        wanted: Their tags, and the attributes of each.
     """
     found: dict[str, Any] = {}
-    for tag in sorted(item.keys() & _TAGS_OF_GROUPS.keys(), key=list(_TAGS_OF_GROUPS).index, reverse=True):
+    for tag in item.keys() & wanted.keys():
         raw = item.get_item(tag)
         key = (tag, raw.value) if isinstance(raw, RawDataElement) and isinstance(raw.value, bytes) else None
         values = read.get(key) if key else None
         if values is None:
-            values = _of_group(item, tag)
+            values = _of_group(item, tag, wanted[tag])
             if key:
                 read[key] = values
         found.update(values)
     return found
 
 
-def _of_group(item: Dataset, tag: BaseTag) -> dict[str, Any]:
+def _of_group(item: Dataset, tag: BaseTag, keywords: Sequence[str]) -> dict[str, Any]:
     sequence = item[tag].value
     if not sequence:
         return {}
-    found = _present(sequence[0], _TAGS_OF_GROUPS[tag])
+    found = _present(sequence[0], keywords)
     for gradient in sequence[0].get("DiffusionGradientDirectionSequence") or ():
-        found.update(_present(gradient, _TAGS_OF_GROUPS[tag]))
+        found.update(_present(gradient, keywords))
     return found
 
 

@@ -146,10 +146,15 @@ def _chosen_uid(scan: FolderScan, options: ReadOptions) -> str:
 def _listing(series: dict[str, list[Header]]) -> str:
     listing = "; ".join(
         f"{uid[:64] or 'no UID'} ({headers[0].modality[:16]}, "
-        f"{headers[0].series_description[:64] or 'no description'}, {len(headers)} files)"
+        f"{headers[0].series_description[:64] or 'no description'}, {_amount(headers)})"
         for uid, headers in itertools.islice(series.items(), _LISTED)
     )
     return listing + (f"; and {len(series) - _LISTED} more" if len(series) > _LISTED else "")
+
+
+def _amount(headers: Sequence[Header]) -> str:
+    files = len({header.path for header in headers})
+    return f"{files} files" + (f" with {len(headers)} frames" if files < len(headers) else "")
 
 
 def assemble(
