@@ -23,7 +23,7 @@ from dlp_lab.dicom.derived_header import (
     drop_invalid_window,
     reference_to,
 )
-from dlp_lab.dicom.functional_groups import PER_FRAME_GROUPS, SHARED_GROUPS
+from dlp_lab.dicom.encoded_groups import PER_FRAME_GROUPS, SHARED_GROUPS
 from dlp_lab.dicom.header import Header
 from dlp_lab.dicom.rescale import Rescale
 from dlp_lab.geometry import Geometry
@@ -225,34 +225,35 @@ def set_places(frames: DerivedFrames, geometry: Geometry, slices: Sequence[int],
     if resampled:
         frames.remove("PlanePositionSequence")
         for item, k in zip(frames.items, slices, strict=True):
-            position = [decimal(mm) for mm in geometry.positions_lps_mm((k, 0, 0))]
-            item.PlanePositionSequence = [_with("ImagePositionPatient", position)]
+            position = geometry.positions_lps_mm((k, 0, 0)).tolist()
+            item.PlanePositionSequence = [_with(ImagePositionPatient=position)]
         for group in frames.holders("PixelMeasuresSequence"):
             group.SliceThickness = decimal(geometry.spacing_kji_mm[0])
             group.pop("SpacingBetweenSlices", None)
         for group in frames.holders("CTAcquisitionDetailsSequence"):
             group.pop("GantryDetectorTilt", None)
-    for keyword, attribute in (
-        ("PlanePositionSequence", "ImagePositionPatient"),
-        ("PlaneOrientationSequence", "ImageOrientationPatient"),
-        ("PixelMeasuresSequence", "PixelSpacing"),
-    ):
-        for item, header in zip(frames.items, frames.headers, strict=True):
+    for item, header in zip(frames.items, frames.headers, strict=True):
+        for keyword, attributes in _places_of(header).items():
             if keyword not in frames.shared and not item.get(keyword):
-                setattr(item, keyword, [_with(attribute, [decimal(v) for v in _place_of(header)[attribute] or ()])])
+                setattr(item, keyword, [_with(**attributes)])
 
 
-def _place_of(header: Header) -> dict[str, tuple[float, ...] | None]:
+def _places_of(header: Header) -> dict[str, dict[str, tuple[float, ...]]]:
+    thickness_mm = header.slice_thickness_mm
     return {
-        "ImagePositionPatient": header.position_lps_mm,
-        "ImageOrientationPatient": header.orientation,
-        "PixelSpacing": header.pixel_spacing_mm,
+        "PlanePositionSequence": {"ImagePositionPatient": header.position_lps_mm or ()},
+        "PlaneOrientationSequence": {"ImageOrientationPatient": header.orientation or ()},
+        "PixelMeasuresSequence": {
+            "PixelSpacing": header.pixel_spacing_mm or (),
+            **({} if thickness_mm is None else {"SliceThickness": (thickness_mm,)}),
+        },
     }
 
 
-def _with(keyword: str, value: object) -> Dataset:
+def _with(**attributes: Sequence[float]) -> Dataset:
     item = Dataset()
-    setattr(item, keyword, value)
+    for keyword, numbers in attributes.items():
+        setattr(item, keyword, [decimal(number) for number in numbers])
     return item
 
 
