@@ -21,8 +21,8 @@ from dlp_lab.dicom.element_values import element_values
 from dlp_lab.dicom.quiet import quiet
 
 PIXEL_DATA = 0x7FE00010
-_ANY_PIXELS = (0x7FE00008, 0x7FE00009, PIXEL_DATA)
-_UNDEFINED_LENGTH = 0xFFFFFFFF
+ANY_PIXELS = (0x7FE00008, 0x7FE00009, PIXEL_DATA)
+UNDEFINED_LENGTH = 0xFFFFFFFF
 _PREAMBLE_BYTES = 132
 _META_BYTES = 4096
 
@@ -67,9 +67,9 @@ def read_data_set(
     wanted = None if tags is None else list(tags)
 
     def at_pixels(tag: BaseTag, vr: str | None, length: int) -> bool:
-        if tag not in _ANY_PIXELS:
+        if tag not in ANY_PIXELS:
             return False
-        found.append(PixelElement(int(tag), vr, source.tell(), None if length == _UNDEFINED_LENGTH else length))
+        found.append(PixelElement(int(tag), vr, source.tell(), None if length == UNDEFINED_LENGTH else length))
         return True
 
     source: BoundedFile | InflatedFile = BoundedFile(file)
