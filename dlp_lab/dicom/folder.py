@@ -66,11 +66,13 @@ def find_series(
     """
     scan = FolderScan(folder, {}, [], [])
     entries = list(_entries(folder, root, skip, before_each))
-    headers = iter(read_headers([entry for entry in entries if isinstance(entry, Path)], before_each))
+    paths = [entry for entry in entries if isinstance(entry, Path)]
+    headers = (
+        Broken(path, found) if isinstance(found, DicomError) else found
+        for path, found in zip(paths, read_headers(paths, before_each), strict=True)
+    )
     for entry in entries:
-        found = next(headers) if isinstance(entry, Path) else entry
-        if isinstance(found, DicomError):
-            found = Broken(entry, found)
+        found = entry if isinstance(entry, Ignored | Broken) else next(headers)
         if isinstance(found, Header):
             scan.series.setdefault(found.series_instance_uid, []).append(found)
         elif isinstance(found, Ignored):

@@ -1,12 +1,7 @@
-"""Headers of one layout, walked all at once.
-
-The files of a series have the same elements in the same order; values differ, and with them lengths. So the layout is
-learned from one file, and others are walked in lock step: a step finds the same element in all of them. A file that has
-another element somewhere falls out of step.
+"""The layout of a header: which elements follow each other in it, whatever their values are.
 
 A layout is learned only where the bytes leave no doubt what pydicom makes of them. What pydicom skips unread, such as a
-sequence of defined length, is a single element here, too; what it walks through, a sequence of undefined length, is
-walked through here.
+sequence of defined length, is one step here, too; what it goes into, a sequence of undefined length, is gone into here.
 """
 
 from __future__ import annotations
@@ -15,26 +10,20 @@ from collections.abc import Generator, Iterator
 from dataclasses import dataclass
 from enum import Enum
 from struct import Struct
-from typing import NamedTuple
 
-import numpy as np
-from numpy.typing import NDArray
 from pydicom.datadict import dictionary_VR
 from pydicom.valuerep import EXPLICIT_VR_LENGTH_16, EXPLICIT_VR_LENGTH_32
 
 from dlp_lab.dicom.data_set import ANY_PIXELS, UNDEFINED_LENGTH
 
-ROOM_BYTES = 16
-"""Zeros that must follow each header, so that a walk which leaves it finds nothing that could be an element."""
+FIRST_ELEMENT_AT = 132
+"""Behind the preamble and the prefix DICM (PS3.10 7.1)."""
 
-_FIRST_ELEMENT_AT, _META_GROUP, _GROUP_LENGTH = 132, b"\x02\0", 0x00020000
+_META_GROUP, _GROUP_LENGTH = b"\x02\0", 0x00020000
 _ITEM, _END_OF_ITEM, _END_OF_SEQUENCE = 0xFFFEE000, 0xFFFEE00D, 0xFFFEE0DD
 _SHORT_VRS = frozenset(vr.encode() for vr in EXPLICIT_VR_LENGTH_16)
 _LONG_VRS = frozenset(vr.encode() for vr in EXPLICIT_VR_LENGTH_32)
-_PLAIN, _VR_AND_LENGTH, _LENGTH = Struct("<HHL"), Struct("<2sH"), Struct("<L")
-_TWO_BYTES, _FOUR_BYTES, _SIX_BYTES = 0xFFFF, 0xFFFFFFFF, 0xFFFFFFFFFFFF
-
-Integers = NDArray[np.int64]
+_PLAIN, _TAG, _VR_AND_LENGTH, _LENGTH = Struct("<HHL"), Struct("<HH"), Struct("<2sH"), Struct("<L")
 
 
 class Form(Enum):
@@ -67,9 +56,9 @@ class Step:
     into: bool
 
     @property
-    def start(self) -> int:
-        """The bytes it begins with, up to its length, as a little endian number."""
-        return int.from_bytes(_PLAIN.pack(self.tag >> 16, self.tag & 0xFFFF, 0)[:4] + self.vr, "little")
+    def start(self) -> bytes:
+        """What it begins with, up to its length or to the bytes that are reserved."""
+        return _TAG.pack(self.tag >> 16, self.tag & 0xFFFF) + self.vr
 
 
 END_OF_DEFINED_ITEM = None
@@ -93,7 +82,7 @@ def learn_layout(header: bytes, *, implicit: bool) -> Layout:
 
 
 def _elements(header: bytes, implicit: bool) -> Iterator[Step | None]:
-    at = _FIRST_ELEMENT_AT
+    at = FIRST_ELEMENT_AT
     while header[at : at + 2] == _META_GROUP:
         step, at = _element(header, at, implicit=False)
         yield step
@@ -170,101 +159,3 @@ def _tag_and_length(header: bytes, at: int) -> tuple[int, int]:
     """Of an item, a delimiter, or an element in implicit VR."""
     group, number, length = _PLAIN.unpack_from(header, at)
     return group << 16 | number, length
-
-
-class Values(NamedTuple):
-    """The values of one element in many files.
-
-    Attributes:
-        step: The element.
-        at: For each file where its value begins, in all rows one after the other.
-        length: As declared.
-    """
-
-    step: Step
-    at: Integers
-    length: Integers
-
-
-class HeadersInStep:
-    """The beginnings of files, walked together.
-
-    Args:
-        rows: `(files, bytes)`; each file is followed by at least `ROOM_BYTES` zeros.
-        layout: That of the first file.
-
-    Attributes:
-        numbers: Of the files that have the layout, and were kept since.
-        values: Of all files, in the order of the layout. They mean nothing for files that do not have it.
-    """
-
-    def __init__(self, rows: NDArray[np.uint8], layout: Layout) -> None:
-        self._bytes = rows.reshape(-1).data
-        # at each byte the number that it and the seven behind it make; nothing is copied
-        self._words: Integers = np.ndarray((rows.size - 7,), "<i8", self._bytes, strides=(1,))
-        self._starts: Integers = np.arange(len(rows)) * rows.shape[1]
-        self._last = self._starts + rows.shape[1] - ROOM_BYTES
-        self.values: list[Values] = []
-        self.numbers: Integers = np.flatnonzero(self._walk(layout))
-
-    def _walk(self, layout: Layout) -> NDArray[np.bool_]:
-        """Note where all values are; which files are in step to the end."""
-        words = self._words
-        ends: list[Integers] = []
-        at = self._starts + _FIRST_ELEMENT_AT
-        in_step: NDArray[np.bool_] = words[at - 4] & _FOUR_BYTES == int.from_bytes(b"DICM", "little")
-        for step in layout:
-            if step is END_OF_DEFINED_ITEM:
-                in_step &= at == ends.pop()
-                continue
-            np.minimum(at, self._last, out=at)
-            word = words[at]
-            in_step &= word & (_FOUR_BYTES if step.form is Form.PLAIN else _SIX_BYTES) == step.start
-            if step.form is Form.SHORT:
-                at, length = at + 8, word >> 48 & _TWO_BYTES
-            elif step.form is Form.PLAIN:
-                at, length = at + 8, word >> 32 & _FOUR_BYTES
-            else:
-                at, length = at + 12, words[at + 8] & _FOUR_BYTES
-            if step.same_length:
-                in_step &= length == step.length
-            if not in_step.any():
-                break
-            self.values.append(Values(step, at, length))
-            if not step.into:
-                at = at + length
-            elif step.length != UNDEFINED_LENGTH:
-                ends.append(at + length)
-        return in_step
-
-    def keep(self, these: NDArray[np.bool_]) -> None:
-        """Leave the other files out."""
-        self.numbers = self.numbers[these]
-
-    def offsets(self, values: Values) -> Integers:
-        """Where in each file a value begins."""
-        return values.at[self.numbers] - self._starts[self.numbers]
-
-    def lengths(self, values: Values) -> Integers:
-        return values.length[self.numbers]
-
-    def same(self, values: Values) -> NDArray[np.bool_]:
-        """In which files a value is that of the first file, byte for byte."""
-        at = values.at[self.numbers]
-        same: NDArray[np.bool_] = self.lengths(values) == values.step.length
-        for place in range(0, values.step.length, 8):
-            bits = 8 * min(8, values.step.length - place)
-            word = self._words[np.minimum(at + place, len(self._words) - 1)]
-            same &= (word ^ self._words[values.at[0] + place]) & ((1 << bits) - 1 if bits < 64 else -1) == 0
-        return same
-
-    def first(self, values: Values) -> bytes:
-        """A value in the first file."""
-        return bytes(self._bytes[values.at[0] : values.at[0] + values.step.length])
-
-    def all(self, values: Values) -> list[bytes]:
-        """A value in each file."""
-        return [
-            bytes(self._bytes[at : at + length])
-            for at, length in zip(values.at[self.numbers].tolist(), self.lengths(values).tolist(), strict=True)
-        ]

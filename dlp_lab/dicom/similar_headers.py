@@ -7,12 +7,14 @@ are simple to read, has the same header with these values changed. Where there i
 
 from __future__ import annotations
 
+import itertools
 import os
 import stat
 import struct
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
@@ -27,8 +29,9 @@ from pydicom.uid import (
 
 from dlp_lab.dicom.data_set import UNDEFINED_LENGTH, PixelElement
 from dlp_lab.dicom.header import WANTED_TAGS, Header, Ignored, read_header
-from dlp_lab.dicom.header_layout import ROOM_BYTES, HeadersInStep, Step, Values, learn_layout
-from dlp_lab.dicom.simple_values import SIMPLE_VALUES, SimpleValue, with_values
+from dlp_lab.dicom.header_layout import Step, learn_layout
+from dlp_lab.dicom.lock_step import ROOM_BYTES, LockStep, Values
+from dlp_lab.dicom.simple_values import SIMPLE_VALUES, SimpleValue, with_fields
 from dlp_lab.errors import DicomError
 
 _FILES_AT_ONCE = 512
@@ -107,6 +110,7 @@ def _is_followed(header: Header) -> bool:
         and header.frames == 1
         and header.transfer_syntax_uid not in _NOT_WALKED
         and not header.without_preamble
+        and not header.uids_from_meta
         and header.pixels is not None
         and header.pixels.offset <= _LARGEST_HEADER
     )
@@ -131,24 +135,29 @@ class _Beginnings:
 
 def _read_beginnings(paths: Sequence[Path], row_bytes: int, before_each: Callable[[], None]) -> _Beginnings:
     rows = np.zeros((len(paths), row_bytes + ROOM_BYTES), np.uint8)
-    sizes = []
+    present_bytes, file_bytes = [], []
     for path, row in zip(paths, rows[:, :row_bytes], strict=True):
         before_each()
-        sizes.append(_read_beginning(path, row))
-    present, file_bytes = zip(*sizes, strict=True)
-    return _Beginnings(paths, rows, np.array(present), list(file_bytes))
+        present, size = _read_beginning(path, row)
+        present_bytes.append(present)
+        file_bytes.append(size)
+    return _Beginnings(paths, rows, np.array(present_bytes), file_bytes)
 
 
 def _read_beginning(path: Path, row: NDArray[np.uint8]) -> tuple[int, int]:
     """How many bytes were read, and the file's size. None where `read_header` may have something to say."""
     try:
-        status = os.stat(path)
-        if stat.S_ISREG(status.st_mode):
-            with open(path, "rb", buffering=0) as file:
-                return file.readinto(row.data), status.st_size
+        # a pipe must not make us wait for who writes into it
+        descriptor = os.open(path, os.O_RDONLY | os.O_NONBLOCK)
+        try:
+            status = os.fstat(descriptor)
+            if not stat.S_ISREG(status.st_mode):
+                return 0, 0
+            return os.readv(descriptor, [row.data]), status.st_size
+        finally:
+            os.close(descriptor)
     except OSError:
-        pass
-    return 0, 0
+        return 0, 0
 
 
 def _like_first(header: Header, pixels: PixelElement, beginnings: _Beginnings) -> dict[int, Header]:
@@ -157,40 +166,61 @@ def _like_first(header: Header, pixels: PixelElement, beginnings: _Beginnings) -
         layout = learn_layout(beginnings.rows[0, : pixels.offset].tobytes(), implicit=pixels.vr is None)
     except (ValueError, struct.error, RecursionError):
         return {}
-    files = HeadersInStep(beginnings.rows, layout)
-    if 0 not in files.numbers:
+    walked = LockStep(beginnings.rows, layout)
+    if 0 not in walked.files:
         return {}
-    *elements, pixel_element = files.values
-    files.keep(files.offsets(pixel_element) <= beginnings.present_bytes[files.numbers])
+    *elements, pixel_element = walked.values
+    walked.keep(walked.offsets(pixel_element) <= beginnings.present_bytes[walked.files])
     changing: dict[SimpleValue, Values] = {}
     for values in elements:
-        simple = _simple_value(values.step, files.first(values), header)
+        simple = _simple_value(values.step, walked.first(values), header)
         if simple is not None:
             changing[simple] = values
         elif _must_be_same(values.step):
             if values.step.length > _LONGEST_COMPARED:
                 return {}
-            files.keep(files.same(values))
-    columns = {
-        simple: [simple.from_bytes(value) for value in files.all(values)]
-        for simple, values in changing.items()
-        if not files.same(values).all()
+            walked.keep(walked.same(values))
+    files = walked.files.tolist()
+    fields = {
+        "path": [beginnings.paths[number] for number in files],
+        "file_bytes": [beginnings.file_bytes[number] for number in files],
+        "pixels": _pixels(pixels, walked.offsets(pixel_element), walked.lengths(pixel_element)),
+        **_changed_fields(header, walked, changing),
     }
-    offsets, lengths = files.offsets(pixel_element).tolist(), files.lengths(pixel_element).tolist()
-    similar = {}
-    for number, offset, length, *changes in zip(
-        files.numbers.tolist(), offsets, lengths, *columns.values(), strict=True
-    ):
-        if None not in changes:
-            similar[number] = with_values(
-                header,
-                dict(zip(columns, changes, strict=True)),
-                path=beginnings.paths[number],
-                pixels=PixelElement(pixels.tag, pixels.vr, offset, None if length == UNDEFINED_LENGTH else length),
-                file_bytes=beginnings.file_bytes[number],
-            )
+    similar = {
+        number: with_fields(header, zip(fields, values, strict=True))
+        for number, *values in zip(files, *fields.values(), strict=True)
+        if None not in values
+    }
     # that it holds for the first is what shows that this header can be changed into others
     return similar if similar.get(0) == header else {}
+
+
+def _pixels(pixels: PixelElement, offsets: NDArray[np.int64], lengths: NDArray[np.int64]) -> list[PixelElement]:
+    return [
+        PixelElement(pixels.tag, pixels.vr, offset, None if length == UNDEFINED_LENGTH else length)
+        for offset, length in zip(offsets.tolist(), lengths.tolist(), strict=True)
+    ]
+
+
+def _changed_fields(header: Header, walked: LockStep, changing: dict[SimpleValue, Values]) -> dict[str, list[Any]]:
+    """The fields of `Header` that are not the same for all files, for each file; None where a value is not simple."""
+    fields: dict[str, list[Any]] = {}
+    texts: dict[str, list[str | None]] = {}
+    for simple, values in changing.items():
+        if not walked.same(values).all():
+            column = [simple.from_bytes(value) for value in walked.all(values)]
+            if simple.field is None:
+                texts[simple.keyword] = column
+            else:
+                fields[simple.field] = column
+    if texts:
+        keywords = [keyword for keyword, _ in header.discriminators]
+        columns = [texts.get(keyword, itertools.repeat(text)) for keyword, text in header.discriminators]
+        fields["discriminators"] = [
+            None if None in row else tuple(zip(keywords, row, strict=True)) for row in zip(*columns, strict=False)
+        ]
+    return fields
 
 
 def _simple_value(step: Step, value: bytes, header: Header) -> SimpleValue | None:

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import re
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Iterable
 from typing import Any, NamedTuple
 
 from pydicom.config import IGNORE
@@ -11,10 +11,10 @@ from pydicom.datadict import dictionary_VR
 from pydicom.tag import Tag
 from pydicom.uid import UID
 
-from dlp_lab.dicom.element_values import LARGEST_NUMBER
 from dlp_lab.dicom.header import DISCRIMINATING, Header
 
-_DECIMAL = rb"[+-]?[0-9]{1,12}(?:\.[0-9]{0,20})?(?:[eE][+-]?[0-9]{1,2})?"
+# far below `LARGEST_NUMBER`
+_DECIMAL = rb"[+-]?[0-9]{1,12}(?:\.[0-9]{0,20})?(?:[eE]-[0-9]{1,2})?"
 
 
 class SimpleValue(NamedTuple):
@@ -48,14 +48,8 @@ def _uid(value: bytes) -> UID:
     return UID(value.rstrip(b"\0").decode(), validation_mode=IGNORE)
 
 
-def _position(value: bytes) -> tuple[float, ...] | None:
-    position = tuple(map(float, value.split(b"\\")))
-    return position if max(map(abs, position)) < LARGEST_NUMBER else None
-
-
-def _number(value: bytes) -> float | None:
-    number = float(value)
-    return number if abs(number) < LARGEST_NUMBER else None
+def _numbers(value: bytes) -> tuple[float, ...]:
+    return tuple(map(float, value.split(b"\\")))
 
 
 def _text(value: bytes) -> str:
@@ -77,9 +71,9 @@ SIMPLE_VALUES = {
     int(Tag(value.keyword)): value
     for value in (
         SimpleValue("SOPInstanceUID", "UI", _UID, _uid, "sop_instance_uid"),
-        SimpleValue("ImagePositionPatient", "DS", _POSITION, _position, "position_lps_mm"),
-        SimpleValue("RescaleSlope", "DS", _NUMBER, _number, "rescale_slope"),
-        SimpleValue("RescaleIntercept", "DS", _NUMBER, _number, "rescale_intercept"),
+        SimpleValue("ImagePositionPatient", "DS", _POSITION, _numbers, "position_lps_mm"),
+        SimpleValue("RescaleSlope", "DS", _NUMBER, float, "rescale_slope"),
+        SimpleValue("RescaleIntercept", "DS", _NUMBER, float, "rescale_intercept"),
         *(
             SimpleValue(keyword, vr, _DISCRIMINATORS[vr], _text, None)
             for keyword, vr in _DISCRIMINATOR_VRS.items()
@@ -90,21 +84,12 @@ SIMPLE_VALUES = {
 """By tag."""
 
 
-def with_values(header: Header, changes: Mapping[SimpleValue, Any], **fields: Any) -> Header:
-    """A header like another but for some values and some other fields.
+def with_fields(header: Header, fields: Iterable[tuple[str, Any]]) -> Header:
+    """A header like another but for some fields.
 
     It is `dataclasses.replace` at a tenth of its price, for it is done for every file.
     """
-    discriminators = {}
-    for simple, value in changes.items():
-        if simple.field is None:
-            discriminators[simple.keyword] = value
-        else:
-            fields[simple.field] = value
-    if discriminators:
-        fields["discriminators"] = tuple(
-            (keyword, discriminators.get(keyword, text)) for keyword, text in header.discriminators
-        )
     changed: Header = object.__new__(Header)
-    changed.__dict__.update(header.__dict__, **fields)
+    changed.__dict__.update(header.__dict__)
+    changed.__dict__.update(fields)
     return changed

@@ -5,16 +5,17 @@ from __future__ import annotations
 import os
 import random
 import warnings
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Iterator, Sequence
 from pathlib import Path
 
+import pydicom
 import pytest
 from pydicom.data import get_testdata_files
+from pydicom.dataelem import RawDataElement
 from pydicom.dataset import Dataset
 from pydicom.uid import (
     DeflatedExplicitVRLittleEndian,
     ExplicitVRBigEndian,
-    ExplicitVRLittleEndian,
     ImplicitVRLittleEndian,
     RLELossless,
 )
@@ -129,11 +130,89 @@ def test_one_header_of_a_series_is_read_by_pydicom_and_the_others_are_like_it(tm
     assert read_by_pydicom == files[:1]
 
 
-@pytest.mark.parametrize("syntax", [DeflatedExplicitVRLittleEndian, ExplicitVRBigEndian], ids=lambda syntax: syntax.name)
+@pytest.mark.parametrize(
+    "syntax", [DeflatedExplicitVRLittleEndian, ExplicitVRBigEndian], ids=lambda syntax: syntax.name
+)
 def test_what_cannot_be_walked_is_left_to_pydicom(tmp_path, syntax, read_by_pydicom):
     files = write_phantom_series(tmp_path / "in", transfer_syntax=syntax).files
     check(files)
     assert read_by_pydicom == files
+
+
+def test_uids_that_only_the_file_meta_information_has_are_left_to_pydicom(tmp_path):
+    files = write_phantom_series(tmp_path / "in").files
+    for path in files:
+        ds = pydicom.dcmread(path)
+        ds.SOPInstanceUID = ""
+        ds.save_as(path)
+    check(files)
+    assert len({header.sop_instance_uid for header in read_headers(files)}) == len(files)
+
+
+def test_the_same_bytes_in_another_character_set_are_another_text(tmp_path):
+    def in_turn(k: int, ds: Dataset) -> None:
+        ds.SpecificCharacterSet = "ISO_IR 100" if k % 2 else "ISO_IR 101"
+        ds.add_new("SeriesDescription", "LO", b"\xa3\xb3")
+
+    files = write_phantom_series(tmp_path / "in", edit=in_turn).files
+    check(files)
+    assert len({header.series_description for header in read_headers(files)}) == 2
+
+
+def test_files_of_two_kinds_in_turn_cost_two_headers_and_what_lies_between_them_changes_nothing(
+    tmp_path, read_by_pydicom
+):
+    one = write_phantom_series(tmp_path / "one", shape=(12, 4, 5)).files
+    other = write_phantom_series(tmp_path / "other", modality="MR", shape=(12, 4, 5)).files
+    (tmp_path / "text").write_text("no image")
+    files = [path for pair in zip(one, other, strict=True) for path in (*pair, tmp_path / "text")]
+    check(files)
+    assert len([path for path in read_by_pydicom if path != tmp_path / "text"]) == 2
+
+
+def test_more_files_than_are_walked_at_once_come_back_in_their_order(tmp_path, monkeypatch):
+    monkeypatch.setattr(similar_headers, "_FILES_AT_ONCE", 10)
+    monkeypatch.setattr(similar_headers, "_BYTES_AT_ONCE", 20_000)
+    files = write_phantom_series(tmp_path / "in", shape=(33, 4, 5)).files
+    check(files)
+
+
+def test_a_pipe_among_the_files_holds_nothing_up(tmp_path):
+    files = write_phantom_series(tmp_path / "in").files
+    os.mkfifo(tmp_path / "in" / "pipe")
+    check([files[0], tmp_path / "in" / "pipe", *files[1:]])
+
+
+SIMPLE = {
+    "SOPInstanceUID": b"1.2 |1.02.3|1.2.3\0| 1.2|1|1.2\\1.3||1.x|1.2\0\0\0|1.2.|" + b"1" * 65,
+    "ImagePositionPatient": rb"1\2\3|-1.5 \2\3|1e3\2\3|1\2\3 |1\2|1\2\3\4|1\2\|nan\2\3|+1.\.5\-0|1e-05\2\3|1,5\2\3|"
+    rb"1_0\2\3|-158.13580322265625\2\3|1e300\2\3|1\2\3  ",
+    "RescaleSlope": rb"2|2.50 || |1e2|2\2|x|1E-2|0|-0.0|1e-320",
+    "RescaleIntercept": rb"-1024|-1024.0|1e16|999999999999||--1| 5|5  ",
+    "AcquisitionNumber": rb"1|01|1 || |1.0|-1|1.5|12345678901|1\2|x|  7",
+    "EchoTime": rb"1|01|1 || |1.0|-1|1.5|1e2|1\2|x|1e-2",
+    "AcquisitionTime": rb"101500|1015|10|1|| |101500.5|101500.123456 |10:15:00|101500\101501|x",
+}
+"""Values of an element, as they may stand in a file, with a bar between them."""
+
+
+@pytest.mark.parametrize("keyword", SIMPLE)
+def test_values_that_change_from_file_to_file_are_those_that_pydicom_reads(tmp_path, keyword):
+    """Whichever of them stands in the file that the others are compared with."""
+    paths = []
+    path = write_phantom_series(tmp_path / "in", shape=(1, 4, 5)).files[0]
+    plain = pydicom.dcmread(path)
+    if keyword not in plain:
+        setattr(plain, keyword, "1")
+    tag, vr = plain[keyword].tag, plain[keyword].VR
+    for number, value in enumerate(SIMPLE[keyword].split(b"|")):
+        raw = value + b" "[: len(value) % 2]
+        plain._dict[tag] = RawDataElement(tag, vr, len(raw), raw, 0, False, True)
+        paths.append(tmp_path / f"{number}")
+        pydicom.dcmwrite(paths[-1], plain)
+        assert raw in paths[-1].read_bytes()
+    for number in range(len(paths)):
+        check(paths[number:] + paths[:number])
 
 
 @pytest.mark.parametrize("name", SERIES)
