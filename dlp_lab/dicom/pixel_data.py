@@ -5,8 +5,10 @@ Only the element with the pixels is read; what follows it in the file is never l
 
 from __future__ import annotations
 
+import os
 import struct
 import sys
+from functools import cache
 from io import BytesIO
 from pathlib import Path
 from typing import Any, BinaryIO
@@ -15,7 +17,7 @@ import numpy as np
 from numpy.typing import NDArray
 from pydicom.encaps import encapsulate
 from pydicom.pixels.decoders.base import get_decoder
-from pydicom.uid import DeflatedExplicitVRLittleEndian, ExplicitVRBigEndian, JPEGExtended12Bit, RLELossless
+from pydicom.uid import UID, DeflatedExplicitVRLittleEndian, ExplicitVRBigEndian, JPEGExtended12Bit, RLELossless
 
 from dlp_lab.dicom.codestream import read_codestream
 from dlp_lab.dicom.data_set import PIXEL_DATA, PixelElement, open_inflated
@@ -33,7 +35,23 @@ _ITEM_HEADER = struct.Struct("<HHL")
 
 def stored_dtype(header: Header) -> np.dtype[Any]:
     """Type of the stored values, in the byte order of this machine."""
-    return np.dtype(f"{'i' if header.signed else 'u'}{header.bits_allocated // 8}")
+    return _dtype("i" if header.signed else "u", header.bits_allocated)
+
+
+@cache
+def _dtype(kind: str, bits: int) -> np.dtype[Any]:
+    return np.dtype(f"{kind}{bits // 8}")
+
+
+@cache
+def is_encapsulated(transfer_syntax: UID) -> bool:
+    """Whether its pixels are compressed. The question to a UID itself is slow, and is asked for every slice."""
+    return transfer_syntax.is_encapsulated
+
+
+@cache
+def _is_transfer_syntax(uid: UID) -> bool:
+    return uid.is_transfer_syntax
 
 
 def present_pixels(header: Header) -> PixelElement:
@@ -57,11 +75,11 @@ def check_pixel_element(header: Header) -> None:
         Truncated, Malformed, UnsupportedPixels, NoDecoder: The message names the file.
     """
     name, pixels = header.name, present_pixels(header)
-    if not header.transfer_syntax_uid.is_transfer_syntax:
+    if not _is_transfer_syntax(header.transfer_syntax_uid):
         raise NoDecoder(f"{name}: its transfer syntax {header.transfer_syntax_uid[:64]!r} (0002,0010) is not known")
     if pixels.tag != PIXEL_DATA:
         raise UnsupportedPixels(f"{name} has floating point pixels (7FE0,0008) or (7FE0,0009), which are not read")
-    if header.transfer_syntax_uid.is_encapsulated:
+    if is_encapsulated(header.transfer_syntax_uid):
         if pixels.length is not None:
             raise Malformed(f"{name}: its compressed PixelData (7FE0,0010) has a defined length, as none may have")
         return
@@ -129,6 +147,8 @@ def read_uncompressed(header: Header, out: NDArray[Any], frames: InflatedFrames)
         TooLarge: Deflated data inflates beyond the declared size.
     """
     assert header.pixels is not None
+    if _read_directly(header, header.pixels, out):
+        return
     try:
         with open(header.path, "rb", buffering=0) as file:
             source = _positioned(file, header, frames)
@@ -138,6 +158,18 @@ def read_uncompressed(header: Header, out: NDArray[Any], frames: InflatedFrames)
         raise
     except Exception as error:  # zlib and pydicom each raise kinds of their own
         raise Malformed(f"{header.name}: its deflated data is broken; export it again") from error
+
+
+def _read_directly(header: Header, pixels: PixelElement, out: NDArray[Any]) -> bool:
+    """Read pixels that lie in the file as they lie in memory, and are all of the element; whether they did."""
+    foreign = DeflatedExplicitVRLittleEndian, ExplicitVRBigEndian
+    if header.transfer_syntax_uid in foreign or sys.byteorder != "little" or is_padded(header):
+        return False
+    descriptor = os.open(header.path, os.O_RDONLY)
+    try:
+        return os.preadv(descriptor, [out.data], pixels.offset) == out.nbytes
+    finally:
+        os.close(descriptor)
 
 
 def _positioned(file: Any, header: Header, frames: InflatedFrames) -> Any:

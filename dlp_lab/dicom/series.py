@@ -259,10 +259,11 @@ def _without_localizers(headers: Sequence[Header]) -> tuple[list[Header], list[I
         return list(headers), []
     kept, dropped = [], []
     for header in headers:
-        across = header.orientation is not None and (
-            np.abs(np.subtract(header.orientation, others[0].orientation)).max() > ORIENTATION_TOLERANCE
-        )
-        if "LOCALIZER" in header.image_type and across:
+        if (
+            "LOCALIZER" in header.image_type
+            and header.orientation is not None
+            and np.abs(np.subtract(header.orientation, others[0].orientation)).max() > ORIENTATION_TOLERANCE
+        ):
             dropped.append(Ignored(header.path, "localizer"))
         else:
             kept.append(header)
