@@ -7,7 +7,7 @@ import json
 import sys
 from typing import Any
 
-from dlp_lab.cli.series_command import add_read_options, read_options_of
+from dlp_lab.cli.series_command import add_output_form, add_read_options, read_options_of
 
 
 def add_tasks(run: argparse.ArgumentParser) -> None:
@@ -23,6 +23,7 @@ def add_tasks(run: argparse.ArgumentParser) -> None:
         )
         add_read_options(parser)
         parser.add_argument("--keep-hdf5", action="store_true", help="also keep source and result as HDF5 + JSON")
+        add_output_form(parser)
         parameters = parser.add_argument_group("parameters of the task")
         for name, schema in task.json_schema()["properties"].items():
             parameters.add_argument(
@@ -62,6 +63,7 @@ def _run_task(arguments: argparse.Namespace) -> int:
         keep_hdf5=arguments.keep_hdf5,
         root=arguments.root,
         read=read_options_of(arguments),
+        output_form=arguments.output_form,
         **params,
     )
     try:

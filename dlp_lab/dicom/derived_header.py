@@ -112,7 +112,7 @@ def set_place(ds: Dataset, geometry: Geometry, k: int) -> None:
             delattr(ds, keyword)
     ds.DerivationCodeSequence = [
         *(ds.get("DerivationCodeSequence") or []),
-        _code("113085", "DCM", "Spatial resampling"),
+        code_item("113085", "DCM", "Spatial resampling"),
     ]
 
 
@@ -186,20 +186,22 @@ def set_derivation(ds: Dataset, header: Header, references: list[Dataset], deriv
     room = max(0, _LONGEST_ST - 2 - len(own))
     ds.DerivationDescription = f"{earlier[:room]}; {own}" if earlier and room else own[:_LONGEST_ST]
     if derivation.code is not None:
-        ds.DerivationCodeSequence = [*(ds.get("DerivationCodeSequence") or []), _code(*derivation.code)]
+        ds.DerivationCodeSequence = [*(ds.get("DerivationCodeSequence") or []), code_item(*derivation.code)]
     ds.SourceImageSequence = references
 
 
 def reference_to(header: Header, *, in_place: bool) -> Dataset:
+    """An item of SourceImageSequence (PS3.3 C.12.4.1.3)."""
     item = Dataset()
     item.ReferencedSOPClassUID = header.sop_class_uid
     item.ReferencedSOPInstanceUID = header.sop_instance_uid
     item.SpatialLocationsPreserved = "YES" if in_place else "NO"
-    item.PurposeOfReferenceCodeSequence = [_code("121322", "DCM", "Source image for image processing operation")]
+    item.PurposeOfReferenceCodeSequence = [code_item("121322", "DCM", "Source image for image processing operation")]
     return item
 
 
-def _code(value: str, scheme: str, meaning: str) -> Dataset:
+def code_item(value: str, scheme: str, meaning: str) -> Dataset:
+    """A coded entry (PS3.3 8.8)."""
     item = Dataset()
     item.CodeValue, item.CodingSchemeDesignator, item.CodeMeaning = value, scheme, meaning
     return item
@@ -219,8 +221,8 @@ def set_equipment(ds: Dataset, derivation: Derivation) -> None:
             if ds.get(keyword):
                 scanner[keyword] = ds[keyword]
             del ds[keyword]
-    scanner.PurposeOfReferenceCodeSequence = [_code("109101", "DCM", "Acquisition Equipment")]
-    program.PurposeOfReferenceCodeSequence = [_code("109102", "DCM", "Processing Equipment")]
+    scanner.PurposeOfReferenceCodeSequence = [code_item("109101", "DCM", "Acquisition Equipment")]
+    program.PurposeOfReferenceCodeSequence = [code_item("109102", "DCM", "Processing Equipment")]
     program.ContributionDateTime = derivation.made_at.strftime("%Y%m%d%H%M%S.%f%z")
     program.ContributionDescription = derivation.description[:1024]
     for item in (ds, program):

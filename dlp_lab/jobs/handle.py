@@ -10,8 +10,8 @@ from pathlib import Path
 from typing import Any
 
 from dlp_lab.errors import JobFailed
-from dlp_lab.jobs.convert import read_options
-from dlp_lab.jobs.job import Job, JobRequest
+from dlp_lab.jobs.convert import checked_form, read_options
+from dlp_lab.jobs.job import Job, JobRequest, OutputForm
 from dlp_lab.jobs.service import JobService
 from dlp_lab.store.workspace import Workspace
 
@@ -112,6 +112,7 @@ def submit(
     keep_hdf5: bool = False,
     root: Path | str | None = None,
     read: dict[str, Any] | None = None,
+    output_form: OutputForm = "series",
     **params: Any,
 ) -> JobHandle:
     """Submit a job, such as `submit("3dblur", "study1/series2", sigma_mm=2)`.
@@ -125,6 +126,8 @@ def submit(
         keep_hdf5: Whether to keep source and result as HDF5 + JSON too.
         root: Folder that holds input and output; `$DLP_LAB_ROOT` or the current folder by default.
         read: Options of `read_series`, such as `{"series": "1.2.3"}`.
+        output_form: "series" for files like the source's, "multiframe" for one enhanced file, "parametric_map" for one
+            file of floating point values.
         params: The task's parameters.
 
     Raises:
@@ -138,5 +141,6 @@ def submit(
         params=params,
         keep_hdf5=keep_hdf5,
         read=read_options(read or {}),
+        output_form=checked_form(output_form),
     )
     return JobHandle(service, service.submit(request).uid)

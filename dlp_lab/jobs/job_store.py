@@ -64,9 +64,9 @@ class JobStore:
         uid = secrets.token_hex(16)
         with self._transaction():
             self._rows(
-                "INSERT INTO jobs (uid, task, input_dir, params, keep_hdf5, read, state, submitted_at, message,"
-                " revision)"
-                " VALUES (?, ?, ?, ?, ?, ?, 'queued', ?, 'waiting', ?)",
+                "INSERT INTO jobs (uid, task, input_dir, params, keep_hdf5, read, output_form, state, submitted_at,"
+                " message, revision)"
+                " VALUES (?, ?, ?, ?, ?, ?, ?, 'queued', ?, 'waiting', ?)",
                 (
                     uid,
                     request.task,
@@ -74,6 +74,7 @@ class JobStore:
                     msgspec.json.encode(request.params).decode(),
                     int(request.keep_hdf5),
                     msgspec.json.encode(request.read).decode(),
+                    request.output_form,
                     _now(),
                     self._next_revision(),
                 ),

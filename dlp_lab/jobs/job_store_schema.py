@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-SCHEMA_VERSION = 1
+SCHEMA_VERSION = 2
 
 SCHEMA = (
     """CREATE TABLE jobs (
@@ -13,6 +13,7 @@ SCHEMA = (
         params TEXT NOT NULL,
         keep_hdf5 INTEGER NOT NULL,
         read TEXT NOT NULL,
+        output_form TEXT NOT NULL,
         state TEXT NOT NULL CHECK (state IN ('queued', 'running', 'succeeded', 'failed', 'cancelled')),
         submitted_at TEXT NOT NULL,
         progress REAL NOT NULL DEFAULT 0,
@@ -32,3 +33,6 @@ SCHEMA = (
     "CREATE TABLE counter (revision INTEGER NOT NULL) STRICT",
     "INSERT INTO counter VALUES (0)",
 )
+
+UPGRADES = {1: ("ALTER TABLE jobs ADD COLUMN output_form TEXT NOT NULL DEFAULT 'series'",)}
+"""What makes the tables of a version those of the next."""

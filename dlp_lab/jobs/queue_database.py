@@ -14,7 +14,7 @@ from pathlib import Path
 
 from dlp_lab.errors import DiskFull, QueueUnusable
 from dlp_lab.jobs.filesystem import is_on_network
-from dlp_lab.jobs.job_store_schema import SCHEMA, SCHEMA_VERSION
+from dlp_lab.jobs.job_store_schema import SCHEMA, SCHEMA_VERSION, UPGRADES
 
 _LEAST_ROOM_BYTES = 64 * 2**10
 
@@ -145,8 +145,9 @@ def _create_tables(connection: sqlite3.Connection) -> None:
             f"a newer dlp-lab wrote the queue (its version {version}, this one knows {SCHEMA_VERSION}); "
             "upgrade, or choose another output folder"
         )
-    if version == 0:
-        for statement in SCHEMA:
+    if version < SCHEMA_VERSION:
+        upgrades = [statement for old in range(version, SCHEMA_VERSION) for statement in UPGRADES.get(old, ())]
+        for statement in upgrades if version else SCHEMA:
             connection.execute(statement)
         connection.execute(f"PRAGMA user_version = {SCHEMA_VERSION}")
 

@@ -15,6 +15,7 @@ import msgspec
 
 from dlp_lab.dicom.folder import find_series
 from dlp_lab.dicom.series import choose_series
+from dlp_lab.dicom.write_derived import refuse_form
 from dlp_lab.errors import DlpError, ServerStopped, ServerStopping, WorkerCrashed
 from dlp_lab.jobs.dispatcher_lock import DispatcherLock
 from dlp_lab.jobs.executors import Executor, LocalExecutor
@@ -82,7 +83,7 @@ class JobService:
             UnknownTask: No such task is installed.
             BadParameters: The parameters do not fit it.
             PathRefused: The input folder does not exist or leaves the root.
-            DicomError: It holds no series that can be processed.
+            DicomError: It holds no series that can be processed, or none that can be written in the form asked for.
             DiskFull, QueueUnusable, ServerStopping: The queue cannot take it now.
         """
         task = task_named(request.task).from_params(request.params)
@@ -90,6 +91,7 @@ class JobService:
         scan = find_series(folder, self.workspace.root, self.workspace.output_folder, self._refuse_when_closing)
         series = choose_series(scan, request.read)
         task.check(series.geometry)
+        refuse_form(request.output_form, series)
         checked = msgspec.structs.replace(request, input_dir=self.workspace.relative(folder), params=task.params())
         self._refuse_when_closing()
         self._reopen_queue_if_replaced()

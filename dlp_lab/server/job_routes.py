@@ -9,7 +9,7 @@ import msgspec
 from jupyter_server.auth.decorator import authorized
 from tornado import web
 
-from dlp_lab.jobs.job import Job, JobRequest, ReadOptions
+from dlp_lab.jobs.job import Job, JobRequest, OutputForm, ReadOptions
 from dlp_lab.server.api_handler import DlpHandler
 
 _EXAMPLE = '{"job_name": "3dblur", "in_dir": "dicom_data"}'
@@ -23,6 +23,7 @@ class SubmitBody(msgspec.Struct, frozen=True, forbid_unknown_fields=True, kw_onl
     params: dict[str, Any] = {}
     keep_hdf5: bool = False
     read: ReadOptions = ReadOptions()
+    output_form: OutputForm = "series"
 
 
 class Submitted(msgspec.Struct, frozen=True):
@@ -62,6 +63,7 @@ class SubmitHandler(MsgHandler):
             params=body.params,
             keep_hdf5=body.keep_hdf5,
             read=body.read,
+            output_form=body.output_form,
         )
         jobs = await self.jobs()
         job = await self.in_slow_thread(jobs.submit, request)

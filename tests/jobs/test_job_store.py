@@ -5,6 +5,7 @@ import sqlite3
 import stat
 from pathlib import Path
 
+import msgspec
 import pytest
 
 from dlp_lab.errors import DiskFull, JobAlreadyEnded, NoSuchJob, QueueUnusable
@@ -147,6 +148,20 @@ def test_a_queue_of_a_newer_version_is_refused_and_left_alone(store: JobStore, p
     with pytest.raises(QueueUnusable, match="newer"):
         JobStore(path)
     assert path.read_bytes() == before
+
+
+def test_a_queue_of_version_1_is_upgraded_and_its_jobs_are_series(store: JobStore, path: Path) -> None:
+    uid = store.add(REQUEST).uid
+    store.close()
+    with sqlite3.connect(path) as connection:
+        connection.execute("ALTER TABLE jobs DROP COLUMN output_form")
+        connection.execute("PRAGMA user_version = 1")
+    connection.close()
+    upgraded = JobStore(path)
+    assert upgraded.get(uid).output_form == "series"
+    other = upgraded.add(msgspec.structs.replace(REQUEST, output_form="parametric_map"))
+    assert upgraded.get(other.uid).output_form == "parametric_map"
+    upgraded.close()
 
 
 def test_a_damaged_queue_is_refused_and_never_taken_for_an_empty_one(path: Path) -> None:

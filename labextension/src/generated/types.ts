@@ -50,6 +50,8 @@ export interface Job {
   attempts: number;
   /** As asked, with defaults filled in. */
   read: ReadOptions;
+  /** As asked, with defaults filled in. */
+  output_form: 'multiframe' | 'parametric_map' | 'series';
 }
 
 /** What Jupyter's event bus carries when a job changes. It reaches every client, so it names no folder, no file. */
@@ -79,6 +81,8 @@ export interface JobRequest {
   keep_hdf5?: boolean;
   /** Which images of the folder, and which repairs. */
   read?: ReadOptions;
+  /** Whether the result is a series like its source, one multi-frame image or one Parametric Map. */
+  output_form?: 'multiframe' | 'parametric_map' | 'series';
 }
 
 /** Which images of a folder to read, and which repairs to make: by default all, and none. */
