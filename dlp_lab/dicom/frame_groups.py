@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import struct
 from collections.abc import Iterable, Sequence
+from io import BytesIO
 from pathlib import Path
 from typing import Any
 
@@ -189,9 +190,12 @@ def save_frames(
     """
     length = int(ds.NumberOfFrames) * frame_bytes
     padding = length % 2
+    tag = Tag(keyword)
+    # encoded first, for pydicom takes the number from the error of a full disk
+    header = BytesIO()
+    pydicom.dcmwrite(header, ds, enforce_file_format=True, implicit_vr=False, little_endian=True)
     with open(path, "xb") as file:
-        pydicom.dcmwrite(file, ds, enforce_file_format=True, implicit_vr=False, little_endian=True)
-        tag = Tag(keyword)
+        file.write(header.getbuffer())
         file.write(struct.pack("<HH2sHI", tag.group, tag.element, vr.encode(), 0, length + padding))
         for frame in frames:
             file.write(frame.data)
