@@ -84,6 +84,8 @@ def image_type_secondary(slice_: DerivedSlice, pair: Pair) -> str | None:
 def image_type_kept(slice_: DerivedSlice, pair: Pair) -> str | None:
     """ImageType from value 3 on is the source's; of a frame, FrameType value 3."""
     mine, theirs = _image_type(slice_.ds)[2:], _image_type(slice_.source.ds)[2:]
+    if slice_.source.frame is not None:
+        theirs = [str(value) for value in slice_.source.ds.FrameType][2:]
     if slice_.frame is not None:
         # value 4 of a frame says what was combined (PS3.3 C.8.16.1.4), and there is no value 5
         mine, theirs = [str(value) for value in slice_.ds.FrameType][2:3], theirs[:1] or ["VOLUME"]
@@ -102,11 +104,14 @@ def derivation_described(slice_: DerivedSlice, pair: Pair) -> str | None:
 
 @RULES.each_slice("PS3.3 C.12.4.1.3")
 def source_images_named(slice_: DerivedSlice, pair: Pair) -> str | None:
-    """SourceImageSequence names source images, and no image twice."""
-    uids = [str(item.get("ReferencedSOPInstanceUID") or "") for item in _references(slice_)]
-    if not uids:
+    """SourceImageSequence names source images, and no image, or frame of it, twice."""
+    named = [
+        (str(item.get("ReferencedSOPInstanceUID") or ""), str(item.get("ReferencedFrameNumber") or ""))
+        for item in _references(slice_)
+    ]
+    if not named:
         return "SourceImageSequence (0008,2112) is absent or empty"
-    return "SourceImageSequence (0008,2112) names an image twice" if len(set(uids)) < len(uids) else None
+    return "SourceImageSequence (0008,2112) names an image twice" if len(set(named)) < len(named) else None
 
 
 @RULES.each_slice("PS3.3 C.12.4.1.3")
@@ -124,8 +129,11 @@ def source_image_first(slice_: DerivedSlice, pair: Pair) -> str | None:
     """The first reference is the source image at the same place, the one that viewers compare with."""
     if pair.resampled or not _references(slice_):
         return None
-    first = _references(slice_)[0].get("ReferencedSOPInstanceUID")
-    if first == slice_.source.header.sop_instance_uid:
+    first = _references(slice_)[0]
+    frames = first.get("ReferencedFrameNumber")
+    numbers = [frames] if isinstance(frames, int) else list(frames or [])
+    own = [] if slice_.source.frame is None else [slice_.source.frame + 1]
+    if first.get("ReferencedSOPInstanceUID") == slice_.source.header.sop_instance_uid and numbers[:1] == own:
         return None
     return "the first item of SourceImageSequence (0008,2112) is not the source image at the same place"
 

@@ -100,7 +100,8 @@ def evidence_complete(pair: Pair) -> str | None:
     if pair.form == "parametric_map":
         series, references = list(ds.get("ReferencedSeriesSequence") or []), "ReferencedInstanceSequence"
     else:
-        studies = list(ds.get("SourceImageEvidenceSequence") or [])
+        earlier = list(pair.source[0].ds.get("SourceImageEvidenceSequence") or [])
+        studies = [study for study in ds.get("SourceImageEvidenceSequence") or [] if study not in earlier]
         if {study.get("StudyInstanceUID") for study in studies} != {source.study_instance_uid}:
             return "SourceImageEvidenceSequence (0008,9154) is absent or names another study"
         series, references = (

@@ -44,7 +44,8 @@ def _groups(items: Any) -> Iterator[Dataset]:
     for item in items or ():
         for sequence in item:
             if sequence.VR == "SQ" and sequence.value:
-                yield sequence.value[0]
+                # of several derivations, one after the other, the last made the frame (PS3.3 C.7.6.16.2.6)
+                yield sequence.value[-1 if sequence.keyword == "DerivationImageSequence" else 0]
 
 
 def _elements(group: Dataset) -> Iterator[tuple[Any, Any]]:
