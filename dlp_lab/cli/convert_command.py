@@ -6,7 +6,7 @@ import argparse
 import sys
 from pathlib import Path
 
-from dlp_lab.cli.series_command import add_read_options, read_options_of
+from dlp_lab.cli.series_command import add_output_form, add_read_options, read_options_of
 
 TO_HDF5 = "Convert a folder of DICOM to HDF5 + JSON."
 TO_DICOM = "Convert an HDF5 volume to DICOM, by its own headers or with a folder of DICOM as the template."
@@ -50,6 +50,7 @@ def add_hdf5_to_dicom(parser: argparse.ArgumentParser) -> None:
         help="template: folder of the series it belongs to (default: the headers in the HDF5 file)",
     )
     parser.add_argument("-o", "--output-dicom", metavar="DIR", required=True, type=Path, help="new folder to write")
+    add_output_form(parser)
     add_read_options(parser)
     parser.set_defaults(command=_hdf5_to_dicom)
 
@@ -76,7 +77,11 @@ def _hdf5_to_dicom(arguments: argparse.Namespace) -> int:
     from dlp_lab.jobs.convert import hdf5_to_dicom
 
     written = hdf5_to_dicom(
-        arguments.input_hdf5, arguments.output_dicom, arguments.input_dicom, **read_options_of(arguments)
+        arguments.input_hdf5,
+        arguments.output_dicom,
+        arguments.input_dicom,
+        arguments.output_form,
+        **read_options_of(arguments),
     )
     print(f"{arguments.output_dicom}: {len(written.indices)} slices, SeriesInstanceUID {written.series_instance_uid}")
     return 0

@@ -22,8 +22,9 @@ from dlp_lab.dicom.header import Header
 def check_validators(source: Sequence[Header], derived: Sequence[Header]) -> LayerReport:
     """Ask both programs about both series."""
     with tempfile.TemporaryDirectory() as made:
-        paths = [_recognizable(header, Path(made, f"{k:05d}")) for k, header in enumerate(source)]
-        return _compare(paths, [header.path for header in derived])
+        files = {header.path: header for header in source}.values()
+        paths = [_recognizable(header, Path(made, f"{k:05d}")) for k, header in enumerate(files)]
+        return _compare(paths, list({header.path: None for header in derived}))
 
 
 def _recognizable(header: Header, copy: Path) -> Path:

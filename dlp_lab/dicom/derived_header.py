@@ -11,9 +11,9 @@ import uuid
 from dataclasses import dataclass, field
 
 import numpy as np
-from pydicom.dataset import Dataset, FileMetaDataset
+from pydicom.dataset import Dataset
 from pydicom.tag import Tag
-from pydicom.uid import UID, ExplicitVRLittleEndian
+from pydicom.uid import UID
 
 from dlp_lab import __version__
 from dlp_lab.dicom.header import LOSSY_TRANSFER_SYNTAXES, Header
@@ -192,6 +192,7 @@ def set_derivation(ds: Dataset, header: Header, references: list[Dataset], deriv
 
 
 def reference_to(header: Header, *, in_place: bool) -> Dataset:
+    """An item of SourceImageSequence (PS3.3 C.12.4.1.3)."""
     item = Dataset()
     item.ReferencedSOPClassUID = header.sop_class_uid
     item.ReferencedSOPInstanceUID = header.sop_instance_uid
@@ -201,7 +202,7 @@ def reference_to(header: Header, *, in_place: bool) -> Dataset:
 
 
 def code_item(value: str, scheme: str, meaning: str) -> Dataset:
-    """An item of a code sequence (PS3.3 8.8)."""
+    """A coded entry (PS3.3 8.8)."""
     item = Dataset()
     item.CodeValue, item.CodingSchemeDesignator, item.CodeMeaning = value, scheme, meaning
     return item
@@ -232,17 +233,6 @@ def set_equipment(ds: Dataset, derivation: Derivation) -> None:
     # Manufacturer is Type 1 of a contributing equipment: one of an unknown maker cannot be named
     contributors = [scanner, program] if "Manufacturer" in scanner else [program]
     ds.ContributingEquipmentSequence = [*(ds.get("ContributingEquipmentSequence") or []), *contributors]
-
-
-def file_meta(ds: Dataset) -> FileMetaDataset:
-    """File meta information (PS3.10 7.1) of a derived data set."""
-    meta = FileMetaDataset()
-    meta.MediaStorageSOPClassUID = ds.SOPClassUID
-    meta.MediaStorageSOPInstanceUID = ds.SOPInstanceUID
-    meta.TransferSyntaxUID = ExplicitVRLittleEndian
-    meta.ImplementationClassUID = IMPLEMENTATION_CLASS_UID
-    meta.ImplementationVersionName = f"DLPLAB_{__version__}"[:16]
-    return meta
 
 
 def drop_invalid_window(ds: Dataset) -> None:

@@ -26,13 +26,13 @@ from dlp_lab.dicom.derived_header import (
     Derivation,
     derived_uid,
     drop_stale,
-    file_meta,
     mark_lossy,
     set_equipment,
     set_identity,
 )
 from dlp_lab.dicom.derived_slices import WrittenSlice
 from dlp_lab.dicom.header import Header
+from dlp_lab.dicom.pixel_description import set_file_meta
 from dlp_lab.dicom.rescale import Rescale
 from dlp_lab.dicom.series import HeaderSource
 from dlp_lab.errors import TooLarge
@@ -148,8 +148,7 @@ def _header(
     ds.HighBit, ds.PixelRepresentation = 15, int(rescales[0].signed)
     ds.SharedFunctionalGroupsSequence = [frames.shared]
     ds.PerFrameFunctionalGroupsSequence = list(frames.items)
-    ds.file_meta = file_meta(ds)
-    ds.preamble = b"\0" * 128  # the source's may hold another format's header
+    set_file_meta(ds)
     return ds
 
 

@@ -77,9 +77,9 @@ class JobStore(JobAttempts):
                 return earlier
             self.refuse_when_full(max_queued)
             self._rows(
-                "INSERT INTO jobs (uid, task, input_dir, params, keep_hdf5, read, priority, idempotency_key,"
-                " request_sha256, state, submitted_at, message, revision)"
-                " VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?, 'queued', ?, 'waiting', ?)",
+                "INSERT INTO jobs (uid, task, input_dir, params, keep_hdf5, read, priority, output_form,"
+                " idempotency_key, request_sha256, state, submitted_at, message, revision)"
+                " VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?, ?, 'queued', ?, 'waiting', ?)",
                 (
                     uid,
                     request.task,
@@ -88,6 +88,7 @@ class JobStore(JobAttempts):
                     int(request.keep_hdf5),
                     msgspec.json.encode(request.read).decode(),
                     request.priority,
+                    request.output_form,
                     key and key.key,
                     key and key.request_sha256,
                     now(),

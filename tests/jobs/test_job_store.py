@@ -262,6 +262,9 @@ def test_a_queue_of_version_1_is_taken_over_and_a_copy_of_it_kept(path: Path) ->
     }
     assert (jobs["a"].params, jobs["a"].output_dir, jobs["a"].warnings) == ({"sigma_mm": 2.0}, "out/a", ["odd"])
     assert (jobs["b"].error_code, jobs["b"].read.gaps, jobs["c"].keep_hdf5) == ("SHEARED", "pad", True)
+    assert {job.output_form for job in jobs.values()} == {"series"}
+    floats = store.add(msgspec.structs.replace(REQUEST, output_form="parametric_map"))
+    assert store.get(floats.uid).output_form == "parametric_map"
     assert store.retry(jobs["b"].uid).position == 1
     copy = path.with_name("jobs.sqlite.version-1")
     assert stat.S_IMODE(copy.stat().st_mode) == 0o600

@@ -12,6 +12,7 @@ export function makeJob(changes: Partial<Job> = {}): Job {
     input_dir: 'study/series',
     params: { sigma_mm: 2, mode: 'nearest' },
     keep_hdf5: false,
+    output_form: 'series',
     read: {
       series: null,
       select: {},
