@@ -61,7 +61,8 @@ storm: $(VENV)/.test
 
 fuzz: $(VENV)/.test
 	$(BIN)/pip install --quiet --editable '.[fuzz]'
-	$(BIN)/python -m tools.fuzz dicom 45
+	$(BIN)/python -m tools.fuzz dicom 30
+	$(BIN)/python -m tools.fuzz headers 15
 	$(BIN)/python -m tools.fuzz hdf5 15
 
 format: $(VENV)/.frontend

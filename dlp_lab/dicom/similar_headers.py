@@ -21,8 +21,6 @@ from numpy.typing import NDArray
 from pydicom.datadict import dictionary_VR
 from pydicom.uid import (
     CTImageStorage,
-    DeflatedExplicitVRLittleEndian,
-    ExplicitVRBigEndian,
     MRImageStorage,
     PositronEmissionTomographyImageStorage,
 )
@@ -40,9 +38,10 @@ _LARGEST_HEADER = 2**20
 _GROWTH_BYTES = 2048
 """A header may be longer by this than the one it is like."""
 _LONGEST_COMPARED = 4096
+_LONGEST_PAUSE = 31
+"""Where files have little in common, only one of so many is compared with the others."""
 
 _SINGLE_FRAME = (CTImageStorage, MRImageStorage, PositronEmissionTomographyImageStorage)
-_NOT_WALKED = (DeflatedExplicitVRLittleEndian, ExplicitVRBigEndian)
 _META, _GROUP_LENGTH, _META_SOP_INSTANCE_UID, _CHARACTER_SET = 0x0002, 0x00020000, 0x00020003, 0x00080005
 _WANTED = frozenset(map(int, WANTED_TAGS))
 
@@ -73,6 +72,8 @@ def _read_some(paths: Sequence[Path], before_each: Callable[[], None]) -> list[F
         number, *waiting = waiting
         before_each()
         header = found[number] = _read_one(paths[number])
+        if not isinstance(header, Header) or not _may_be_followed(header):
+            continue
         if pause:
             pause -= 1
             continue
@@ -80,7 +81,7 @@ def _read_some(paths: Sequence[Path], before_each: Callable[[], None]) -> list[F
         found.update((waiting[n], like) for n, like in similar.items())
         waiting = [other for other in waiting if other not in found]
         in_vain = 0 if similar else in_vain + 1
-        pause = 2**in_vain - 1  # files that have little in common are compared ever less often
+        pause = min(2**in_vain - 1, _LONGEST_PAUSE)
     return [found[number] for number in range(len(paths))]
 
 
@@ -91,29 +92,27 @@ def _read_one(path: Path) -> Found:
         return error
 
 
-def _similar_to(found: Found, paths: Sequence[Path], before_each: Callable[[], None]) -> dict[int, Header]:
-    """The headers of those files, by number, that are like one that was read."""
-    similar: dict[int, Header] = {}
-    if isinstance(found, Header) and found.pixels and _is_followed(found):
-        row_bytes = found.pixels.offset + _GROWTH_BYTES
-        files = max(1, _BYTES_AT_ONCE // row_bytes)
-        for start in range(0, len(paths), files):
-            beginnings = _read_beginnings([found.path, *paths[start : start + files]], row_bytes, before_each)
-            like_first = _like_first(found, found.pixels, beginnings)
-            similar.update((start + n - 1, header) for n, header in like_first.items() if n)
-    return similar
-
-
-def _is_followed(header: Header) -> bool:
+def _may_be_followed(header: Header) -> bool:
     return (
         header.sop_class_uid in _SINGLE_FRAME
         and header.frames == 1
-        and header.transfer_syntax_uid not in _NOT_WALKED
-        and not header.without_preamble
         and not header.uids_from_meta
         and header.pixels is not None
         and header.pixels.offset <= _LARGEST_HEADER
     )
+
+
+def _similar_to(header: Header, paths: Sequence[Path], before_each: Callable[[], None]) -> dict[int, Header]:
+    """The headers of those files, by number, that are like one that was read."""
+    assert header.pixels is not None
+    row_bytes = header.pixels.offset + _GROWTH_BYTES
+    files = max(1, _BYTES_AT_ONCE // row_bytes)
+    similar: dict[int, Header] = {}
+    for start in range(0, len(paths), files):
+        beginnings = _read_beginnings([header.path, *paths[start : start + files]], row_bytes, before_each)
+        like_first = _like_first(header, header.pixels, beginnings)
+        similar.update((start + n - 1, like) for n, like in like_first.items() if n)
+    return similar
 
 
 @dataclass(frozen=True, eq=False)
@@ -173,7 +172,7 @@ def _like_first(header: Header, pixels: PixelElement, beginnings: _Beginnings) -
     walked.keep(walked.offsets(pixel_element) <= beginnings.present_bytes[walked.files])
     changing: dict[SimpleValue, Values] = {}
     for values in elements:
-        simple = _simple_value(values.step, walked.first(values), header)
+        simple = _simple_value(values.step, walked.first(values))
         if simple is not None:
             changing[simple] = values
         elif _must_be_same(values.step):
@@ -192,7 +191,7 @@ def _like_first(header: Header, pixels: PixelElement, beginnings: _Beginnings) -
         for number, *values in zip(files, *fields.values(), strict=True)
         if None not in values
     }
-    # that it holds for the first is what shows that this header can be changed into others
+    # only if what is made for the first is what pydicom made of it, what is made for the others can be trusted
     return similar if similar.get(0) == header else {}
 
 
@@ -223,13 +222,12 @@ def _changed_fields(header: Header, walked: LockStep, changing: dict[SimpleValue
     return fields
 
 
-def _simple_value(step: Step, value: bytes, header: Header) -> SimpleValue | None:
-    """How to read an element that may differ, if what it says in the file of `header` is read right."""
+def _simple_value(step: Step, value: bytes) -> SimpleValue | None:
+    """How to read an element that may differ from file to file, if it is one of those, and simple in the first."""
     simple = SIMPLE_VALUES.get(step.tag)
     if simple is None or step.nested or (step.vr.decode() or dictionary_VR(step.tag)) != simple.vr:
         return None
-    read = simple.from_bytes(value)
-    return simple if read is not None and read == simple.of(header) else None
+    return simple if simple.from_bytes(value) is not None else None
 
 
 def _must_be_same(step: Step) -> bool:

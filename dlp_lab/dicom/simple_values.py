@@ -34,10 +34,6 @@ class SimpleValue(NamedTuple):
     read: Callable[[bytes], Any]
     field: str | None
 
-    def of(self, header: Header) -> Any:
-        """The value that a header has."""
-        return dict(header.discriminators)[self.keyword] if self.field is None else getattr(header, self.field)
-
     def from_bytes(self, value: bytes) -> Any | None:
         """The value that stands in a file; None if it is not simple."""
         return self.read(value) if self.simple.fullmatch(value) else None
