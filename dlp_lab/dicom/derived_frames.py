@@ -231,7 +231,8 @@ def set_places(frames: DerivedFrames, geometry: Geometry, slices: Sequence[int],
             group.SliceThickness = decimal(geometry.spacing_kji_mm[0])
             group.pop("SpacingBetweenSlices", None)
         for group in frames.holders("CTAcquisitionDetailsSequence"):
-            group.pop("GantryDetectorTilt", None)
+            if "GantryDetectorTilt" in group:
+                group.GantryDetectorTilt = "0"  # the element is required; readers would undo the tilt once more
     for item, header in zip(frames.items, frames.headers, strict=True):
         for keyword, attributes in _places_of(header).items():
             if keyword not in frames.shared and not item.get(keyword):

@@ -44,12 +44,12 @@ def with_own_pixels(headers: Sequence[Header]) -> list[Header]:
         if header.frame is None or pixels is None or pixels.tag != PIXEL_DATA:
             located.append(header)
         elif pixels.length is not None:
-            located.append(replace(header, pixels=_native(header, header.frame, pixels, pixels.length)))
+            located.append(header.but(pixels=_native(header, header.frame, pixels, pixels.length)))
         else:
             if header.path not in fragments:
                 fragments[header.path] = _fragments_by_frame(header, pixels)
             own = fragments[header.path][header.frame]
-            located.append(replace(header, pixels=replace(pixels, offset=own[0][0], fragments=tuple(own))))
+            located.append(header.but(pixels=replace(pixels, offset=own[0][0], fragments=tuple(own))))
     return located
 
 

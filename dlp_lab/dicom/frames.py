@@ -8,7 +8,6 @@ from __future__ import annotations
 import contextlib
 from collections import defaultdict
 from collections.abc import Iterator, Mapping, Sequence
-from dataclasses import replace
 from pathlib import Path
 from typing import Any, BinaryIO
 
@@ -64,13 +63,12 @@ def frames_of(header: Header, source: BinaryIO) -> list[Header]:
 
 
 def _frame(header: Header, number: int, values: Mapping[str, Any], concatenation: Concatenation | None) -> Header:
-    named = replace(header, frame=number)
-    place = Path(named.name)
+    place = Path(f"{header.path.name}, frame {number + 1}")
     slope = read_numbers(place, values, "RescaleSlope", 1)
     intercept = read_numbers(place, values, "RescaleIntercept", 1)
     has_rescale = slope is not None and intercept is not None
-    return replace(
-        named,
+    return header.but(
+        frame=number,
         image_type=tuple(map(str, element_values(values, "FrameType") or header.image_type)),
         position_lps_mm=read_numbers(place, values, "ImagePositionPatient", 3),
         orientation=read_numbers(place, values, "ImageOrientationPatient", 6),

@@ -9,10 +9,11 @@ from __future__ import annotations
 import hashlib
 from collections.abc import Iterable
 from dataclasses import dataclass
-from typing import Literal
+from typing import Any, Literal
 
 import h5py
 import numpy as np
+from numpy.typing import NDArray
 
 from dlp_lab.errors import Hdf5Error
 from dlp_lab.store.hdf5_guard import GuardedFile
@@ -120,10 +121,14 @@ def _read_frames(file: GuardedFile, headers: int) -> tuple[tuple[int, int], ...]
     if not file.holds(path):
         return ()
     table = file.array(path, "i", _MAX_BYTES)
-    right = table.ndim == 2 and table.shape[1] == 2 and 0 <= table[:, 0].min(initial=0) <= table[:, 0].max() < headers
-    if not right or table[:, 1].min() < 1 or file.text(path, "sha256") != _sha256([table.tobytes()]):
+    right = table.ndim == 2 and table.shape[1] == 2 and table.size > 0 and table[:, 0].min() >= 0
+    if not right or table[:, 0].max() >= headers or table[:, 1].min() < 1 or not _is_unchanged(file, path, table):
         raise Hdf5Error(f"{file.name}: the table of its frames ({path}) makes no sense; make the file again")
     return tuple((int(header), int(number) - 1) for header, number in table)
+
+
+def _is_unchanged(file: GuardedFile, path: str, table: NDArray[Any]) -> bool:
+    return file.text(path, "sha256") == _sha256([table.tobytes()])
 
 
 def _sha256(headers: Iterable[bytes]) -> str:

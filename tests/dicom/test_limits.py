@@ -44,6 +44,7 @@ BOMBS = [
     "JPEG lossless of 60000 x 60000",
     "100 000 frames",
     "a million items for frames",
+    "a million items of a defined length",
     "functional groups 3000 deep",
     "a functional group beyond the file",
 ]

@@ -186,14 +186,17 @@ def twice(folder: Path) -> EnhancedPhantom:
     return written
 
 
-def per_frame_sequence(content: Callable[[bytes], bytes]) -> Callable[[Path], None]:
+def per_frame_sequence(content: Callable[[bytes], bytes], *, defined: bool = False) -> Callable[[Path], None]:
     """Put other bytes in the place of PerFrameFunctionalGroupsSequence."""
 
     def change(whole: bytes) -> bytes:
         start = whole.index(b"\x00\x52\x30\x92SQ")
         length = struct.unpack_from("<L", whole, start + 8)[0]
         value = content(whole[start + 12 : start + 12 + length])
-        return whole[: start + 8] + b"\xff" * 4 + value + SEQUENCE_END + whole[start + 12 + length :]
+        rest = whole[start + 12 + length :]
+        if defined:
+            return whole[: start + 8] + struct.pack("<L", len(value)) + value + rest
+        return whole[: start + 8] + b"\xff" * 4 + value + SEQUENCE_END + rest
 
     return lambda path: rewritten(path, change)
 
@@ -317,6 +320,9 @@ FRAMES: dict[str, Quirk] = {
     "100 000 frames": enhanced(Refused("TOO_LARGE"), before_saving=setting(NumberOfFrames=100_000)),
     "a million items for frames": changed(
         per_frame_sequence(lambda value: (ITEM + bytes(4)) * 1_000_000), Refused("TOO_LARGE")
+    ),
+    "a million items of a defined length": changed(
+        per_frame_sequence(lambda value: (ITEM + bytes(4)) * 1_500_000, defined=True), Refused("TOO_LARGE")
     ),
     "functional groups 3000 deep": changed(per_frame_sequence(nested), Refused("MALFORMED")),
     "a functional group beyond the file": changed(
