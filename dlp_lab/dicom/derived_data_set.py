@@ -4,11 +4,11 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
-from dataclasses import dataclass
+from pathlib import Path
 
 from pydicom.dataset import Dataset
 
+from dlp_lab.dicom.derived_frames import references_to_frames
 from dlp_lab.dicom.derived_header import (
     Derivation,
     derived_uid,
@@ -21,28 +21,23 @@ from dlp_lab.dicom.derived_header import (
     set_place,
 )
 from dlp_lab.dicom.derived_slices import WrittenSlice
+from dlp_lab.dicom.functional_groups import as_single_image
 from dlp_lab.dicom.series import HeaderSource
 
 
-@dataclass(frozen=True)
 class DerivedDataSets:
     """Makes the data sets of a derived series.
 
-    Attributes:
+    Args:
         source: The series they are derived from.
         derivation: What made the values.
-        references: An item of SourceImageSequence for each image of the source.
     """
 
-    source: HeaderSource
-    derivation: Derivation
-    references: Sequence[Dataset]
-
-    @classmethod
-    def of(cls, source: HeaderSource, derivation: Derivation) -> DerivedDataSets:
-        """Those of a series that is derived from `source`."""
-        references = [reference_to(header, in_place=source.resampling is None) for header in source.headers]
-        return cls(source, derivation, references)
+    def __init__(self, source: HeaderSource, derivation: Derivation) -> None:
+        self.source, self.derivation = source, derivation
+        self._in_place = source.resampling is None
+        self._references = [reference_to(header, in_place=self._in_place) for header in source.headers]
+        self._file: tuple[Path, Dataset] | None = None  # the last multi-frame one
 
     @property
     def series_uid(self) -> str:
@@ -56,12 +51,25 @@ class DerivedDataSets:
             Exception: Of many kinds, for an element that pydicom cannot read; see `broken_elements_named`.
         """
         header = self.source.headers[place.header]
-        ds = self.source.dataset(place.header)
+        ds = self._of_source(place.header)
         drop_stale(ds)
         set_identity(ds, header, self.series_uid, number, self.derivation)
-        set_derivation(ds, header, [self.references[h] for h in place.contributing], self.derivation)
+        set_derivation(ds, header, self._references_to(place), self.derivation)
         if self.source.resampling is not None:
             set_place(ds, self.source.geometry, place.k)
         set_equipment(ds, self.derivation)
         mark_lossy(ds, header)
         return ds
+
+    def _of_source(self, number: int) -> Dataset:
+        header = self.source.headers[number]
+        if header.frame is None:
+            return self.source.dataset(number)
+        if self._file is None or self._file[0] != header.path:
+            self._file = header.path, self.source.dataset(number)
+        return as_single_image(self._file[1], header.frame)
+
+    def _references_to(self, place: WrittenSlice) -> list[Dataset]:
+        if self.source.headers[place.header].frame is None:
+            return [self._references[h] for h in place.contributing]
+        return references_to_frames([self.source.headers[h] for h in place.contributing], in_place=self._in_place)

@@ -44,6 +44,8 @@ def write_derived(
         DlpError: As `write_derived_series` and `refuse_form`.
     """
     refuse_form(form, source)
+    if source.headers[0].frame is not None and form == "multiframe":
+        form = "series"  # which is one file there, of the source's own SOP class
     write = {
         "series": write_derived_series,
         "multiframe": write_multiframe,

@@ -75,7 +75,7 @@ def write_derived_series(
     places = written_slices(source, derivation.reach_slices)
     written_voxels = result.voxels if len(places) == len(result.voxels) else result.voxels[[p.k for p in places]]
     rescales = choose_rescales([source.headers[place.header] for place in places], written_voxels)
-    made = DerivedDataSets.of(source, derivation)
+    made = DerivedDataSets(source, derivation)
     if source.headers[0].frame is not None:
         path = folder / "0001.dcm"
         with quiet(), broken_elements_named(source.headers[0]):

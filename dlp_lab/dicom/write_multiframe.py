@@ -91,7 +91,7 @@ def write_multiframe(
     places = written_slices(source, derivation.reach_slices)
     voxels = result.voxels if len(places) == len(result.voxels) else result.voxels[[place.k for place in places]]
     rescales = choose_rescales([source.headers[place.header] for place in places], voxels)
-    made = DerivedDataSets.of(source, derivation)
+    made = DerivedDataSets(source, derivation)
     path = folder / FILE_NAME
     with quiet(), broken_elements_named(source.headers[0]):
         ds = _data_set(made, places, rescales, voxels.shape[1:])

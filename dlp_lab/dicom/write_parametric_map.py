@@ -64,7 +64,7 @@ def write_parametric_map(
     refuse_unwritable(source, result)
     places = written_slices(source, derivation.reach_slices)
     voxels = result.voxels if len(places) == len(result.voxels) else result.voxels[[place.k for place in places]]
-    made = DerivedDataSets.of(source, derivation)
+    made = DerivedDataSets(source, derivation)
     path = folder / FILE_NAME
     with quiet(), broken_elements_named(source.headers[0]):
         ds = _data_set(made, places, voxels, result.unit or source.headers[0].unit)

@@ -28,6 +28,7 @@ from dlp_lab.dicom.write_derived import refuse_form, write_derived
 from dlp_lab.dicom.write_image import DerivedSeries
 from dlp_lab.volume import Volume
 from tests.dicom.test_write_image import BLUR, blurred
+from tests.enhanced_phantom import write_enhanced_phantom
 from tests.phantom import ORIENTATIONS, write_phantom_series
 
 FORMS: tuple[OutputForm, ...] = ("multiframe", "parametric_map")
@@ -317,6 +318,34 @@ def test_more_than_one_file_can_hold_is_refused_before_anything_is_computed(tmp_
     with pytest.raises(errors.TooLarge, match="4 GiB"):
         refuse_form("parametric_map", large)
     refuse_form("series", large)
+
+
+@pytest.mark.parametrize("modality", ["CT", "MR", "PT"])
+@pytest.mark.parametrize("form", OUTPUT_FORMS)
+def test_an_enhanced_source_is_written_in_every_form(tmp_path, form, modality):
+    source = write_enhanced_phantom(tmp_path / "source/all.dcm", modality=modality, shape=(7, 24, 32))
+    series = one_series(tmp_path / "source")
+    values = blurred(read_volume(series))
+    (tmp_path / "derived").mkdir()
+    written = write_derived(form, series, values, tmp_path / "derived", replace(BLUR, reach_slices=1))
+    (path,) = written.files
+    ds = pydicom.dcmread(path)
+    if form == "parametric_map":
+        assert np.array_equal(ds.pixel_array, values.voxels.astype(np.float32))
+    else:
+        assert ds.SOPClassUID == series.first.sop_class_uid
+        again = read_volume(one_series(tmp_path / "derived"))
+        assert np.abs(again.voxels - values.voxels).max() <= written.greatest_rounding_error + 1e-3
+    assert [group.ImagePositionPatient for group in frames_of(ds, "PlanePositionSequence")] == [
+        list(header.position_lps_mm) for header in series.headers
+    ]
+    images = frames_of(ds, "DerivationImageSequence")[2].SourceImageSequence
+    assert {image.ReferencedSOPInstanceUID for image in images} == {series.first.sop_instance_uid}
+    assert [number for image in images for number in image.ReferencedFrameNumber] == [
+        1 + source.frame_of_slice[k] for k in (2, 1, 3)
+    ]
+    assert dciodvfy_errors(path) <= dciodvfy_errors(source.file)
+    assert not dcentvfy_errors([source.file, path])
 
 
 @pytest.mark.parametrize("form", FORMS)
