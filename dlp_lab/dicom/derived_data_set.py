@@ -8,7 +8,6 @@ from pathlib import Path
 
 from pydicom.dataset import Dataset
 
-from dlp_lab.dicom.derived_frames import references_to_frames
 from dlp_lab.dicom.derived_header import (
     Derivation,
     derived_uid,
@@ -21,6 +20,7 @@ from dlp_lab.dicom.derived_header import (
     set_place,
 )
 from dlp_lab.dicom.derived_slices import WrittenSlice
+from dlp_lab.dicom.frame_derivations import references_to_frames
 from dlp_lab.dicom.functional_groups import as_single_image
 from dlp_lab.dicom.series import HeaderSource
 

@@ -11,17 +11,20 @@ import struct
 from bisect import bisect_left
 from collections.abc import Sequence
 from dataclasses import replace
+from io import BytesIO
 from pathlib import Path
 from typing import BinaryIO
 
 from pydicom.uid import ExplicitVRBigEndian
 
-from dlp_lab.dicom.data_set import PIXEL_DATA, PixelElement, read_data_set
+from dlp_lab.dicom.data_set import PIXEL_DATA, PixelElement, open_inflated, read_data_set
 from dlp_lab.dicom.header import Header
 from dlp_lab.dicom.quiet import quiet
 from dlp_lab.errors import DicomError, Malformed, Truncated, Unreadable, UnsupportedPixels
 
 MAX_FRAGMENTS = 100_000
+MAX_OVERHEAD_BYTES = 2**20
+"""A compressed image may be larger than the image by this and the image's size."""
 _ITEM, _SEQUENCE_END = 0xFFFEE000, 0xFFFEE0DD
 _ITEM_HEADER = struct.Struct("<HHL")
 _EXTENDED_OFFSETS = 0x7FE00001
@@ -136,3 +139,39 @@ def _extended_offsets(header: Header, file: BinaryIO) -> list[int]:
     except Exception as error:
         raise Malformed(f"{header.path.name}: its header cannot be read again ({type(error).__name__})") from None
     return list(struct.unpack(f"<{len(table) // 8}Q", table[: len(table) // 8 * 8]))
+
+
+def read_fragments(header: Header, file: BinaryIO) -> bytes:
+    """The fragments of a frame whose place is known, joined.
+
+    Raises:
+        Malformed: They are much larger than the image.
+    """
+    fragments = (header.pixels and header.pixels.fragments) or ()
+    if sum(length for _, length in fragments) > 2 * header.slice_bytes + MAX_OVERHEAD_BYTES:
+        raise Malformed(
+            f"{header.name}: its compressed pixels are more than twice as large as the image; export it again"
+        )
+    pieces = []
+    for offset, length in fragments:
+        file.seek(offset)
+        pieces.append(file.read(length))
+    return b"".join(pieces)
+
+
+class InflatedFrames:
+    """The last deflated file of several frames, inflated: each frame alone would inflate again all that lies before."""
+
+    def __init__(self) -> None:
+        self._path: Path | None = None
+        self._inflated = BytesIO()
+
+    def of(self, header: Header, file: BinaryIO) -> BytesIO:
+        """The inflated data set of a frame's open file, up to the end of what its pixels may be."""
+        if self._path != header.path:
+            assert header.pixels is not None and header.frame is not None
+            # one frame more: behind the last one there may be padding
+            limit = header.pixels.offset + (header.frames - header.frame + 1) * header.slice_bytes
+            inflated = open_inflated(file, part_10=not header.without_preamble, limit=limit)
+            self._path, self._inflated = header.path, BytesIO(inflated.read(limit))
+        return self._inflated

@@ -9,8 +9,6 @@ import os
 import struct
 import sys
 from functools import cache
-from io import BytesIO
-from pathlib import Path
 from typing import Any, BinaryIO
 
 import numpy as np
@@ -21,15 +19,13 @@ from pydicom.uid import UID, DeflatedExplicitVRLittleEndian, ExplicitVRBigEndian
 
 from dlp_lab.dicom.codestream import read_codestream
 from dlp_lab.dicom.data_set import PIXEL_DATA, PixelElement, open_inflated
+from dlp_lab.dicom.frame_pixels import MAX_FRAGMENTS, MAX_OVERHEAD_BYTES, InflatedFrames, read_fragments
 from dlp_lab.dicom.header import Header
 from dlp_lab.dicom.rle import decode_rle
 from dlp_lab.errors import DicomError, Malformed, NoDecoder, Truncated, UnsupportedPixels
 
 _ITEM = 0xFFFEE000
 _SEQUENCE_END = 0xFFFEE0DD
-MAX_FRAGMENTS = 100_000
-MAX_OVERHEAD_BYTES = 2**20
-"""A compressed image may be larger than the image by this and the image's size."""
 _ITEM_HEADER = struct.Struct("<HHL")
 
 
@@ -113,24 +109,6 @@ def _check_end(header: Header, pixels: PixelElement) -> None:
             f"{header.name} ends before its pixels do: {max(0, present)} of {header.slice_bytes} bytes of "
             "PixelData (7FE0,0010) are there; export it again"
         )
-
-
-class InflatedFrames:
-    """The last deflated file of several frames, inflated: each frame alone would inflate again all that lies before."""
-
-    def __init__(self) -> None:
-        self._path: Path | None = None
-        self._inflated = BytesIO()
-
-    def of(self, header: Header, file: BinaryIO) -> BytesIO:
-        """The inflated data set of a frame's open file, up to the end of what its pixels may be."""
-        if self._path != header.path:
-            assert header.pixels is not None and header.frame is not None
-            # one frame more: behind the last one there may be padding
-            limit = header.pixels.offset + (header.frames - header.frame + 1) * header.slice_bytes
-            inflated = open_inflated(file, part_10=not header.without_preamble, limit=limit)
-            self._path, self._inflated = header.path, BytesIO(inflated.read(limit))
-        return self._inflated
 
 
 def read_uncompressed(header: Header, out: NDArray[Any], frames: InflatedFrames) -> None:
@@ -232,7 +210,7 @@ def read_compressed(header: Header) -> NDArray[Any]:
     """
     name, syntax = header.name, header.transfer_syntax_uid
     with open(header.path, "rb") as file:
-        frame = _frame_of_several(header, file) if present_pixels(header).fragments else _frame(header, file)
+        frame = read_fragments(header, file) if present_pixels(header).fragments else _frame(header, file)
     try:
         if syntax == RLELossless:
             return decode_rle(frame, header.rows, header.columns, stored_dtype(header))
@@ -290,20 +268,6 @@ def _frame(header: Header, file: BinaryIO) -> bytes:
         else:
             fragments.append(file.read(length))
     raise Malformed(f"{name}: its compressed pixels are more than twice as large as the image; export it again")
-
-
-def _frame_of_several(header: Header, file: BinaryIO) -> bytes:
-    """The fragments of a frame whose place is known, joined."""
-    fragments = present_pixels(header).fragments or ()
-    if sum(length for _, length in fragments) > 2 * header.slice_bytes + MAX_OVERHEAD_BYTES:
-        raise Malformed(
-            f"{header.name}: its compressed pixels are more than twice as large as the image; export it again"
-        )
-    pieces = []
-    for offset, length in fragments:
-        file.seek(offset)
-        pieces.append(file.read(length))
-    return b"".join(pieces)
 
 
 def _check_codestream(header: Header, frame: bytes) -> None:

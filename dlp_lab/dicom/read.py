@@ -9,14 +9,9 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
+from dlp_lab.dicom.frame_pixels import InflatedFrames
 from dlp_lab.dicom.header import Header
-from dlp_lab.dicom.pixel_data import (
-    InflatedFrames,
-    is_encapsulated,
-    read_compressed,
-    read_uncompressed,
-    stored_dtype,
-)
+from dlp_lab.dicom.pixel_data import is_encapsulated, read_compressed, read_uncompressed, stored_dtype
 from dlp_lab.dicom.quiet import quiet
 from dlp_lab.dicom.series import Series
 from dlp_lab.errors import Unreadable, UnsupportedPixels
