@@ -168,6 +168,16 @@ def test_more_files_than_are_walked_at_once_come_back_in_their_order(tmp_path, m
     check(files)
 
 
+def test_a_sequence_that_matters_and_does_not_tell_its_length_is_left_to_pydicom(tmp_path, read_by_pydicom):
+    def with_lut(k: int, ds: Dataset) -> None:
+        ds.ModalityLUTSequence = [Dataset()]
+        ds["ModalityLUTSequence"].is_undefined_length = True
+
+    files = write_phantom_series(tmp_path / "in", edit=with_lut).files
+    check(files)
+    assert read_by_pydicom == files
+
+
 def test_a_file_that_is_cut_off_is_not_read_beyond_its_end(tmp_path):
     files = write_phantom_series(tmp_path / "in").files
     header = read_header(files[1])
