@@ -92,13 +92,14 @@ def write_mutants(path: Path, folder: Path, count: int, rng: random.Random) -> l
 def with_open_sequences(k: int, ds: Dataset) -> None:
     """Sequences and items of undefined length, as many archives write them, one in the other."""
     as_scanned(k, ds)
+    within = ds.RequestAttributesSequence[0]
+    within.ImagePositionPatient, within.PatientID = [k, k, k], f"another {k}"
     for element in ds:
         if element.VR == "SQ":
             element.is_undefined_length = True
             for item in element.value:
                 item.is_undefined_length_sequence_item = k % 2 == 0 or len(item) > 1
-    inner = ds.RequestAttributesSequence[0]["ScheduledProtocolCodeSequence"]
-    inner.is_undefined_length = True
+    within["ScheduledProtocolCodeSequence"].is_undefined_length = True
 
 
 SERIES: dict[str, dict[str, object]] = {
@@ -167,9 +168,19 @@ def test_more_files_than_are_walked_at_once_come_back_in_their_order(tmp_path, m
     check(files)
 
 
+def test_a_sequence_that_matters_and_does_not_tell_its_length_is_left_to_pydicom(tmp_path, read_by_pydicom):
+    def with_lut(k: int, ds: Dataset) -> None:
+        ds.ModalityLUTSequence = [Dataset()]
+        ds["ModalityLUTSequence"].is_undefined_length = True
+
+    files = write_phantom_series(tmp_path / "in", edit=with_lut).files
+    check(files)
+    assert read_by_pydicom == files
+
+
 def test_a_file_that_is_cut_off_is_not_read_beyond_its_end(tmp_path):
     files = write_phantom_series(tmp_path / "in").files
-    header = read_header(files[0])
+    header = read_header(files[1])
     assert isinstance(header, Header) and header.pixels
     for length in range(header.pixels.offset - 20, header.pixels.offset + 2):
         path = tmp_path / f"{length}"
