@@ -242,8 +242,9 @@ def test_a_valid_window_stays(tmp_path, ct):
     [
         ({"shear_mm_per_slice": 0.6}, {"tilt": "resample"}),
         ({"slice_offsets_mm": [0, 2, 5, 7, 10, 12.6, 15]}, {"irregular": "resample"}),
+        ({"slice_offsets_mm": [0, 1, 2, 3, 7, 8, 9]}, {"irregular": "resample"}),
     ],
-    ids=["tilt", "irregular"],
+    ids=["tilt", "irregular", "headers taken twice"],
 )
 def test_resampled_frames_have_places_of_their_own_and_say_so(tmp_path, phantom, options):
     def tilted(number: int, item: Dataset) -> None:
