@@ -23,6 +23,7 @@ def check_placement(
         own: The derived series as dlp-lab reads it.
         resampled: The derived series declares a grid of its own, so its place is not compared.
     """
+    derived = derived.in_order_of(source)
     found = [] if resampled else _place(source, derived)
     values = derived.on_grid(own.geometry.affine_kji_to_lps, own.geometry.shape)
     if values is None:
