@@ -399,3 +399,10 @@ def test_a_reading_counted_in_another_order_is_the_same_place(tmp_path):
     back = turned.in_order_of(reading)
     np.testing.assert_allclose(back.affine_ijk_to_ras, reading.affine_ijk_to_ras, atol=1e-9)
     np.testing.assert_array_equal(back.values_ijk, reading.values_ijk)
+
+
+@pytest.mark.parametrize("form", FORMS)
+def test_slices_that_are_a_little_uneven_are_no_finding(tmp_path, form):
+    offsets = [0, 2.515, 5.0, 7.49, 10.0, 12.51, 15.0]
+    derive(tmp_path, form, slice_offsets_mm=offsets, edit=lambda k, ds: setattr(ds, "SpacingBetweenSlices", "2.5"))
+    assert check_derived(tmp_path / "source", tmp_path / "derived").findings == ()
