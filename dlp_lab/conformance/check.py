@@ -10,7 +10,7 @@ from dlp_lab.conformance.findings import CheckReport, Finding, LayerReport
 from dlp_lab.conformance.frame_values import read_frames
 from dlp_lab.conformance.independent_reading import NotOneVolume, read_with_dcm2niix
 from dlp_lab.conformance.pair import Pair, read_pair
-from dlp_lab.conformance.placement import check_placement
+from dlp_lab.conformance.placement import check_placement, unevenness_mm
 from dlp_lab.conformance.programs import require_programs
 from dlp_lab.conformance.recorded_values import check_recorded_values
 from dlp_lab.conformance.rules import check_rules
@@ -98,7 +98,13 @@ def _independent_layers(
     if isinstance(own, Finding):
         geometry = LayerReport("geometry", "dlp-lab refuses the derived series", (own,))
     else:
-        geometry = check_placement(before, after, own, resampled=pair.resampled)
+        geometry = check_placement(
+            before,
+            after,
+            own,
+            resampled=pair.resampled,
+            unevenness_mm=0.0 if pair.form == "series" else unevenness_mm(pair.source),
+        )
     return geometry, check_recorded_values(folder, pair, after)
 
 

@@ -69,7 +69,11 @@ def place_kept(slice_: DerivedSlice, pair: Pair) -> str | None:
         return None
     if not slice_.at_place_of_source:
         return "ImagePositionPatient (0020,0032): no source image lies there"
-    return changed(slice_, _PLACE[:-1] if pair.form == "parametric_map" else _PLACE)  # a map has no SliceLocation
+    if slice_.frame is None or slice_.source.frame is not None:
+        return changed(slice_, _PLACE[:-1] if pair.form == "parametric_map" else _PLACE)  # a map has no SliceLocation
+    # a frame needs a thickness (PS3.3 C.7.6.16.2.1), and its spacing is left to `frame-spacing-true`
+    told = slice_.source.ds.get("SliceThickness") not in (None, "")
+    return changed(slice_, (*_PLACE[:3], "SliceThickness") if told else _PLACE[:3])
 
 
 @RULES.whole_series("PS3.3 C.7.6.2.1.1")

@@ -71,6 +71,20 @@ def frames_in_order(pair: Pair) -> str | None:
     return None if in_order else "InStackPositionNumber (0020,9057) does not count the frames along their normal"
 
 
+@RULES.whole_series("PS3.3 C.7.6.16.2.1", ONE_FILE)
+def frame_spacing_true(pair: Pair) -> str | None:
+    """SpacingBetweenSlices is absent or within 1 % of the distance between the frames along their normal."""
+    told = {str(slice_.ds.get("SpacingBetweenSlices") or "") for slice_ in pair.derived} - {""}
+    if not told or len(pair.derived) < 2 or pair.source[0].frame is not None:
+        return None
+    normal = slice_normal(pair.derived[0].header.orientation or ())
+    depths_mm = np.sort([float(normal @ np.asarray(slice_.header.position_lps_mm)) for slice_ in pair.derived])
+    gap_mm = float(np.median(np.diff(depths_mm)))
+    if all(abs(abs(float(value)) - gap_mm) <= 0.011 * gap_mm for value in told):
+        return None
+    return "SpacingBetweenSlices (0018,0088) is not the distance between the frames"
+
+
 @RULES.each_slice("PS3.3 C.7.6.16.2.6", ONE_FILE)
 def derivation_coded(slice_: DerivedSlice, pair: Pair) -> str | None:
     """DerivationCodeSequence of each frame has a code."""

@@ -6,6 +6,7 @@ multi-frame image has them (PS3.3 C.7.6.16, C.7.6.17). They are moved as they ar
 
 from __future__ import annotations
 
+import math
 import struct
 from collections.abc import Iterable, Sequence
 from io import BytesIO
@@ -21,6 +22,7 @@ from pydicom.tag import BaseTag, Tag
 from dlp_lab.dicom.derived_header import code_item, derived_uid
 from dlp_lab.dicom.header import Header
 from dlp_lab.errors import TooLarge
+from dlp_lab.geometry import Geometry
 
 Groups = dict[str, Dataset]
 """Functional groups of one frame: the one item of each sequence, by the sequence's keyword."""
@@ -37,6 +39,7 @@ _NEVER_SHARED = (
 _LARGEST_ELEMENT_BYTES = 2**32 - 2
 """A length of all ones means undefined, and lengths are even (PS3.5 7.1.1)."""
 
+_SPACING_TOLERANCE = 0.01
 _EXPLICIT_LITTLE_ENDIAN = (False, True)
 
 
@@ -79,8 +82,18 @@ def same_element(one: Dataset, other: Dataset, tag: BaseTag) -> bool:
     return bool(one[tag] == other[tag])
 
 
-def plane_groups(ds: Dataset) -> Groups:
-    """Where a slice lies and how large its pixels are (PS3.3 C.7.6.16.2.1, C.7.6.16.2.3, C.7.6.16.2.4)."""
+def plane_groups(ds: Dataset, geometry: Geometry) -> Groups:
+    """Where a slice lies and how large its pixels are (PS3.3 C.7.6.16.2.1, C.7.6.16.2.3, C.7.6.16.2.4).
+
+    Readers of frames trust SpacingBetweenSlices, which is often wrong in classic headers, and SliceThickness is needed
+    of frames that are a volume. So the one is put right and the other added, by the distance between the slices.
+    """
+    along_normal_mm = geometry.spacing_kji_mm[0] * math.cos(math.radians(geometry.tilt_degrees))
+    told = ds.get("SpacingBetweenSlices")
+    if told not in (None, "") and abs(abs(float(told)) - along_normal_mm) > _SPACING_TOLERANCE * along_normal_mm:
+        ds.SpacingBetweenSlices = f"{along_normal_mm:.10g}"
+    if ds.get("SliceThickness") in (None, ""):
+        ds.SliceThickness = f"{along_normal_mm:.10g}"
     return {
         "PixelMeasuresSequence": taken(ds, ("PixelSpacing", "SliceThickness", "SpacingBetweenSlices")),
         "PlanePositionSequence": taken(ds, ("ImagePositionPatient",)),

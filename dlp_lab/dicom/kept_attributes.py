@@ -33,7 +33,7 @@ _IMAGE = (
     *("ImageType", "ContentDate", "ContentTime", "ImageComments", "BurnedInAnnotation", "RecognizableVisualFeatures"),
     *("LossyImageCompression", "LossyImageCompressionRatio", "LossyImageCompressionMethod"),
     *("SamplesPerPixel", "PhotometricInterpretation", "Rows", "Columns", "BitsAllocated", "BitsStored", "HighBit"),
-    *("PixelRepresentation", "AcquisitionContextSequence"),
+    *("PixelRepresentation", "AcquisitionContextSequence", "NumberOfFrames"),
 )
 _TAGS = frozenset(
     Tag(keyword) for keyword in (*_SOP_COMMON, *_STUDY, *_SERIES, *_FRAME_OF_REFERENCE, *_EQUIPMENT, *_IMAGE)

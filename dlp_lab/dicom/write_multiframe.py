@@ -54,6 +54,7 @@ from dlp_lab.dicom.units import unit_code
 from dlp_lab.dicom.writable import broken_elements_named, refuse_unwritable
 from dlp_lab.dicom.write_image import DerivedSeries
 from dlp_lab.errors import UnsupportedPixels
+from dlp_lab.geometry import Geometry
 from dlp_lab.volume import Volume
 
 CONVERTED_CLASSES: dict[UID, UID] = {
@@ -132,7 +133,7 @@ def _data_set(
         with broken_elements_named(header):
             ds = made.make(place, number)
             describe_pixels(ds, header, rescale, *size)
-            frames.append(_groups(ds, header, number))
+            frames.append(_groups(ds, header, number, made.source.geometry))
             data_sets.append(ds)
     shared = _unassigned(data_sets, frames)
     ds = data_sets[0]
@@ -145,13 +146,15 @@ def _data_set(
     return ds
 
 
-def _groups(ds: Dataset, header: Header, number: int) -> Groups:
+def _groups(ds: Dataset, header: Header, number: int, geometry: Geometry) -> Groups:
     """Move what belongs to a frame from its data set to functional groups (PS3.3 A.70.4, A.71.4, A.72.4)."""
+    # their series is not known, so they cannot be listed as referenced images of frames must be (PS3.3 C.7.6.16.2.5)
+    ds.pop("ReferencedImageSequence", None)
     image_type = [*ds.ImageType, "", ""]
     ds.ImageType = ["DERIVED", "PRIMARY", image_type[2] or "VOLUME", "NONE"]
     groups = {
         "FrameContentSequence": frame_content(number + 1),
-        **plane_groups(ds),
+        **plane_groups(ds, geometry),
         _FRAME_TYPE_SEQUENCES[header.modality]: item(FrameType=ds.ImageType, **_VOLUME),
         "DerivationImageSequence": derivation_group(ds),
         "ConversionSourceAttributesSequence": item(

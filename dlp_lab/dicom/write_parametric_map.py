@@ -40,6 +40,7 @@ from dlp_lab.dicom.units import quantity_code, unit_code
 from dlp_lab.dicom.writable import broken_elements_named, refuse_unwritable
 from dlp_lab.dicom.write_image import DerivedSeries
 from dlp_lab.errors import UnsupportedPixels
+from dlp_lab.geometry import Geometry
 from dlp_lab.volume import Volume
 
 _IMAGE_TYPE = ("DERIVED", "PRIMARY", "VOLUME", "QUANTITY")
@@ -93,7 +94,7 @@ def _data_set(made: DerivedDataSets, places: Sequence[WrittenSlice], voxels: NDA
     for number, place in enumerate(places):
         with broken_elements_named(made.source.headers[place.header]):
             ds = made.make(place, number)
-            frames.append(_groups(ds, number))
+            frames.append(_groups(ds, number, made.source.geometry))
             data_sets.append(ds)
     ds = data_sets[0]
     _refuse_burned_in(data_sets)
@@ -125,11 +126,11 @@ def _refuse_burned_in(data_sets: Sequence[Dataset]) -> None:
         )
 
 
-def _groups(ds: Dataset, number: int) -> Groups:
+def _groups(ds: Dataset, number: int, geometry: Geometry) -> Groups:
     """Functional groups of one frame, taken from the data set of its slice (PS3.3 A.75.4)."""
     groups = {
         "FrameContentSequence": frame_content(number + 1),
-        **plane_groups(ds),
+        **plane_groups(ds, geometry),
         "DerivationImageSequence": derivation_group(ds),
     }
     drop_invalid_window(ds)

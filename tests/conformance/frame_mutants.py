@@ -185,6 +185,11 @@ def _of_every_form() -> list[Mutant]:
             ("rules:place-kept", "geometry:affine"),
             shared("PixelMeasuresSequence", lambda item: setattr(item, "PixelSpacing", item.PixelSpacing[::-1])),
         )
+        add(
+            "SpacingBetweenSlices of another grid",
+            ("rules:frame-spacing-true",),
+            shared("PixelMeasuresSequence", lambda item: setattr(item, "SpacingBetweenSlices", "2.0")),
+        )
         add("last frame missing", ("rules:slice-count", "geometry:shape"), file(_without_a_frame))
         add(
             "NumberOfFrames too low",

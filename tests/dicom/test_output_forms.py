@@ -17,7 +17,8 @@ from pydicom.uid import ExplicitVRBigEndian, ImplicitVRLittleEndian, JPEGBaselin
 
 from dlp_lab import errors
 from dlp_lab.cli import main
-from dlp_lab.conformance.independent_reading import read_with_dcm2niix
+from dlp_lab.conformance.check import check_derived
+from dlp_lab.conformance.independent_reading import IndependentReading, read_with_dcm2niix
 from dlp_lab.conformance.programs import dcentvfy_errors, dciodvfy_errors
 from dlp_lab.dicom.derived_header import Derivation
 from dlp_lab.dicom.options import OUTPUT_FORMS, OutputForm, ReadOptions
@@ -381,3 +382,56 @@ def test_the_command_line_offers_the_forms_that_there_are(capsys):
         main(["run", "3dblur", "x", "--output-form", "pdf"])
     said = capsys.readouterr().err
     assert [form for form in OUTPUT_FORMS if form in said] == list(OUTPUT_FORMS)
+
+
+@pytest.mark.parametrize("form", FORMS)
+def test_numbers_that_readers_of_frames_trust_are_put_right(tmp_path, form):
+    def odd(k: int, ds: Dataset) -> None:
+        ds.SpacingBetweenSlices, ds.SliceThickness, ds.NumberOfFrames = "9", None, 1
+
+    written, values, series = derive(tmp_path, form, edit=odd)
+    ds = pydicom.dcmread(written.files[0])
+    measures = frames_of(ds, "PixelMeasuresSequence")[0]
+    np.testing.assert_allclose([measures.SpacingBetweenSlices, measures.SliceThickness], 2.5)
+    assert [element.value for element in ds.iterall() if element.keyword == "NumberOfFrames"] == [7]
+    assert check_derived(tmp_path / "source", tmp_path / "derived").findings == ()
+    read = read_with_dcm2niix(written.files).on_grid(series.geometry.affine_kji_to_lps, values.voxels.shape)
+    assert np.abs(read - values.voxels).max() <= written.greatest_rounding_error * (1 + 1e-3)
+
+
+@pytest.mark.parametrize("form", FORMS)
+def test_a_spacing_that_is_right_stays_as_it_is_written(tmp_path, form):
+    written, _, _ = derive(tmp_path, form, edit=lambda k, ds: setattr(ds, "SpacingBetweenSlices", "2.500"))
+    measures = frames_of(pydicom.dcmread(written.files[0]), "PixelMeasuresSequence")[0]
+    assert measures.get_item("SpacingBetweenSlices").value.strip() == b"2.500"
+
+
+@pytest.mark.parametrize("form", FORMS)
+def test_a_source_without_uids_or_with_references_of_its_own_is_checked_without_a_finding(tmp_path, form):
+    def odd(k: int, ds: Dataset) -> None:
+        ds.StudyInstanceUID = ds.SeriesInstanceUID = ""
+        localizer = Dataset()
+        localizer.ReferencedSOPClassUID, localizer.ReferencedSOPInstanceUID = ds.SOPClassUID, "2.25.9"
+        ds.ReferencedImageSequence = [localizer]
+
+    derive(tmp_path, form, edit=odd)
+    assert check_derived(tmp_path / "source", tmp_path / "derived").findings == ()
+
+
+def test_a_reading_counted_in_another_order_is_the_same_place(tmp_path):
+    phantom = write_phantom_series(tmp_path, shape=(7, 24, 32))
+    reading = read_with_dcm2niix(phantom.files)
+    turned = IndependentReading(
+        reading.values_ijk.transpose(2, 0, 1)[:, ::-1],
+        reading.affine_ijk_to_ras @ np.array([[0, -1, 0, 31], [0, 0, 1, 0], [1, 0, 0, 0], [0, 0, 0, 1.0]]),
+    )
+    back = turned.in_order_of(reading)
+    np.testing.assert_allclose(back.affine_ijk_to_ras, reading.affine_ijk_to_ras, atol=1e-9)
+    np.testing.assert_array_equal(back.values_ijk, reading.values_ijk)
+
+
+@pytest.mark.parametrize("form", FORMS)
+def test_slices_that_are_a_little_uneven_are_no_finding(tmp_path, form):
+    offsets = [0, 2.515, 5.0, 7.49, 10.0, 12.51, 15.0]
+    derive(tmp_path, form, slice_offsets_mm=offsets, edit=lambda k, ds: setattr(ds, "SpacingBetweenSlices", "2.5"))
+    assert check_derived(tmp_path / "source", tmp_path / "derived").findings == ()
