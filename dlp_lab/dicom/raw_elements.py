@@ -9,8 +9,7 @@ from __future__ import annotations
 from struct import Struct
 from typing import NamedTuple
 
-FIRST_OF_PIXELS = 0x7FE00008
-"""The least of the tags of pixels: FloatPixelData, DoubleFloatPixelData and PixelData."""
+_PIXELS = frozenset([0x7FE00008, 0x7FE00009, 0x7FE00010])
 
 _LONG_VRS = frozenset([b"OB", b"OD", b"OF", b"OL", b"OV", b"OW", b"SQ", b"SV", b"UC", b"UN", b"UR", b"UT", b"UV"])
 """VRs with two reserved bytes and a length of four (PS3.5 Table 7.1-1)."""
@@ -55,7 +54,7 @@ def raw_elements(encoded: bytes, start: int = 0) -> RawElements | None:
     while end + 8 <= size:
         group, number, vr, length = unpack(encoded, end)
         tag = group << 16 | number
-        if tag >= FIRST_OF_PIXELS:
+        if tag in _PIXELS:
             return RawElements(at, end, True)
         value = end + 8
         if vr in _LONG_VRS:
@@ -67,7 +66,7 @@ def raw_elements(encoded: bytes, start: int = 0) -> RawElements | None:
             (length,) = _LENGTH.unpack_from(encoded, end + 8)
         elif vr not in _SHORT_VRS:
             return None
-        if tag <= previous:
+        if tag <= previous or group == _ITEM >> 16:
             return None
         after = value + length
         if length == _UNDEFINED_LENGTH:
