@@ -13,15 +13,15 @@ What is odd in any way is left to pydicom whole. The bytes are the same to the l
 
 from __future__ import annotations
 
-import re
 from collections.abc import Hashable, Iterable, Mapping
 from dataclasses import dataclass
-from functools import cache
+from functools import lru_cache
 from io import BytesIO
 from struct import pack
 from typing import Any
 
 import pydicom
+from pydicom.charset import default_encoding
 from pydicom.dataset import Dataset
 from pydicom.filebase import DicomBytesIO
 from pydicom.filereader import read_dataset
@@ -44,7 +44,7 @@ from dlp_lab.dicom.header import Header
 from dlp_lab.dicom.header_layout import COPIED, LEFT_OUT, HeaderLayout, Layouts
 from dlp_lab.dicom.pixel_description import FORMAT, RESCALE, describe_pixels, set_file_meta, set_format, set_rescale
 from dlp_lab.dicom.quiet import quiet
-from dlp_lab.dicom.raw_elements import raw_elements
+from dlp_lab.dicom.raw_elements import encoded_element, raw_elements
 from dlp_lab.dicom.rescale import Rescale
 
 _EXPLICIT_LITTLE_ENDIAN = frozenset(
@@ -54,9 +54,9 @@ _META_LENGTH, _META_UID = 0x00020000, 0x00020003
 _UID, _NUMBER, _REFERENCES = Tag("SOPInstanceUID"), Tag("InstanceNumber"), Tag("SourceImageSequence")
 _REFERENCED = Tag("ReferencedSOPInstanceUID")
 _OWN = (_META_LENGTH, _META_UID, _UID, _NUMBER, _REFERENCES)
-_PLAIN_UID = re.compile(r"[0-9.]{1,64}")
 _PREAMBLE = b"\0" * 128 + b"DICM"
-_MOST_KEPT = 256
+_MOST_KEPT, _MOST_READ_BYTES = 256, 2**16
+"""What is remembered stays below 100 MB; real headers have some kB that the rules read."""
 
 _CHARACTER_SET = "character set"
 _SERIES, _RESCALE, _WINDOW = "series", "rescale", "window"
@@ -81,7 +81,7 @@ _PARTS: Mapping[int, str] = {
 _REPLACED_TAGS = frozenset(Tag(keyword) for keyword in (*REPLACED, *FORMAT))
 
 
-@cache
+@lru_cache(4096)
 def _fate(tag: int, vr: bytes, is_empty: bool) -> str | None:
     """What becomes of an element of the source."""
     if tag < 0x00080000:  # file meta information, which is made anew, or what belongs in no file
@@ -107,9 +107,25 @@ class _Assembly:
     pieces: tuple[bytes | slice | int, ...]
     meta_bytes: int
 
+    @classmethod
+    def of(cls, copied: Iterable[tuple[int, slice]], made: Mapping[int, bytes], pixels: bytes) -> _Assembly:
+        """Of what is copied, what was made by the rules, and the beginning of the pixels."""
+        entries: dict[int, bytes | slice | int] = {**dict(copied), **made, **{tag: tag for tag in _OWN}}
+        pieces: list[bytes | slice | int] = [_PREAMBLE]
+        for tag in sorted(entries):
+            entry, last = entries[tag], pieces[-1]
+            if isinstance(entry, bytes) and isinstance(last, bytes):
+                pieces[-1] = last + entry
+            elif isinstance(entry, slice) and isinstance(last, slice) and last.stop == entry.start:
+                pieces[-1] = slice(last.start, entry.stop)
+            else:
+                pieces.append(entry)
+        meta = [len(value) for tag, value in made.items() if tag >> 16 == 2 and tag not in _OWN]
+        return cls((*pieces, pixels), sum(meta))
+
     def put_together(self, encoded: bytes, own: dict[int, bytes]) -> bytes:
         """The header of the slice whose source has the header `encoded`, and that has the elements `own`."""
-        own[_META_LENGTH] = _element(_META_LENGTH, b"UL", pack("<L", self.meta_bytes + len(own[_META_UID])))
+        own[_META_LENGTH] = encoded_element(_META_LENGTH, b"UL", pack("<L", self.meta_bytes + len(own[_META_UID])))
         return b"".join(
             [
                 piece if type(piece) is bytes else encoded[piece] if type(piece) is slice else own[piece]  # type: ignore[index]
@@ -135,7 +151,7 @@ class DerivedHeaders:
         self._assemblies: dict[Hashable, _Assembly | None] = {}
         self._parts: dict[Hashable, dict[int, bytes] | None] = {}
         self._references: dict[int, bytes] = {}
-        self._reference_elements: dict[str, dict[int, bytes] | None] = {}
+        self._around_uid: dict[str, tuple[bytes, bytes]] = {}
 
     def encode(self, place: WrittenSlice, number: int, rescale: Rescale) -> bytes:
         """All that comes before the pixels in the file of the slice at `place`, the `number`th that is written, from 0.
@@ -156,11 +172,7 @@ class DerivedHeaders:
         """The same, without pydicom where it is possible; None where it is not."""
         source = self._made.source
         header = source.headers[place.header]
-        if (
-            header.transfer_syntax_uid not in _EXPLICIT_LITTLE_ENDIAN
-            or header.without_preamble
-            or source.resampling is not None
-        ):
+        if header.transfer_syntax_uid not in _EXPLICIT_LITTLE_ENDIAN or source.resampling is not None:
             return None
         encoded = source.encoded_header(place.header)
         layout = self._layouts.of(encoded)
@@ -171,9 +183,9 @@ class DerivedHeaders:
         uid = derived_uid(self._series_uid, str(number)).encode()
         references = b"".join([self._reference(h) for h in place.contributing])
         return {
-            _META_UID: _element(_META_UID, b"UI", uid),
-            _UID: _element(_UID, b"UI", uid),
-            _NUMBER: _element(_NUMBER, b"IS", b"%d" % (number + 1)),
+            _META_UID: encoded_element(_META_UID, b"UI", uid),
+            _UID: encoded_element(_UID, b"UI", uid),
+            _NUMBER: encoded_element(_NUMBER, b"IS", b"%d" % (number + 1)),
             _REFERENCES: pack("<HH2sHL", 0x0008, 0x2112, b"SQ", 0, len(references)) + references,
         }
 
@@ -181,20 +193,19 @@ class DerivedHeaders:
         """The item of SourceImageSequence for an image of the source."""
         if number not in self._references:
             header = self._made.source.headers[number]
-            uid = str(header.sop_instance_uid)
-            if header.sop_class_uid not in self._reference_elements:
-                self._reference_elements[header.sop_class_uid] = _elements(_data_set(self._made.reference(number)))
-            elements = self._reference_elements[header.sop_class_uid]
-            if elements is None or not _PLAIN_UID.fullmatch(uid):
-                item = _data_set(self._made.reference(number))
-            else:
-                item = b"".join({**elements, _REFERENCED: _element(_REFERENCED, b"UI", uid.encode())}.values())
-            self._references[number] = pack("<HHL", 0xFFFE, 0xE000, len(item)) + item
+            uid = encoded_element(_REFERENCED, b"UI", header.sop_instance_uid.encode(default_encoding))
+            if header.sop_class_uid not in self._around_uid:
+                before, after = _data_set(self._made.reference(number)).split(uid)
+                self._around_uid[header.sop_class_uid] = before, after
+            before, after = self._around_uid[header.sop_class_uid]
+            self._references[number] = pack("<HHL", 0xFFFE, 0xE000, len(before + uid + after)) + before + uid + after
         return self._references[number]
 
     def _assembly(self, layout: HeaderLayout, encoded: bytes, header: Header, rescale: Rescale) -> _Assembly | None:
         """What the header of a slice is put together from; None where pydicom has to make it whole."""
         read = b"".join([encoded[place] for place in layout.read])
+        if len(read) > _MOST_READ_BYTES:
+            return None
         key = layout, read, _series_facts(header, rescale), _rescale_facts(header, rescale)
         if key not in self._assemblies:
             _make_room(self._assemblies)
@@ -211,7 +222,7 @@ class DerivedHeaders:
             if elements is None:
                 return None
             made.update(elements)
-        return _assembly(layout.copied, made, self._pixels)
+        return _Assembly.of(layout.copied, made, self._pixels)
 
     def _part(self, name: str, read: bytes, header: Header, rescale: Rescale) -> dict[int, bytes] | None:
         """What becomes of the elements of a part, by tag; None if pydicom makes something odd of them."""
@@ -257,21 +268,6 @@ def _make_room(memo: dict[Hashable, Any]) -> None:
         memo.clear()
 
 
-def _assembly(copied: Iterable[tuple[int, slice]], made: dict[int, bytes], pixels: bytes) -> _Assembly:
-    entries: dict[int, bytes | slice | int] = {**dict(copied), **made, **{tag: tag for tag in _OWN}}
-    pieces: list[bytes | slice | int] = [_PREAMBLE]
-    for tag in sorted(entries):
-        entry, last = entries[tag], pieces[-1]
-        if isinstance(entry, bytes) and isinstance(last, bytes):
-            pieces[-1] = last + entry
-        elif isinstance(entry, slice) and isinstance(last, slice) and last.stop == entry.start:
-            pieces[-1] = slice(last.start, entry.stop)
-        else:
-            pieces.append(entry)
-    meta = [len(value) for tag, value in made.items() if tag >> 16 == 2 and tag not in _OWN]
-    return _Assembly((*pieces, pixels), sum(meta))
-
-
 def _file(ds: Dataset) -> bytes:
     set_file_meta(ds)
     buffer = BytesIO()
@@ -292,9 +288,3 @@ def _elements(encoded: bytes) -> dict[int, bytes] | None:
         return None
     starts = [0, *(end for _, _, end in found.at.values())]
     return {tag: encoded[start:end] for (tag, (_, _, end)), start in zip(found.at.items(), starts, strict=False)}
-
-
-def _element(tag: int, vr: bytes, value: bytes) -> bytes:
-    if len(value) % 2:
-        value += b"\0" if vr == b"UI" else b" "
-    return pack("<HH2sH", tag >> 16, tag & 0xFFFF, vr, len(value)) + value

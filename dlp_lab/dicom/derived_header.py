@@ -23,6 +23,7 @@ from dlp_lab.geometry import Geometry
 
 IMPLEMENTATION_CLASS_UID = UID("2.25.227415367163306871046029571240402917383")
 MANUFACTURER = "dlp-lab"
+_NAMESPACE = uuid.UUID(int=int(IMPLEMENTATION_CLASS_UID.removeprefix("2.25.")))
 
 _LONGEST_LO, _LONGEST_ST = 64, 1024
 
@@ -116,8 +117,7 @@ class Derivation:
 
 def derived_uid(*seed: str) -> str:
     """A UID that follows from `seed`: a name-based UUID under 2.25 (PS3.5 B.2)."""
-    namespace = uuid.UUID(int=int(IMPLEMENTATION_CLASS_UID.removeprefix("2.25.")))
-    return f"2.25.{uuid.uuid5(namespace, '/'.join(seed)).int}"
+    return f"2.25.{uuid.uuid5(_NAMESPACE, '/'.join(seed)).int}"
 
 
 def set_place(ds: Dataset, geometry: Geometry, k: int) -> None:

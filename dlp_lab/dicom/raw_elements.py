@@ -17,6 +17,8 @@ _SHORT_VRS = frozenset(b"AE AS AT CS DA DS DT FD FL IS LO LT PN SH SL SS ST TM U
 _UNDEFINED_LENGTH = 0xFFFFFFFF
 _ITEM, _END_OF_ITEM, _END_OF_SEQUENCE = 0xFFFEE000, 0xFFFEE00D, 0xFFFEE0DD
 _ODD = -1
+_DEEPEST = 50
+"""Sequences in one another; real ones have less than ten, and a hostile file more than Python can follow."""
 
 _ELEMENT = Struct("<HH2sH")
 _LENGTH = Struct("<L")
@@ -100,12 +102,14 @@ def data_set_start(encoded: bytes) -> int | None:
     return None
 
 
-def _end_of_items(encoded: bytes, start: int) -> int:
+def _end_of_items(encoded: bytes, start: int, depth: int = 0) -> int:
     """Where a sequence of undefined length ends whose items begin at `start`; `_ODD` if it is not well-formed.
 
     Beyond the end of the bytes if they do not hold all of it.
     """
     at, size = start, len(encoded)
+    if depth > _DEEPEST:
+        return _ODD
     while at + 8 <= size:
         group, number, length = _ITEM_START.unpack_from(encoded, at)
         tag = group << 16 | number
@@ -114,13 +118,13 @@ def _end_of_items(encoded: bytes, start: int) -> int:
             return _ODD if length else at
         if tag != _ITEM:
             return _ODD
-        at = at + length if length != _UNDEFINED_LENGTH else _end_of_item(encoded, at)
+        at = at + length if length != _UNDEFINED_LENGTH else _end_of_item(encoded, at, depth)
         if at < 0:
             return _ODD
     return size + 1
 
 
-def _end_of_item(encoded: bytes, start: int) -> int:
+def _end_of_item(encoded: bytes, start: int, depth: int) -> int:
     """As `_end_of_items`, for an item of undefined length whose first element begins at `start`."""
     at, size = start, len(encoded)
     while at + 8 <= size:
@@ -140,7 +144,14 @@ def _end_of_item(encoded: bytes, start: int) -> int:
         elif vr != b"SQ":
             return _ODD
         else:
-            at = _end_of_items(encoded, at)
+            at = _end_of_items(encoded, at, depth + 1)
             if at < 0:
                 return _ODD
     return size + 1
+
+
+def encoded_element(tag: int, vr: bytes, value: bytes) -> bytes:
+    """An element with a short length, its value padded to an even one (PS3.5 6.2, 7.1.2)."""
+    if len(value) % 2:
+        value += b"\0" if vr == b"UI" else b" "
+    return _ELEMENT.pack(tag >> 16, tag & 0xFFFF, vr, len(value)) + value

@@ -53,7 +53,8 @@ class Rescale:
             if self.intercept:
                 stored = stored - np.int64(self.intercept).astype(dtype)
             return stored
-        steps = np.subtract(values, self.intercept, dtype=np.float64)
+        steps = values.astype(np.float64)
+        steps -= self.intercept
         if self.slope != 1:
             steps /= self.slope
         return np.rint(steps, out=steps).astype(dtype)
@@ -165,7 +166,8 @@ def _on_steps(rescale: Rescale, slices: Sequence[NDArray[Any]], found: ValueRang
 
 def _distance_to_steps(rescale: Rescale, values: NDArray[Any]) -> float:
     """The greatest, as a part of a step."""
-    steps = np.subtract(values, rescale.intercept, dtype=np.float64)
+    steps = values.astype(np.float64)
+    steps -= rescale.intercept
     steps /= rescale.slope
     steps -= np.rint(steps)
     return float(np.abs(steps, out=steps).max())

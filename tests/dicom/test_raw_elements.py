@@ -86,6 +86,7 @@ ODD = {
     "no VR at all": b"\x28\x00\x10\x00\x02\x00\x00\x00\x05\x00",
     "a tag twice": US + US,
     "a smaller tag after a larger one": US + b"\x08" + US[1:],
+    "the end of an item that never began": US + b"\xfe\xff\x0d\xe0US\x02\x00\x05\x00",
     "reserved bytes that are not 0": b"\x09\x00\x10\x00OB\x01\x00\x00\x00\x00\x00",
     "undefined length without items": b"\x09\x00\x10\x00OB\x00\x00" + b"\xff" * 4,
     "an element in place of an item": b"\x08\x00\x32\x10SQ\x00\x00" + b"\xff" * 4 + US,
@@ -95,6 +96,9 @@ ODD = {
     + b"\xff" * 4
     + US.replace(b"US", b"XX"),
 }
+ODD["sequences in sequences without end"] = 100 * (
+    b"\x08\x00\x32\x10SQ\x00\x00" + b"\xff" * 4 + b"\xfe\xff\x00\xe0" + b"\xff" * 4
+)
 
 
 @pytest.mark.parametrize("what", sorted(ODD))
