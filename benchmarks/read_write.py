@@ -7,13 +7,14 @@ all contestants in turn, best CPU time of the rounds (a busy machine leaves CPU 
 
 * Reading: from a folder to a volume in Hounsfield units, slices in order. The floor is reading the bytes of all files
   into one fresh array. dicomsdl takes part where it is installed (`pip install dlp-lab[bench]`).
-* Writing: the floor is writing as many bytes into as many files.
+* Writing: the floor is writing the bytes of the source's files into as many new ones.
 
 It also prints how much memory dlp-lab takes at most while it reads, beside the volume.
 """
 
 from __future__ import annotations
 
+import copy
 import importlib.util
 import shutil
 import sys
@@ -26,6 +27,7 @@ from pathlib import Path
 import numpy as np
 import pydicom
 import SimpleITK
+from pydicom.dataset import Dataset
 from pydicom.uid import generate_uid
 
 from benchmarks.scanner_series import write_scanner_series
@@ -97,24 +99,32 @@ def writers(source: Path) -> dict[str, Callable[[Path], None]]:
     """Each writes the series' own values again, as a new series."""
     series = one_series(source)
     volume = read_volume(series)
-    size = next(source.iterdir()).stat().st_size
+    contents = [header.path.read_bytes() for header in series.headers]
 
     def write_bytes(target: Path) -> None:
-        content = bytes(size)
-        for k in range(len(series.headers)):
+        for k, content in enumerate(contents):
             (target / f"{k:04d}").write_bytes(content)
 
     def with_dlp_lab(target: Path) -> None:
         write_derived_series(series, volume, target, Derivation("benchmark", "copy", "copied", reach_slices=0))
 
-    def with_pydicom(target: Path) -> None:
+    def save(ds: Dataset, k: int, uid: str, target: Path) -> None:
+        ds.SeriesInstanceUID = uid
+        ds.SOPInstanceUID = ds.file_meta.MediaStorageSOPInstanceUID = generate_uid()
+        ds.add_new("PixelData", "OW", (volume.voxels[k] + np.int16(1024)).astype("<i2", copy=False).tobytes())
+        ds.save_as(target / f"{k:04d}")
+
+    def with_pydicom_reading(target: Path) -> None:
         uid = generate_uid()
         for k, header in enumerate(series.headers):
-            ds = pydicom.dcmread(header.path)
-            ds.SeriesInstanceUID = uid
-            ds.SOPInstanceUID = ds.file_meta.MediaStorageSOPInstanceUID = generate_uid()
-            ds.PixelData = (volume.voxels[k] + 1024).astype("<i2").tobytes()
-            ds.save_as(target / f"{k:04d}")
+            save(pydicom.dcmread(header.path), k, uid, target)
+
+    def with_pydicom_copying(target: Path) -> None:
+        uid, template = generate_uid(), pydicom.dcmread(series.headers[0].path, stop_before_pixels=True)
+        for k, header in enumerate(series.headers):
+            ds = copy.deepcopy(template)
+            ds.InstanceNumber, ds.ImagePositionPatient = k + 1, [f"{mm:.10g}" for mm in header.position_lps_mm or ()]
+            save(ds, k, uid, target)
 
     def with_simpleitk(target: Path) -> None:
         image = SimpleITK.GetImageFromArray(volume.voxels)
@@ -126,7 +136,8 @@ def writers(source: Path) -> dict[str, Callable[[Path], None]]:
     return {
         FLOOR: write_bytes,
         OURS: with_dlp_lab,
-        "pydicom, source header copied": with_pydicom,
+        "pydicom, each header read": with_pydicom_reading,
+        "pydicom, first header copied": with_pydicom_copying,
         "SimpleITK, bare header": with_simpleitk,
     }
 

@@ -9,8 +9,10 @@ from pathlib import Path
 from pydicom.dataset import Dataset
 
 from dlp_lab.dicom.derived_header import (
+    REPLACED,
     Derivation,
     derived_uid,
+    drop,
     drop_stale,
     mark_lossy,
     reference_to,
@@ -22,6 +24,7 @@ from dlp_lab.dicom.derived_header import (
 from dlp_lab.dicom.derived_slices import WrittenSlice
 from dlp_lab.dicom.frame_derivations import references_to_frames
 from dlp_lab.dicom.functional_groups import as_single_image
+from dlp_lab.dicom.header import Header
 from dlp_lab.dicom.series import HeaderSource
 
 
@@ -31,18 +34,16 @@ class DerivedDataSets:
     Args:
         source: The series they are derived from.
         derivation: What made the values.
+
+    Attributes:
+        series_uid: SeriesInstanceUID of the derived series.
     """
 
     def __init__(self, source: HeaderSource, derivation: Derivation) -> None:
         self.source, self.derivation = source, derivation
-        self._in_place = source.resampling is None
-        self._references = [reference_to(header, in_place=self._in_place) for header in source.headers]
+        self.series_uid = derived_uid(derivation.uid_seed, source.headers[0].series_instance_uid)
+        self._references: dict[int, Dataset] = {}
         self._file: tuple[Path, Dataset] | None = None  # the last multi-frame one
-
-    @property
-    def series_uid(self) -> str:
-        """SeriesInstanceUID of the derived series."""
-        return derived_uid(self.derivation.uid_seed, self.source.headers[0].series_instance_uid)
 
     def make(self, place: WrittenSlice, number: int) -> Dataset:
         """The data set of the slice at `place`, the `number`th that is written, from 0.
@@ -52,14 +53,26 @@ class DerivedDataSets:
         """
         header = self.source.headers[place.header]
         ds = self._of_source(place.header)
-        drop_stale(ds)
-        set_identity(ds, header, self.series_uid, number, self.derivation)
-        set_derivation(ds, header, self._references_to(place), self.derivation)
+        self.apply_rules(ds, header, self._references_to(place), number)
         if self.source.resampling is not None:
             set_place(ds, self.source.geometry, place.k)
+        return ds
+
+    def reference(self, number: int) -> Dataset:
+        """The item of SourceImageSequence for an image of the source."""
+        if number not in self._references:
+            header = self.source.headers[number]
+            self._references[number] = reference_to(header, in_place=self.source.resampling is None)
+        return self._references[number]
+
+    def apply_rules(self, ds: Dataset, header: Header, references: list[Dataset], number: int) -> None:
+        """Make a data set of the source that of a derived slice, all but its place."""
+        drop_stale(ds)
+        drop(ds, REPLACED)
+        set_identity(ds, header, self.series_uid, number, self.derivation)
+        set_derivation(ds, header, references, self.derivation)
         set_equipment(ds, self.derivation)
         mark_lossy(ds, header)
-        return ds
 
     def _of_source(self, number: int) -> Dataset:
         header = self.source.headers[number]
@@ -70,6 +83,8 @@ class DerivedDataSets:
         return as_single_image(self._file[1], header.frame)
 
     def _references_to(self, place: WrittenSlice) -> list[Dataset]:
-        if self.source.headers[place.header].frame is None:
-            return [self._references[h] for h in place.contributing]
-        return references_to_frames([self.source.headers[h] for h in place.contributing], in_place=self._in_place)
+        headers = self.source.headers
+        if headers[place.header].frame is None:
+            return [self.reference(h) for h in place.contributing]
+        in_place = self.source.resampling is None
+        return references_to_frames([headers[h] for h in place.contributing], in_place=in_place)

@@ -1,21 +1,28 @@
-"""What is refused before a derived image is written, in whichever form."""
+"""What is checked and chosen before a derived image is written, in whichever form."""
 
 from __future__ import annotations
 
 import contextlib
 from collections.abc import Iterator
+from typing import Any
 
-import numpy as np
+from numpy.typing import NDArray
 
+from dlp_lab.dicom.derived_header import Derivation
+from dlp_lab.dicom.derived_slices import WrittenSlice, written_slices
 from dlp_lab.dicom.element_values import LARGEST_NUMBER
 from dlp_lab.dicom.header import Header
+from dlp_lab.dicom.rescale import Rescale, ValueRange, choose_rescales
 from dlp_lab.dicom.series import HeaderSource
 from dlp_lab.errors import DlpError, Malformed, TaskResultInvalid, TemplateMismatch
 from dlp_lab.volume import Volume
 
 
-def refuse_unwritable(source: HeaderSource, result: Volume) -> None:
+def refuse_unwritable(source: HeaderSource, result: Volume) -> tuple[ValueRange, ...]:
     """Check a result against the series that it is to be derived from.
+
+    Returns:
+        The range of each slice's values, for `choose_rescales`: one pass over the volume serves both.
 
     Raises:
         TemplateMismatch: The result does not lie on the source's grid, or is in another unit.
@@ -28,12 +35,28 @@ def refuse_unwritable(source: HeaderSource, result: Volume) -> None:
         )
     if result.unit and source.headers[0].unit and result.unit != source.headers[0].unit:
         raise TemplateMismatch(f"the values are in {result.unit}, those of the series in {source.headers[0].unit}")
-    if not np.isfinite(result.voxels).all():
+    ranges = tuple(ValueRange.of(values) for values in result.voxels)
+    if not all(found.is_finite for found in ranges):
         raise TaskResultInvalid(
             "the result holds values that are not finite (nan or infinity); DICOM cannot store them"
         )
-    if max(abs(limit) for limit in result.value_range()) >= LARGEST_NUMBER:
+    if max(found.greatest_magnitude for found in ranges) >= LARGEST_NUMBER:
         raise TaskResultInvalid(f"the result holds values beyond {LARGEST_NUMBER:g}, which would not be read again")
+    return ranges
+
+
+def planned_slices(
+    source: HeaderSource, result: Volume, derivation: Derivation
+) -> tuple[list[WrittenSlice], list[NDArray[Any]], tuple[Rescale, ...]]:
+    """The slices that are written, without padded ones; the values of each, which are no copies; and how it is stored.
+
+    Raises as `refuse_unwritable` does.
+    """
+    ranges = refuse_unwritable(source, result)
+    places = written_slices(source, derivation.reach_slices)
+    slices = [result.voxels[place.k] for place in places]
+    headers = [source.headers[place.header] for place in places]
+    return places, slices, choose_rescales(headers, slices, [ranges[place.k] for place in places])
 
 
 @contextlib.contextmanager

@@ -69,7 +69,7 @@ _COLOURS = (
 def write_enhanced(
     source: HeaderSource,
     places: Sequence[WrittenSlice],
-    values: NDArray[Any],
+    values: Sequence[NDArray[Any]],
     rescales: Sequence[Rescale],
     path: Path,
     derivation: Derivation,
@@ -81,7 +81,7 @@ def write_enhanced(
     Args:
         source: The series, whose headers are of frames.
         places: The frames to write, in their order.
-        values: `(n, rows, columns)` real values of them.
+        values: `(rows, columns)` real values of each.
         rescales: How each is stored.
         path: New file.
         derivation: What made the values.
@@ -91,7 +91,7 @@ def write_enhanced(
     Raises:
         TooLarge: The pixels are more than one element can hold.
     """
-    frames, rows, columns = values.shape
+    frames, (rows, columns) = len(values), values[0].shape
     size = frames * rows * columns * 2
     if size > _MAX_PIXEL_BYTES:
         raise TooLarge(

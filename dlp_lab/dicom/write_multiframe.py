@@ -27,7 +27,7 @@ from pydicom.uid import (
 
 from dlp_lab.dicom.derived_data_set import DerivedDataSets
 from dlp_lab.dicom.derived_header import Derivation, derived_uid
-from dlp_lab.dicom.derived_slices import WrittenSlice, written_slices
+from dlp_lab.dicom.derived_slices import WrittenSlice
 from dlp_lab.dicom.frame_groups import (
     FILE_NAME,
     Groups,
@@ -48,10 +48,10 @@ from dlp_lab.dicom.header import Header
 from dlp_lab.dicom.kept_attributes import is_kept
 from dlp_lab.dicom.pixel_description import describe_pixels, set_file_meta
 from dlp_lab.dicom.quiet import quiet
-from dlp_lab.dicom.rescale import Rescale, choose_rescales
+from dlp_lab.dicom.rescale import Rescale
 from dlp_lab.dicom.series import HeaderSource
 from dlp_lab.dicom.units import unit_code
-from dlp_lab.dicom.writable import broken_elements_named, refuse_unwritable
+from dlp_lab.dicom.writable import broken_elements_named, planned_slices
 from dlp_lab.dicom.write_image import DerivedSeries
 from dlp_lab.errors import UnsupportedPixels
 from dlp_lab.geometry import Geometry
@@ -88,15 +88,12 @@ def write_multiframe(
 
     Args and errors are those of `write_derived_series`; the source is none that `refuse_monochrome1` refuses.
     """
-    refuse_unwritable(source, result)
-    places = written_slices(source, derivation.reach_slices)
-    voxels = result.voxels if len(places) == len(result.voxels) else result.voxels[[place.k for place in places]]
-    rescales = choose_rescales([source.headers[place.header] for place in places], voxels)
+    places, slices, rescales = planned_slices(source, result, derivation)
     made = DerivedDataSets(source, derivation)
     path = folder / FILE_NAME
     with quiet(), broken_elements_named(source.headers[0]):
-        ds = _data_set(made, places, rescales, voxels.shape[1:])
-        save_frames(ds, path, "PixelData", "OW", _stored(rescales, voxels, report), voxels[0].size * 2)
+        ds = _data_set(made, places, rescales, slices[0].shape)
+        save_frames(ds, path, "PixelData", "OW", _stored(rescales, slices, report), slices[0].size * 2)
     report(1.0, "written")
     return DerivedSeries(made.series_uid, (path,), tuple(place.k for place in places), rescales)
 
@@ -115,9 +112,9 @@ def refuse_monochrome1(headers: Sequence[Header]) -> None:
 
 
 def _stored(
-    rescales: Sequence[Rescale], voxels: NDArray[Any], report: Callable[[float, str], None]
+    rescales: Sequence[Rescale], slices: Sequence[NDArray[Any]], report: Callable[[float, str], None]
 ) -> Iterator[NDArray[Any]]:
-    for number, (rescale, values) in enumerate(zip(rescales, voxels, strict=True)):
+    for number, (rescale, values) in enumerate(zip(rescales, slices, strict=True)):
         report(number / len(rescales), f"writing frame {number + 1} of {len(rescales)}")
         stored = rescale.store(values)
         yield np.ascontiguousarray(stored, stored.dtype.newbyteorder("<"))

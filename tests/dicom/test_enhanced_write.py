@@ -23,8 +23,8 @@ from dlp_lab.dicom.read import read_volume
 from dlp_lab.dicom.series import one_series
 from dlp_lab.dicom.write_image import DerivedSeries, write_derived_series
 from dlp_lab.volume import Volume
+from tests.dicom.deriving import blurred
 from tests.dicom.quirks.frames import halves, in_frames, mixed_types, setting, two_stacks
-from tests.dicom.test_write_image import blurred
 from tests.enhanced_phantom import ENHANCED, EnhancedPhantom, write_enhanced_phantom
 from tests.phantom import ORIENTATIONS
 

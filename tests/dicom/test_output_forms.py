@@ -28,7 +28,7 @@ from dlp_lab.dicom.units import quantity_code, unit_code
 from dlp_lab.dicom.write_derived import refuse_form, write_derived
 from dlp_lab.dicom.write_image import DerivedSeries
 from dlp_lab.volume import Volume
-from tests.dicom.test_write_image import BLUR, blurred
+from tests.dicom.deriving import BLUR, blurred
 from tests.enhanced_phantom import write_enhanced_phantom
 from tests.phantom import ORIENTATIONS, write_phantom_series
 
