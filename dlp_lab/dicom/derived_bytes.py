@@ -172,7 +172,8 @@ class DerivedHeaders:
         """The same, without pydicom where it is possible; None where it is not."""
         source = self._made.source
         header = source.headers[place.header]
-        if header.transfer_syntax_uid not in _EXPLICIT_LITTLE_ENDIAN or source.resampling is not None:
+        is_plain = header.frame is None and source.resampling is None
+        if not is_plain or header.transfer_syntax_uid not in _EXPLICIT_LITTLE_ENDIAN:
             return None
         encoded = source.encoded_header(place.header)
         layout = self._layouts.of(encoded)

@@ -85,7 +85,7 @@ VARIED = {
 
 def put_together_in(source: HeaderSource) -> int:
     """How many of three headers of each slice are put together from bytes; each is as pydicom writes it."""
-    made = DerivedHeaders(DerivedDataSets.of(source, BLUR), 5, 6)
+    made = DerivedHeaders(DerivedDataSets(source, BLUR), 5, 6)
     count = 0
     for rescale in RESCALES:
         for number, place in enumerate(written_slices(source, 1)):
@@ -213,7 +213,7 @@ def test_a_damaged_header_is_as_pydicom_writes_it_or_left_to_pydicom(archives, d
     archive = data.draw(st.sampled_from(archives))
     sound, damaged, *others = archive.encoded
     source = replace(archive, encoded=(sound, mutated(damaged, data), *others))
-    made = DerivedHeaders(DerivedDataSets.of(source, BLUR), 5, 6)
+    made = DerivedHeaders(DerivedDataSets(source, BLUR), 5, 6)
     rescale = data.draw(st.sampled_from(RESCALES))
     first, second, _ = written_slices(source, 1)
     assert made.encode_from_bytes(first, 0, rescale) is not None  # what it learnt there must not mislead it
