@@ -78,5 +78,5 @@ def _hdf5_to_dicom(arguments: argparse.Namespace) -> int:
     written = hdf5_to_dicom(
         arguments.input_hdf5, arguments.output_dicom, arguments.input_dicom, **read_options_of(arguments)
     )
-    print(f"{arguments.output_dicom}: {len(written.files)} slices, SeriesInstanceUID {written.series_instance_uid}")
+    print(f"{arguments.output_dicom}: {len(written.indices)} slices, SeriesInstanceUID {written.series_instance_uid}")
     return 0

@@ -41,7 +41,8 @@ def list_series_of(arguments: argparse.Namespace) -> int:
         print(json.dumps(msgspec.to_builtins(report), indent=2))
         return 0
     for series in report.series:
-        size = " x ".join(map(str, series.shape or ())) or f"{series.files} files"
+        amount = f"{series.files} files" + (f" with {series.frames} frames" if series.frames is not None else "")
+        size = " x ".join(map(str, series.shape or ())) or amount
         spacing = " x ".join(f"{mm:.4g}" for mm in series.spacing_kji_mm or ())
         print(f"{series.series_instance_uid or '(no UID)'}  {series.modality}  {series.description or '-'}")
         print(
@@ -52,6 +53,9 @@ def list_series_of(arguments: argparse.Namespace) -> int:
     parts = Counter((file.part, file.reason if file.part in ("ignored", "dropped") else "") for file in report.files)
     for (part, reason), count in sorted(parts.items()):
         print(f"{count} files {part}{reason and ': '}{reason}")
+    for file in report.files:
+        if file.part == "slice" and file.frames is not None:
+            print(f"{file.file}: {file.frames} frames{file.reason and '; '}{file.reason}")
     for file in report.files:
         if file.part == "refused" and not file.series_instance_uid:
             print(f"refused: {file.file}: {file.reason}")

@@ -38,12 +38,14 @@ class PixelElement:
         vr: OB, OW or whatever the file says; None in implicit VR.
         offset: Of the value's first byte, in the file or, where it is deflated, in the inflated data set.
         length: As declared; None where it is undefined, as that of compressed pixels is.
+        fragments: Where the bytes of a compressed frame of several begin in the file, and how many they are.
     """
 
     tag: int
     vr: str | None
     offset: int
     length: int | None
+    fragments: tuple[tuple[int, int], ...] | None = None
 
 
 def read_data_set(

@@ -11,9 +11,9 @@ import uuid
 from dataclasses import dataclass, field
 
 import numpy as np
-from pydicom.dataset import Dataset
+from pydicom.dataset import Dataset, FileMetaDataset
 from pydicom.tag import Tag
-from pydicom.uid import UID
+from pydicom.uid import UID, ExplicitVRLittleEndian
 
 from dlp_lab import __version__
 from dlp_lab.dicom.header import LOSSY_TRANSFER_SYNTAXES, Header
@@ -25,7 +25,7 @@ MANUFACTURER = "dlp-lab"
 
 _LONGEST_LO, _LONGEST_ST = 64, 1024
 
-_STALE = (
+STALE = (
     "InstanceCreatorUID",
     "IconImageSequence",
     "SmallestImagePixelValue",
@@ -105,25 +105,26 @@ def derived_uid(*seed: str) -> str:
 
 def set_place(ds: Dataset, geometry: Geometry, k: int) -> None:
     """Place a slice that lies where no source slice does (PS3.3 C.7.6.2)."""
-    ds.ImagePositionPatient = [_decimal(mm) for mm in geometry.positions_lps_mm((k, 0, 0))]
-    ds.SliceThickness = _decimal(geometry.spacing_kji_mm[0])
+    ds.ImagePositionPatient = [decimal(mm) for mm in geometry.positions_lps_mm((k, 0, 0))]
+    ds.SliceThickness = decimal(geometry.spacing_kji_mm[0])
     for keyword in ("SliceLocation", "SpacingBetweenSlices", "GantryDetectorTilt"):
         if keyword in ds:
             delattr(ds, keyword)
     ds.DerivationCodeSequence = [
         *(ds.get("DerivationCodeSequence") or []),
-        _code("113085", "DCM", "Spatial resampling"),
+        code_item("113085", "DCM", "Spatial resampling"),
     ]
 
 
-def _decimal(value: float) -> str:
+def decimal(value: float) -> str:
+    """A place in mm as a decimal string (PS3.5 6.2)."""
     return f"{value:.10g}"[:16]
 
 
 def drop_stale(ds: Dataset) -> None:
     """Remove what describes the source's pixels, and private groups, whose meaning nobody can check."""
     _drop_private(ds)
-    for keyword in _STALE:
+    for keyword in STALE:
         if keyword in ds:
             delattr(ds, keyword)
     for tag in list(ds.keys()):
@@ -186,7 +187,7 @@ def set_derivation(ds: Dataset, header: Header, references: list[Dataset], deriv
     room = max(0, _LONGEST_ST - 2 - len(own))
     ds.DerivationDescription = f"{earlier[:room]}; {own}" if earlier and room else own[:_LONGEST_ST]
     if derivation.code is not None:
-        ds.DerivationCodeSequence = [*(ds.get("DerivationCodeSequence") or []), _code(*derivation.code)]
+        ds.DerivationCodeSequence = [*(ds.get("DerivationCodeSequence") or []), code_item(*derivation.code)]
     ds.SourceImageSequence = references
 
 
@@ -195,11 +196,12 @@ def reference_to(header: Header, *, in_place: bool) -> Dataset:
     item.ReferencedSOPClassUID = header.sop_class_uid
     item.ReferencedSOPInstanceUID = header.sop_instance_uid
     item.SpatialLocationsPreserved = "YES" if in_place else "NO"
-    item.PurposeOfReferenceCodeSequence = [_code("121322", "DCM", "Source image for image processing operation")]
+    item.PurposeOfReferenceCodeSequence = [code_item("121322", "DCM", "Source image for image processing operation")]
     return item
 
 
-def _code(value: str, scheme: str, meaning: str) -> Dataset:
+def code_item(value: str, scheme: str, meaning: str) -> Dataset:
+    """An item of a code sequence (PS3.3 8.8)."""
     item = Dataset()
     item.CodeValue, item.CodingSchemeDesignator, item.CodeMeaning = value, scheme, meaning
     return item
@@ -219,8 +221,8 @@ def set_equipment(ds: Dataset, derivation: Derivation) -> None:
             if ds.get(keyword):
                 scanner[keyword] = ds[keyword]
             del ds[keyword]
-    scanner.PurposeOfReferenceCodeSequence = [_code("109101", "DCM", "Acquisition Equipment")]
-    program.PurposeOfReferenceCodeSequence = [_code("109102", "DCM", "Processing Equipment")]
+    scanner.PurposeOfReferenceCodeSequence = [code_item("109101", "DCM", "Acquisition Equipment")]
+    program.PurposeOfReferenceCodeSequence = [code_item("109102", "DCM", "Processing Equipment")]
     program.ContributionDateTime = derivation.made_at.strftime("%Y%m%d%H%M%S.%f%z")
     program.ContributionDescription = derivation.description[:1024]
     for item in (ds, program):
@@ -230,6 +232,17 @@ def set_equipment(ds: Dataset, derivation: Derivation) -> None:
     # Manufacturer is Type 1 of a contributing equipment: one of an unknown maker cannot be named
     contributors = [scanner, program] if "Manufacturer" in scanner else [program]
     ds.ContributingEquipmentSequence = [*(ds.get("ContributingEquipmentSequence") or []), *contributors]
+
+
+def file_meta(ds: Dataset) -> FileMetaDataset:
+    """File meta information (PS3.10 7.1) of a derived data set."""
+    meta = FileMetaDataset()
+    meta.MediaStorageSOPClassUID = ds.SOPClassUID
+    meta.MediaStorageSOPInstanceUID = ds.SOPInstanceUID
+    meta.TransferSyntaxUID = ExplicitVRLittleEndian
+    meta.ImplementationClassUID = IMPLEMENTATION_CLASS_UID
+    meta.ImplementationVersionName = f"DLPLAB_{__version__}"[:16]
+    return meta
 
 
 def drop_invalid_window(ds: Dataset) -> None:

@@ -5,6 +5,9 @@ from __future__ import annotations
 import hashlib
 from collections.abc import Sequence
 
+from pydicom.uid import DeflatedExplicitVRLittleEndian
+
+from dlp_lab.dicom.data_set import PixelElement
 from dlp_lab.dicom.header import Header, Ignored
 from dlp_lab.dicom.pixel_data import present_pixels
 from dlp_lab.errors import DuplicateConflict
@@ -13,7 +16,7 @@ _PIECE_BYTES = 2**20
 
 
 def without_copies(headers: Sequence[Header]) -> tuple[list[Header], list[Ignored]]:
-    """Drop copies of an image: files with the same SOPInstanceUID, place and pixels.
+    """Drop copies of an image: files with the same SOPInstanceUID, place and pixels, frame by frame.
 
     Returns:
         One header for each image, and the copies left out.
@@ -22,18 +25,18 @@ def without_copies(headers: Sequence[Header]) -> tuple[list[Header], list[Ignore
         DuplicateConflict: Two files claim to be the same image, and are not.
         Truncated: One of them has no pixels.
     """
-    kept: dict[str, Header] = {}
+    kept: dict[tuple[str, int | None], Header] = {}
     dropped = []
     for header in headers:
-        first = kept.setdefault(header.sop_instance_uid, header)
+        first = kept.setdefault((header.sop_instance_uid, header.frame), header)
         if first is header:
             continue
         if first.position_lps_mm != header.position_lps_mm or _pixels_digest(first) != _pixels_digest(header):
             raise DuplicateConflict(
-                f"{first.path.name} and {header.path.name} have the same SOPInstanceUID (0008,0018) and differ in "
+                f"{first.name} and {header.name} have the same SOPInstanceUID (0008,0018) and differ in "
                 "pixels or position; take the wrong one out of the folder"
             )
-        dropped.append(Ignored(header.path, f"copy of {first.path.name}"))
+        dropped.append(Ignored(header.path, f"copy of {first.name}"))
     return list(kept.values()), dropped
 
 
@@ -42,9 +45,17 @@ def _pixels_digest(header: Header) -> tuple[str, bytes]:
     pixels = present_pixels(header)
     digest = hashlib.sha256()
     with open(header.path, "rb") as file:
-        file.seek(pixels.offset)
-        left = header.file_bytes - pixels.offset if pixels.length is None else pixels.length
-        while left > 0 and (piece := file.read(min(left, _PIECE_BYTES))):
-            digest.update(piece)
-            left -= len(piece)
+        for offset, length in pixels.fragments or [_place(header, pixels)]:
+            file.seek(offset)
+            left = length
+            while left > 0 and (piece := file.read(min(left, _PIECE_BYTES))):
+                digest.update(piece)
+                left -= len(piece)
     return header.transfer_syntax_uid, digest.digest()
+
+
+def _place(header: Header, pixels: PixelElement) -> tuple[int, int]:
+    """Where in the file the bytes of the pixels begin, and how many they are."""
+    if header.transfer_syntax_uid == DeflatedExplicitVRLittleEndian:
+        return 0, header.file_bytes  # where in it the pixels are cannot be told without inflating it
+    return pixels.offset, header.file_bytes - pixels.offset if pixels.length is None else pixels.length

@@ -1,8 +1,8 @@
-"""Values of elements, checked."""
+"""Values of elements, checked; of a data set, or of a frame as a mapping from keywords."""
 
 from __future__ import annotations
 
-from collections.abc import Iterable
+from collections.abc import Iterable, Mapping
 from pathlib import Path
 from typing import Any
 
@@ -15,7 +15,7 @@ LARGEST_NUMBER = 1e15
 """Beyond it float64 loses whole numbers; no real attribute comes near."""
 
 
-def element_values(ds: Dataset, keyword: str) -> list[Any] | None:
+def element_values(ds: Dataset | Mapping[str, Any], keyword: str) -> list[Any] | None:
     """The values of an element, however many; None where it is absent or empty."""
     value = ds.get(keyword)
     if value is None or value == "":
@@ -35,7 +35,7 @@ def read_count(path: Path, ds: Dataset, keyword: str, default: int = 1) -> int:
     return value
 
 
-def read_numbers(path: Path, ds: Dataset, keyword: str, expected: int) -> tuple[float, ...] | None:
+def read_numbers(path: Path, ds: Dataset | Mapping[str, Any], keyword: str, expected: int) -> tuple[float, ...] | None:
     """The `expected` numbers of an element; None where it is absent or empty.
 
     Raises:

@@ -7,6 +7,7 @@ from collections.abc import Callable, Iterator
 from dataclasses import dataclass
 from pathlib import Path
 
+from dlp_lab.dicom.frames import read_frames
 from dlp_lab.dicom.header import Header, Ignored, read_header
 from dlp_lab.errors import DicomError, SymlinkEscape, Unreadable
 
@@ -25,7 +26,7 @@ class FolderScan:
 
     Attributes:
         folder: Where it was looked.
-        series: The image files by SeriesInstanceUID, in order of first appearance.
+        series: The images by SeriesInstanceUID, in order of first appearance; each frame of a multi-frame file is one.
         ignored: Files that play no part, with the reason.
         broken: Files that are refused.
     """
@@ -69,11 +70,12 @@ def find_series(
         try:
             _refuse_escape(path, root)
             found = read_header(path)
+            images = read_frames(found) if isinstance(found, Header) else []
         except DicomError as error:
             scan.broken.append(Broken(path, error))
             continue
         if isinstance(found, Header):
-            scan.series.setdefault(found.series_instance_uid, []).append(found)
+            scan.series.setdefault(found.series_instance_uid, []).extend(images)
         else:
             scan.ignored.append(found)
     return scan

@@ -14,9 +14,15 @@ from pydicom.tag import BaseTag, Tag
 from pydicom.uid import (
     UID,
     CTImageStorage,
+    EnhancedCTImageStorage,
+    EnhancedMRImageStorage,
+    EnhancedPETImageStorage,
     JPEGBaseline8Bit,
     JPEGExtended12Bit,
     JPEGLSNearLossless,
+    LegacyConvertedEnhancedCTImageStorage,
+    LegacyConvertedEnhancedMRImageStorage,
+    LegacyConvertedEnhancedPETImageStorage,
     MediaStorageDirectoryStorage,
     MRImageStorage,
     PositronEmissionTomographyImageStorage,
@@ -27,8 +33,17 @@ from dlp_lab.dicom.element_values import element_values, read_count, read_number
 from dlp_lab.dicom.quiet import quiet
 from dlp_lab.errors import DicomError, Malformed, TooLarge, Unreadable
 
-MODALITIES = {CTImageStorage: "CT", MRImageStorage: "MR", PositronEmissionTomographyImageStorage: "PT"}
-"""The kinds of image that are read, one frame a file."""
+ENHANCED = {
+    EnhancedCTImageStorage: "CT",
+    EnhancedMRImageStorage: "MR",
+    EnhancedPETImageStorage: "PT",
+    LegacyConvertedEnhancedCTImageStorage: "CT",
+    LegacyConvertedEnhancedMRImageStorage: "MR",
+    LegacyConvertedEnhancedPETImageStorage: "PT",
+}
+"""Multi-frame images that are read, by their functional groups (`frames.py`)."""
+MODALITIES = {CTImageStorage: "CT", MRImageStorage: "MR", PositronEmissionTomographyImageStorage: "PT", **ENHANCED}
+"""The kinds of image that are read."""
 LOSSY_TRANSFER_SYNTAXES = (JPEGBaseline8Bit, JPEGExtended12Bit, JPEGLSNearLossless)
 """Those that always lose; the two of JPEG 2000 may."""
 
@@ -78,8 +93,23 @@ _TAGS: list[BaseTag | int] = [Tag(keyword) for keyword in _KEYWORDS]
 
 
 @dataclass(frozen=True)
+class Concatenation:
+    """Several files that are one multi-frame image (PS3.3 C.7.6.16.2.2.4).
+
+    Attributes:
+        uid: ConcatenationUID.
+        number: InConcatenationNumber of this file, from 1; 0 where absent.
+        total: InConcatenationTotalNumber; 0 where absent.
+    """
+
+    uid: str
+    number: int
+    total: int
+
+
+@dataclass(frozen=True)
 class Header:
-    """One image file, without its pixels.
+    """One image without its pixels: a file, or a frame of a multi-frame file.
 
     Attributes:
         path: The file.
@@ -100,6 +130,9 @@ class Header:
         file_bytes: Size of the file.
         without_preamble: The file is a bare data set, not in the format of PS3.10.
         uids_from_meta: SOP class or instance UID had to be taken from the file meta information.
+        frames: NumberOfFrames of the file.
+        frame: Which of them this is, from 0; None for a whole file.
+        concatenation: What the file is a part of, if it is a multi-frame image in parts.
     """
 
     path: Path
@@ -137,6 +170,13 @@ class Header:
     file_bytes: int
     without_preamble: bool
     uids_from_meta: bool
+    frame: int | None = None
+    concatenation: Concatenation | None = None
+
+    @property
+    def name(self) -> str:
+        """What messages call it: the file's name and, in a multi-frame file, the frame, counted from 1 as in DICOM."""
+        return self.path.name if self.frame is None else f"{self.path.name}, frame {self.frame + 1}"
 
     @property
     def is_of_readable_kind(self) -> bool:

@@ -7,6 +7,8 @@ from __future__ import annotations
 
 import struct
 import sys
+from io import BytesIO
+from pathlib import Path
 from typing import Any, BinaryIO
 
 import numpy as np
@@ -41,7 +43,7 @@ def present_pixels(header: Header) -> PixelElement:
         Truncated: There are none.
     """
     if header.pixels is None:
-        raise Truncated(f"{header.path.name} has no PixelData (7FE0,0010), or ends before it; export it again")
+        raise Truncated(f"{header.name} has no PixelData (7FE0,0010), or ends before it; export it again")
     return header.pixels
 
 
@@ -54,7 +56,7 @@ def check_pixel_element(header: Header) -> None:
     Raises:
         Truncated, Malformed, UnsupportedPixels, NoDecoder: The message names the file.
     """
-    name, pixels = header.path.name, present_pixels(header)
+    name, pixels = header.name, present_pixels(header)
     if not header.transfer_syntax_uid.is_transfer_syntax:
         raise NoDecoder(f"{name}: its transfer syntax {header.transfer_syntax_uid[:64]!r} (0002,0010) is not known")
     if pixels.tag != PIXEL_DATA:
@@ -90,17 +92,36 @@ def _check_end(header: Header, pixels: PixelElement) -> None:
     present = header.file_bytes - pixels.offset
     if present < header.slice_bytes:
         raise Truncated(
-            f"{header.path.name} ends before its pixels do: {max(0, present)} of {header.slice_bytes} bytes of "
+            f"{header.name} ends before its pixels do: {max(0, present)} of {header.slice_bytes} bytes of "
             "PixelData (7FE0,0010) are there; export it again"
         )
 
 
-def read_uncompressed(header: Header, out: NDArray[Any]) -> None:
+class InflatedFrames:
+    """The last deflated file of several frames, inflated: each frame alone would inflate again all that lies before."""
+
+    def __init__(self) -> None:
+        self._path: Path | None = None
+        self._inflated = BytesIO()
+
+    def of(self, header: Header, file: BinaryIO) -> BytesIO:
+        """The inflated data set of a frame's open file, up to the end of what its pixels may be."""
+        if self._path != header.path:
+            assert header.pixels is not None and header.frame is not None
+            # one frame more: behind the last one there may be padding
+            limit = header.pixels.offset + (header.frames - header.frame + 1) * header.slice_bytes
+            inflated = open_inflated(file, part_10=not header.without_preamble, limit=limit)
+            self._path, self._inflated = header.path, BytesIO(inflated.read(limit))
+        return self._inflated
+
+
+def read_uncompressed(header: Header, out: NDArray[Any], frames: InflatedFrames) -> None:
     """Read the pixels of an uncompressed or deflated file.
 
     Args:
         header: Of a slice that `check_pixel_element` accepted.
         out: Contiguous `(rows, columns)` array of `stored_dtype`; it gets the values.
+        frames: Keeps what the next frame of the same file needs too.
 
     Raises:
         Truncated: The file ends before its pixels do.
@@ -110,19 +131,21 @@ def read_uncompressed(header: Header, out: NDArray[Any]) -> None:
     assert header.pixels is not None
     try:
         with open(header.path, "rb", buffering=0) as file:
-            source = _positioned(file, header)
+            source = _positioned(file, header, frames)
             _fill(header, source, out)
             _check_padding(header, source)
     except (DicomError, MemoryError, OSError):
         raise
     except Exception as error:  # zlib and pydicom each raise kinds of their own
-        raise Malformed(f"{header.path.name}: its deflated data is broken; export it again") from error
+        raise Malformed(f"{header.name}: its deflated data is broken; export it again") from error
 
 
-def _positioned(file: Any, header: Header) -> Any:
+def _positioned(file: Any, header: Header, frames: InflatedFrames) -> Any:
     assert header.pixels and header.pixels.length is not None
     source = file
-    if header.transfer_syntax_uid == DeflatedExplicitVRLittleEndian:
+    if header.transfer_syntax_uid == DeflatedExplicitVRLittleEndian and header.frame is not None:
+        source = frames.of(header, file)
+    elif header.transfer_syntax_uid == DeflatedExplicitVRLittleEndian:
         limit = header.pixels.offset + header.pixels.length
         source = open_inflated(file, part_10=not header.without_preamble, limit=limit)
     source.seek(header.pixels.offset)
@@ -144,7 +167,7 @@ def _fill(header: Header, source: Any, out: NDArray[Any]) -> None:
         filled += got
     if filled < header.slice_bytes:
         raise Truncated(
-            f"{header.path.name} ends before its pixels do: {filled} of {header.slice_bytes} bytes of PixelData "
+            f"{header.name} ends before its pixels do: {filled} of {header.slice_bytes} bytes of PixelData "
             "(7FE0,0010) are there; export it again"
         )
     if in_words:
@@ -159,7 +182,7 @@ def _check_padding(header: Header, source: Any) -> None:
     surplus = header.pixels.length - header.slice_bytes
     if is_padded(header) and any(source.read(surplus)):
         raise Malformed(
-            f"{header.path.name}: PixelData (7FE0,0010) has {surplus} bytes more than {header.rows} x "
+            f"{header.name}: PixelData (7FE0,0010) has {surplus} bytes more than {header.rows} x "
             f"{header.columns} pixels need, and they are not padding; Rows or Columns may be wrong"
         )
 
@@ -175,9 +198,9 @@ def read_compressed(header: Header) -> NDArray[Any]:
         Truncated: The file ends before its pixels do.
         Malformed, UnsupportedPixels: The pixels cannot be decoded, or are not what the header declares.
     """
-    name, syntax = header.path.name, header.transfer_syntax_uid
+    name, syntax = header.name, header.transfer_syntax_uid
     with open(header.path, "rb") as file:
-        frame = _frame(header, file)
+        frame = _frame_of_several(header, file) if present_pixels(header).fragments else _frame(header, file)
     try:
         if syntax == RLELossless:
             return decode_rle(frame, header.rows, header.columns, stored_dtype(header))
@@ -207,7 +230,7 @@ def read_compressed(header: Header) -> NDArray[Any]:
 
 def _frame(header: Header, file: BinaryIO) -> bytes:
     """The fragments of the one frame, joined (PS3.5 A.4)."""
-    name = header.path.name
+    name = header.name
     file.seek(present_pixels(header).offset)
     fragments: list[bytes] = []
     bytes_left = 2 * header.slice_bytes + MAX_OVERHEAD_BYTES
@@ -237,6 +260,20 @@ def _frame(header: Header, file: BinaryIO) -> bytes:
     raise Malformed(f"{name}: its compressed pixels are more than twice as large as the image; export it again")
 
 
+def _frame_of_several(header: Header, file: BinaryIO) -> bytes:
+    """The fragments of a frame whose place is known, joined."""
+    fragments = present_pixels(header).fragments or ()
+    if sum(length for _, length in fragments) > 2 * header.slice_bytes + MAX_OVERHEAD_BYTES:
+        raise Malformed(
+            f"{header.name}: its compressed pixels are more than twice as large as the image; export it again"
+        )
+    pieces = []
+    for offset, length in fragments:
+        file.seek(offset)
+        pieces.append(file.read(length))
+    return b"".join(pieces)
+
+
 def _check_codestream(header: Header, frame: bytes) -> None:
     """Refuse what a decoder would make another image of than the header declares.
 
@@ -244,7 +281,7 @@ def _check_codestream(header: Header, frame: bytes) -> None:
         ValueError: The markers make no sense.
         Malformed, UnsupportedPixels: They and the header differ.
     """
-    name = header.path.name
+    name = header.name
     codestream = read_codestream(frame, header.transfer_syntax_uid)
     if codestream is None:
         return

@@ -9,7 +9,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from dlp_lab.dicom.header import Header
-from dlp_lab.dicom.pixel_data import read_compressed, read_uncompressed, stored_dtype
+from dlp_lab.dicom.pixel_data import InflatedFrames, read_compressed, read_uncompressed, stored_dtype
 from dlp_lab.dicom.quiet import quiet
 from dlp_lab.dicom.series import Series
 from dlp_lab.errors import Unreadable, UnsupportedPixels
@@ -91,6 +91,7 @@ class StoredSlices:
     def __init__(self) -> None:
         self._buffer: NDArray[Any] = np.empty((0, 0), np.uint8)
         self._foreign_bits: list[str] = []
+        self._frames = InflatedFrames()
 
     def read(self, header: Header, place: NDArray[Any]) -> tuple[NDArray[Any], int, int]:
         """Values of a slice, their least and their greatest.
@@ -102,9 +103,7 @@ class StoredSlices:
         try:
             values = self._read(header, place)
         except OSError as error:
-            raise Unreadable(
-                f"{header.path.name} could not be read ({error.strerror}); was it moved meanwhile?"
-            ) from error
+            raise Unreadable(f"{header.name} could not be read ({error.strerror}); was it moved meanwhile?") from error
         low, high = int(values.min()), int(values.max())
         least, greatest = _stored_range(header)
         if low < least or greatest < high:
@@ -117,7 +116,7 @@ class StoredSlices:
             with quiet():
                 return read_compressed(header)
         values = self._room(header, place)
-        read_uncompressed(header, values)
+        read_uncompressed(header, values, self._frames)
         return values
 
     def warnings(self) -> list[str]:
@@ -140,7 +139,7 @@ class StoredSlices:
     def _cut_off(self, header: Header, values: NDArray[Any]) -> NDArray[Any]:
         if header.transfer_syntax_uid.is_encapsulated:
             raise UnsupportedPixels(
-                f"{header.path.name}: the compressed image has values beyond the {header.bits_stored} bits that are "
+                f"{header.name}: the compressed image has values beyond the {header.bits_stored} bits that are "
                 "stored (BitsStored (0028,0101))"
             )
         unused = header.bits_allocated - header.bits_stored
@@ -149,7 +148,7 @@ class StoredSlices:
         # a negative value whose sign was not extended has no foreign bits
         plain = inside & values.dtype.type((1 << header.bits_stored) - 1)
         if ((values != inside) & (values != plain)).any():
-            self._foreign_bits.append(header.path.name)
+            self._foreign_bits.append(header.name)
         return inside
 
 

@@ -2,13 +2,15 @@
 
 from __future__ import annotations
 
+from collections import Counter, defaultdict
+from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
 
 from msgspec import Struct
 
 from dlp_lab.dicom.folder import FolderScan
-from dlp_lab.dicom.header import Header, Ignored
+from dlp_lab.dicom.header import Header
 from dlp_lab.dicom.options import DEFAULT_OPTIONS, ReadOptions
 from dlp_lab.dicom.series import Series, assemble
 from dlp_lab.errors import DicomError
@@ -20,6 +22,7 @@ class SeriesReport(Struct, frozen=True, kw_only=True):
     Attributes:
         series_instance_uid, description, modality, sop_class: From its first file; the class by its name.
         files: How many files belong to it.
+        frames: How many images, where files hold several.
         verdict: "usable", or the code of the refusal, such as "MISSING_SLICES".
         reason: The sentence of the refusal.
         shape, spacing_kji_mm: Of the volume, (slice, row, column); only when usable.
@@ -31,6 +34,7 @@ class SeriesReport(Struct, frozen=True, kw_only=True):
     modality: str
     sop_class: str
     files: int
+    frames: int | None = None
     verdict: str
     reason: str = ""
     shape: tuple[int, int, int] | None = None
@@ -43,16 +47,19 @@ class FileReport(Struct, frozen=True, kw_only=True):
 
     Attributes:
         file: Its path relative to the folder, with "/" between names.
-        part: "slice" of a usable series, "dropped" from one, "refused" with its series or by itself, or "ignored".
+        part: "slice" of a usable series, "dropped" from one, "refused" with its series or by itself, or "ignored". A
+            multi-frame file is a slice if any of its frames is.
         series_instance_uid: The series it belongs to, if any.
-        slice: Its index in the series, along the normal.
-        reason: Why it is dropped, refused or ignored.
+        slice: Its index in the series, along the normal; None of a multi-frame file.
+        frames: How many frames of a multi-frame file are slices of the series.
+        reason: Why it, or some of its frames, are dropped, refused or ignored.
     """
 
     file: str
     part: str
     series_instance_uid: str = ""
     slice: int | None = None
+    frames: int | None = None
     reason: str = ""
 
 
@@ -78,7 +85,7 @@ def report_folder(scan: FolderScan, options: ReadOptions = DEFAULT_OPTIONS) -> F
             series.append(_described(uid, headers, verdict=error.code, reason=str(error)))
             files += [
                 FileReport(file=_name(scan, header.path), part="refused", series_instance_uid=uid, reason=error.code)
-                for header in headers
+                for header in _one_for_each_file(headers)
             ]
         else:
             grid = assembled.geometry
@@ -103,21 +110,42 @@ def _described(uid: str, headers: list[Header], **found: Any) -> SeriesReport:
         description=first.series_description,
         modality=first.modality,
         sop_class=first.sop_class_uid.name,
-        files=len(headers),
+        files=len(_one_for_each_file(headers)),
+        frames=len(headers) if any(header.frame is not None for header in headers) else None,
         **found,
     )
 
 
+def _one_for_each_file(headers: Sequence[Header]) -> list[Header]:
+    return list({header.path: header for header in headers}.values())
+
+
 def _parts(scan: FolderScan, uid: str, series: Series) -> list[FileReport]:
-    slices = [
-        FileReport(file=_name(scan, header.path), part="slice", series_instance_uid=uid, slice=number)
-        for number, header in enumerate(series.headers)
-    ]
-    return slices + [_dropped(scan, uid, item) for item in series.dropped]
+    dropped: dict[Path, Counter[str]] = defaultdict(Counter)
+    for item in series.dropped:
+        dropped[item.path][item.reason] += 1
+    slices: dict[Path, list[int]] = defaultdict(list)
+    for number, header in enumerate(series.headers):
+        slices[header.path].append(number)
+    parts = []
+    for header in _one_for_each_file(series.headers):
+        several, numbers = header.frame is not None, slices[header.path]
+        left_out = dropped.pop(header.path, Counter())
+        parts.append(
+            FileReport(
+                file=_name(scan, header.path),
+                part="slice",
+                series_instance_uid=uid,
+                slice=None if several else numbers[0],
+                frames=len(numbers) if several else None,
+                reason="; ".join(f"{count} frames left out: {reason}" for reason, count in left_out.items()),
+            )
+        )
+    return parts + [_dropped(scan, uid, path, reasons) for path, reasons in dropped.items()]
 
 
-def _dropped(scan: FolderScan, uid: str, item: Ignored) -> FileReport:
-    return FileReport(file=_name(scan, item.path), part="dropped", series_instance_uid=uid, reason=item.reason)
+def _dropped(scan: FolderScan, uid: str, path: Path, reasons: Counter[str]) -> FileReport:
+    return FileReport(file=_name(scan, path), part="dropped", series_instance_uid=uid, reason="; ".join(reasons))
 
 
 def _name(scan: FolderScan, path: Path) -> str:

@@ -16,6 +16,8 @@ from pydicom.dataset import Dataset
 from dlp_lab.dicom.data_set import attribute, read_header_elements
 from dlp_lab.dicom.duplicates import without_copies
 from dlp_lab.dicom.folder import FolderScan, find_series
+from dlp_lab.dicom.frame_pixels import with_own_pixels
+from dlp_lab.dicom.frames import attribute_of_frames, check_concatenations
 from dlp_lab.dicom.grid import Resampling
 from dlp_lab.dicom.header import Header, Ignored
 from dlp_lab.dicom.options import DEFAULT_OPTIONS, ReadOptions
@@ -133,7 +135,7 @@ def _chosen_uid(scan: FolderScan, options: ReadOptions) -> str:
     if not readable:
         kinds = Counter(header.sop_class_uid.name for headers in scan.series.values() for header in headers)
         seen = ", ".join(f"{count} x {kind}" for kind, count in kinds.most_common(5))
-        raise UnsupportedSopClass(f"single-frame CT, MR or PET images are needed; the folder holds {seen}")
+        raise UnsupportedSopClass(f"CT, MR or PET images are needed; the folder holds {seen}")
     if len(readable) > 1:
         raise MultipleSeries(
             f"the folder holds {len(readable)} series; choose one of them with --series UID: {_listing(readable)}"
@@ -144,10 +146,15 @@ def _chosen_uid(scan: FolderScan, options: ReadOptions) -> str:
 def _listing(series: dict[str, list[Header]]) -> str:
     listing = "; ".join(
         f"{uid[:64] or 'no UID'} ({headers[0].modality[:16]}, "
-        f"{headers[0].series_description[:64] or 'no description'}, {len(headers)} files)"
+        f"{headers[0].series_description[:64] or 'no description'}, {_amount(headers)})"
         for uid, headers in itertools.islice(series.items(), _LISTED)
     )
     return listing + (f"; and {len(series) - _LISTED} more" if len(series) > _LISTED else "")
+
+
+def _amount(headers: Sequence[Header]) -> str:
+    files = len({header.path for header in headers})
+    return f"{files} files" + (f" with {len(headers)} frames" if files < len(headers) else "")
 
 
 def assemble(
@@ -169,7 +176,10 @@ def assemble(
         DicomError: They make no volume for certain; the class and the message tell why.
     """
     noticed = list(warnings)
+    check_concatenations(headers)
     selected, unselected = _selected(headers, options)
+    if with_pixels:
+        selected = with_own_pixels(selected)
     kept, localizers = _without_localizers(selected)
     kept, copies = without_copies(kept)
     for dropped, what in ((localizers, "localizer images were left out"), (copies, "copies of images were left out")):
@@ -194,17 +204,18 @@ def attribute_values(scan: FolderScan, keyword: str, options: ReadOptions = DEFA
         DicomError: As `choose_series`; also when the attribute is absent from an image.
     """
     kept, _ = _selected(scan.series[_chosen_uid(scan, options)], options)
-    values = {_value(header, keyword): header for header in kept}
+    values = dict(zip(_values(kept, keyword), kept, strict=True))
     if "" in values:
-        raise NoSuchSeries(f"{values[''].path.name} has no {keyword}, so it cannot be told apart by it")
+        raise NoSuchSeries(f"{values[''].name} has no {keyword}, so it cannot be told apart by it")
     return sorted(values, key=lambda value: (0, float(value), "") if _is_number(value) else (1, 0.0, value))
 
 
 def _selected(headers: Sequence[Header], options: ReadOptions) -> tuple[list[Header], list[Ignored]]:
     """Images whose attributes have the values asked for."""
     kept, dropped = [], []
-    for header in headers:
-        wrong = [keyword for keyword, asked in options.select.items() if not _same(_value(header, keyword), asked)]
+    found = {keyword: _values(headers, keyword) for keyword in options.select}
+    for number, header in enumerate(headers):
+        wrong = [keyword for keyword, asked in options.select.items() if not _same(found[keyword][number], asked)]
         if wrong:
             dropped.append(Ignored(header.path, f"another {', '.join(wrong)} than selected"))
         else:
@@ -215,11 +226,18 @@ def _selected(headers: Sequence[Header], options: ReadOptions) -> tuple[list[Hea
     return kept, dropped
 
 
-def _value(header: Header, keyword: str) -> str:
-    """An attribute's value as text, several values with a backslash between; empty where it is absent."""
+def _values(headers: Sequence[Header], keyword: str) -> list[str]:
+    """An attribute's value in each image as text, several values with a backslash between; empty where it is absent."""
     if tag_for_keyword(keyword) is None:
         raise NoSuchSeries(f"{keyword!r} is no DICOM keyword; give one such as EchoTime or AcquisitionNumber")
-    return attribute(header.path, keyword, part_10=not header.without_preamble)
+    frames = [header for header in headers if header.frame is not None]
+    of_frames = iter(attribute_of_frames(frames, keyword))
+    return [
+        attribute(header.path, keyword, part_10=not header.without_preamble)
+        if header.frame is None
+        else next(of_frames)
+        for header in headers
+    ]
 
 
 def _same(value: str, asked: str) -> bool:

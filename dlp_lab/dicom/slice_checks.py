@@ -52,11 +52,11 @@ def check_slices(headers: Sequence[Header], warnings: list[str], *, with_pixels:
 
 
 def _check_kind(header: Header) -> None:
-    name = header.path.name
-    if not header.is_of_readable_kind or header.frames != 1:
+    name = header.name
+    if not header.is_of_readable_kind or (header.frame is None and header.frames != 1):
         raise UnsupportedSopClass(
-            f"{name} is {header.sop_class_uid.name} with {header.frames} frames; "
-            "single-frame CT, MR or PET images are needed"
+            f"{name} is {header.sop_class_uid.name} with {header.frames} frames; CT, MR or PET images are needed, of "
+            "one frame or enhanced multi-frame"
         )
     if header.samples_per_pixel != 1 or header.photometric_interpretation not in GREYSCALE:
         raise NotGrayscale(
@@ -68,7 +68,7 @@ def _check_kind(header: Header) -> None:
 
 
 def _check_pixels(header: Header) -> None:
-    name = header.path.name
+    name = header.name
     if header.has_modality_lut:
         raise UnsupportedPixels(f"{name} maps its values by a ModalityLUTSequence (0028,3000), which is not read")
     if header.bits_allocated not in (8, 16, 32) or not 0 < header.bits_stored <= header.bits_allocated:
@@ -89,7 +89,7 @@ def _check_pixels(header: Header) -> None:
 
 
 def _check_place(header: Header) -> None:
-    name = header.path.name
+    name = header.name
     for keyword, value in (
         ("ImagePositionPatient (0020,0032)", header.position_lps_mm),
         ("ImageOrientationPatient (0020,0037)", header.orientation),
@@ -129,7 +129,7 @@ def _note_oddities(headers: Sequence[Header], warnings: list[str]) -> None:
         warnings.append("ImageOrientationPatient (0020,0037) is rounded; its directions were made perpendicular")
     if first.frame_of_reference_uid is None:
         warnings.append("FrameOfReferenceUID (0020,0052) is absent; the result can be placed only beside its source")
-    padded = [header.path.name for header in headers if is_padded(header)]
+    padded = [header.name for header in headers if is_padded(header)]
     if padded:
         warnings.append(
             f"PixelData (7FE0,0010) is longer than the image; the padding was left out ({len(padded)} slices, the "
@@ -148,7 +148,7 @@ def _check_common(headers: Sequence[Header]) -> None:
         # what they are is not told: it names a patient
         if (header.patient_id, header.study_instance_uid) != (first.patient_id, first.study_instance_uid):
             raise MixedGrid(
-                f"{header.path.name} and {first.path.name} are of different patients or studies (PatientID "
+                f"{header.name} and {first.name} are of different patients or studies (PatientID "
                 "(0010,0020), StudyInstanceUID (0020,000D)); take one of them out of the folder"
             )
     shared: list[tuple[str, Callable[[Header], object]]] = [
@@ -165,17 +165,23 @@ def _check_common(headers: Sequence[Header]) -> None:
         for name, value in shared:
             if value(header) != value(first):
                 raise MixedGrid(
-                    f"{header.path.name} and {first.path.name} differ in {name}: {value(header)} and {value(first)}; "
+                    f"{header.name} and {first.name} differ in {name}: {value(header)} and {value(first)}; "
                     "the slices of a volume share it"
                 )
         if not np.allclose(header.pixel_spacing_mm or (), first.pixel_spacing_mm or (), rtol=1e-4, atol=0):
             raise MixedGrid(
-                f"{header.path.name} and {first.path.name} differ in PixelSpacing (0028,0030): "
+                f"{header.name} and {first.name} differ in PixelSpacing (0028,0030): "
                 f"{header.pixel_spacing_mm} and {first.pixel_spacing_mm} mm"
             )
         if np.abs(np.subtract(header.orientation or (), first.orientation or ())).max() > ORIENTATION_TOLERANCE:
             hint = " (one of them is a localizer)" if "LOCALIZER" in {*header.image_type, *first.image_type} else ""
             raise MixedOrientation(
-                f"{header.path.name} and {first.path.name} differ in ImageOrientationPatient (0020,0037){hint}; "
-                "take the images of other orientations out of the folder"
+                f"{header.name} and {first.name} differ in ImageOrientationPatient (0020,0037){hint}; "
+                f"{_choice_of_stack(first, header)}take the images of other orientations out of the folder"
             )
+
+
+def _choice_of_stack(one: Header, other: Header) -> str:
+    """What to do where the frames of a file are of several stacks, each of which may make a volume."""
+    mine, theirs = dict(one.discriminators).get("StackID"), dict(other.discriminators).get("StackID")
+    return f"choose one stack with --select StackID={mine} or {theirs}, or " if mine and theirs != mine else ""

@@ -106,7 +106,7 @@ def _geometry(ordered: Sequence[Header], positions: FloatArray, orientation: Seq
 def _check_single(header: Header, warnings: list[str]) -> None:
     if not header.slice_thickness_mm or header.slice_thickness_mm <= 0:
         raise NoGeometry(
-            f"{header.path.name} is the only slice and has no SliceThickness (0018,0050), so its depth is not known"
+            f"{header.name} is the only slice and has no SliceThickness (0018,0050), so its depth is not known"
         )
     warnings.append("the series has a single slice; its SliceThickness is taken as the spacing")
 
@@ -122,7 +122,7 @@ def _refuse_coinciding(ordered: Sequence[Header], gaps_mm: FloatArray) -> None:
             listing = ", ".join(f"{keyword} {a!r} and {b!r}" for keyword, a, b in differing)
             remedy = f"choose with --select {differing[0][0]}={differing[0][1]}, or " if differing else ""
             raise DuplicatePosition(
-                f"{one.path.name} and {other.path.name} lie at the same place (ImagePositionPatient (0020,0032)); "
+                f"{one.name} and {other.name} lie at the same place (ImagePositionPatient (0020,0032)); "
                 f"they differ in {listing or 'nothing that tells them apart'}; "
                 f"{remedy}leave one image for each place in the folder"
             )
@@ -252,4 +252,4 @@ def _resampled(
 
 
 def _named(ordered: Sequence[Header], k: int) -> str:
-    return f"slice {k} ({ordered[k].path.name})"
+    return f"slice {k} ({ordered[k].name})"

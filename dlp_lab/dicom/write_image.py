@@ -1,4 +1,4 @@
-"""From a volume back to DICOM: a derived series of single-frame images beside its source."""
+"""From a volume back to DICOM: a derived series beside its source, of images of the same kind."""
 
 from __future__ import annotations
 
@@ -11,16 +11,14 @@ from typing import Any
 import numpy as np
 import pydicom
 from numpy.typing import NDArray
-from pydicom.dataset import Dataset, FileMetaDataset
-from pydicom.uid import ExplicitVRLittleEndian
+from pydicom.dataset import Dataset
 
-from dlp_lab import __version__
 from dlp_lab.dicom.derived_header import (
-    IMPLEMENTATION_CLASS_UID,
     Derivation,
     derived_uid,
     drop_invalid_window,
     drop_stale,
+    file_meta,
     mark_lossy,
     reference_to,
     set_derivation,
@@ -34,6 +32,7 @@ from dlp_lab.dicom.header import Header
 from dlp_lab.dicom.quiet import quiet
 from dlp_lab.dicom.rescale import Rescale, choose_rescales
 from dlp_lab.dicom.series import HeaderSource
+from dlp_lab.dicom.write_enhanced import write_enhanced
 from dlp_lab.errors import DlpError, Malformed, TaskResultInvalid, TemplateMismatch
 from dlp_lab.volume import Volume
 
@@ -44,8 +43,8 @@ class DerivedSeries:
 
     Attributes:
         series_instance_uid: Of the new series.
-        files: One for each slice that was written, in slice order.
-        indices: Their slice indices in the volume; padded slices are not written.
+        files: One for each slice that was written, in slice order; of a multi-frame source one for all.
+        indices: Slice indices of what was written in the volume; padded slices are not written.
         rescales: How the stored values of each become real ones.
     """
 
@@ -72,7 +71,8 @@ def write_derived_series(
     Args:
         source: The series the result was made from; its headers are read again.
         result: `(k, j, i)` values in the source's unit, on the source's grid.
-        folder: Existing empty folder; it gets `0001.dcm`, `0002.dcm`, ... in slice order, without padded slices.
+        folder: Existing empty folder; it gets `0001.dcm`, `0002.dcm`, ... in slice order, without padded slices; of an
+            enhanced multi-frame source `0001.dcm` with a frame for each slice.
         derivation: What made the values.
         report: Called with the fraction written and the step's name.
 
@@ -98,6 +98,12 @@ def write_derived_series(
     written_voxels = result.voxels if len(places) == len(result.voxels) else result.voxels[[p.k for p in places]]
     rescales = choose_rescales([source.headers[place.header] for place in places], written_voxels)
     series_uid = derived_uid(derivation.uid_seed, source.headers[0].series_instance_uid)
+    if source.headers[0].frame is not None:
+        path = folder / "0001.dcm"
+        with quiet(), _broken_elements_named(source.headers[0]):
+            write_enhanced(source, places, written_voxels, rescales, path, derivation, series_uid, report)
+        report(1.0, "written")
+        return DerivedSeries(series_uid, (path,), tuple(place.k for place in places), rescales)
     references = [reference_to(header, in_place=source.resampling is None) for header in source.headers]
     files = []
     for number, (place, rescale) in enumerate(zip(places, rescales, strict=True)):
@@ -156,12 +162,6 @@ def _set_pixels(ds: Dataset, header: Header, rescale: Rescale, stored: NDArray[A
 
 
 def _save(ds: Dataset, path: Path) -> None:
-    meta = FileMetaDataset()
-    meta.MediaStorageSOPClassUID = ds.SOPClassUID
-    meta.MediaStorageSOPInstanceUID = ds.SOPInstanceUID
-    meta.TransferSyntaxUID = ExplicitVRLittleEndian
-    meta.ImplementationClassUID = IMPLEMENTATION_CLASS_UID
-    meta.ImplementationVersionName = f"DLPLAB_{__version__}"[:16]
-    ds.file_meta = meta
+    ds.file_meta = file_meta(ds)
     ds.preamble = b"\0" * 128  # the source's may hold another format's header
     pydicom.dcmwrite(path, ds, enforce_file_format=True, implicit_vr=False, little_endian=True)

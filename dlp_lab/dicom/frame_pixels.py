@@ -1,0 +1,138 @@
+"""Where in its file the pixels of each frame are (PS3.5 8.2 and A.4).
+
+Native frames follow each other without a gap. Compressed frames are fragments, and which fragment belongs to which
+frame is known if there is one for each, or if an offset table says where frames begin.
+"""
+
+from __future__ import annotations
+
+import os
+import struct
+from bisect import bisect_left
+from collections.abc import Sequence
+from dataclasses import replace
+from pathlib import Path
+from typing import BinaryIO
+
+from pydicom.uid import ExplicitVRBigEndian
+
+from dlp_lab.dicom.data_set import PIXEL_DATA, PixelElement, read_data_set
+from dlp_lab.dicom.header import Header
+from dlp_lab.dicom.quiet import quiet
+from dlp_lab.errors import DicomError, Malformed, Truncated, Unreadable, UnsupportedPixels
+
+MAX_FRAGMENTS = 100_000
+_ITEM, _SEQUENCE_END = 0xFFFEE000, 0xFFFEE0DD
+_ITEM_HEADER = struct.Struct("<HHL")
+_EXTENDED_OFFSETS = 0x7FE00001
+
+Fragment = tuple[int, int]
+"""Where its bytes begin in the file, and how many they are."""
+
+
+def with_own_pixels(headers: Sequence[Header]) -> list[Header]:
+    """The headers, those of frames with the place of their own pixels instead of all that are in the file.
+
+    Raises:
+        Truncated, Malformed, UnsupportedPixels: The pixels of a file are not those of the frames it declares.
+        Unreadable: A file cannot be opened any more.
+    """
+    fragments: dict[Path, list[list[Fragment]]] = {}
+    located = []
+    for header in headers:
+        pixels = header.pixels
+        if header.frame is None or pixels is None or pixels.tag != PIXEL_DATA:
+            located.append(header)
+        elif pixels.length is not None:
+            located.append(replace(header, pixels=_native(header, header.frame, pixels, pixels.length)))
+        else:
+            if header.path not in fragments:
+                fragments[header.path] = _fragments_by_frame(header, pixels)
+            own = fragments[header.path][header.frame]
+            located.append(replace(header, pixels=replace(pixels, offset=own[0][0], fragments=tuple(own))))
+    return located
+
+
+def _native(header: Header, frame: int, pixels: PixelElement, length: int) -> PixelElement:
+    """The bytes of one frame; what is too much behind the last one is left to it, as behind a single image."""
+    if header.transfer_syntax_uid == ExplicitVRBigEndian and pixels.vr == "OW" and header.slice_bytes % 2:
+        raise UnsupportedPixels(
+            f"{header.path.name} has frames of an odd number of bytes in big endian words, which are not read"
+        )
+    start = frame * header.slice_bytes
+    is_last = frame == header.frames - 1
+    own = max(0, length - start) if is_last else min(header.slice_bytes, max(0, length - start))
+    return replace(pixels, offset=pixels.offset + start, length=own)
+
+
+def _fragments_by_frame(header: Header, pixels: PixelElement) -> list[list[Fragment]]:
+    name = header.path.name
+    try:
+        with open(header.path, "rb") as file:
+            table, fragments = _read_items(header, pixels, file)
+            if len(fragments) == header.frames:
+                return [[fragment] for fragment in fragments]
+            if header.frames == 1:
+                return [fragments]
+            starts = _extended_offsets(header, file) or table
+    except OSError as error:
+        raise Unreadable(f"{name} cannot be read ({error.strerror}); was it moved meanwhile?") from None
+    if not starts:
+        raise UnsupportedPixels(
+            f"{name}: PixelData (7FE0,0010) has {len(fragments)} fragments for {header.frames} frames and no offset "
+            "table, so which belong to which cannot be told; export it uncompressed"
+        )
+    # offsets count from the first item behind the table
+    items = [place - _ITEM_HEADER.size for place, _ in fragments]
+    borders = [bisect_left(items, items[0] + start) for start in starts]
+    at_items = all(k < len(items) and items[k] == items[0] + start for k, start in zip(borders, starts, strict=True))
+    if not at_items or len(starts) != header.frames or borders[0] != 0 or borders != sorted({*borders}):
+        raise Malformed(
+            f"{name}: the offset table of PixelData (7FE0,0010) has {len(starts)} entries for {header.frames} frames, "
+            "or they lead elsewhere than to the start of one; export it again"
+        )
+    return [fragments[start:end] for start, end in zip(borders, [*borders[1:], len(fragments)], strict=True)]
+
+
+def _read_items(header: Header, pixels: PixelElement, file: BinaryIO) -> tuple[list[int], list[Fragment]]:
+    """Basic Offset Table, and where all fragments are."""
+    name = header.path.name
+    file.seek(pixels.offset)
+    items: list[Fragment] = []
+    for _ in range(MAX_FRAGMENTS):
+        start = file.read(_ITEM_HEADER.size)
+        if len(start) < _ITEM_HEADER.size:
+            raise Truncated(f"{name} ends before its pixels do (PixelData (7FE0,0010)); export it again")
+        group, element, length = _ITEM_HEADER.unpack(start)
+        tag = group << 16 | element
+        if tag == _SEQUENCE_END and items:
+            (place, size), *fragments = items
+            file.seek(place)
+            table = file.read(size)
+            if not fragments:
+                raise Truncated(f"{name} has no fragment in its PixelData (7FE0,0010); export it again")
+            return list(struct.unpack(f"<{size // 4}L", table[: size // 4 * 4])), fragments
+        if tag != _ITEM:
+            raise Malformed(f"{name}: PixelData (7FE0,0010) is not made of items; export it again")
+        place = file.tell()
+        if place + length > header.file_bytes:
+            raise Truncated(
+                f"{name} ends before its pixels do: an item of PixelData (7FE0,0010) declares {length} bytes, "
+                f"{header.file_bytes - place} are there; export it again"
+            )
+        items.append((place, length))
+        file.seek(length, os.SEEK_CUR)
+    raise Malformed(f"{name}: its compressed pixels have more than {MAX_FRAGMENTS} fragments; export it again")
+
+
+def _extended_offsets(header: Header, file: BinaryIO) -> list[int]:
+    """ExtendedOffsetTable (7FE0,0001), which counts like the basic one; empty where it is absent."""
+    try:
+        with quiet():
+            ds, _ = read_data_set(file, part_10=not header.without_preamble, tags=[_EXTENDED_OFFSETS])
+            table = bytes(ds[_EXTENDED_OFFSETS].value) if _EXTENDED_OFFSETS in ds else b""
+    except (DicomError, MemoryError, OSError):
+        raise
+    except Exception as error:
+        raise Malformed(f"{header.path.name}: its header cannot be read again ({type(error).__name__})") from None
+    return list(struct.unpack(f"<{len(table) // 8}Q", table[: len(table) // 8 * 8]))

@@ -1,0 +1,163 @@
+"""The frames of enhanced multi-frame files as headers of their own, so that all that is known of slices holds of them.
+
+Only CT, MR and PET have such files here, and those that were converted from single images.
+"""
+
+from __future__ import annotations
+
+import contextlib
+from collections import defaultdict
+from collections.abc import Iterator, Mapping, Sequence
+from dataclasses import replace
+from pathlib import Path
+from typing import Any, BinaryIO
+
+from dlp_lab.dicom.element_values import element_values, read_numbers
+from dlp_lab.dicom.functional_groups import FRAME_DISCRIMINATING, FunctionalGroups, read_functional_groups
+from dlp_lab.dicom.header import DISCRIMINATING, ENHANCED, Concatenation, Header
+from dlp_lab.dicom.quiet import quiet
+from dlp_lab.errors import DicomError, Malformed, MissingSlices, TooLarge, Unreadable
+
+MAX_FRAMES = 32_768
+"""Of a file. The longest series of volumes of scanners have about 20 000."""
+
+_CONCATENATION = ("ConcatenationUID", "InConcatenationNumber", "InConcatenationTotalNumber")
+
+
+def read_frames(header: Header) -> list[Header]:
+    """The headers of a file's images: of its frames if it is an enhanced multi-frame file, else `header` alone.
+
+    Raises:
+        Unreadable, Malformed, TooLarge: As `read_header`; also when the functional groups are not one for each frame.
+    """
+    if header.sop_class_uid not in ENHANCED:
+        return [header]
+    with _opened(header) as file:
+        return frames_of(header, file)
+
+
+def frames_of(header: Header, source: BinaryIO) -> list[Header]:
+    """`read_frames` of the bytes of an enhanced multi-frame file."""
+    if header.frames > MAX_FRAMES:
+        raise TooLarge(
+            f"{header.path.name} declares {header.frames} frames (NumberOfFrames (0028,0008)); up to {MAX_FRAMES} are "
+            "read from a file"
+        )
+    with _understood(header):
+        groups = read_functional_groups(source, part_10=not header.without_preamble, also=_CONCATENATION)
+        found = len(groups.per_frame)
+        if found not in (0, header.frames):
+            raise Malformed(
+                f"{header.path.name}: NumberOfFrames (0028,0008) is {header.frames}, PerFrameFunctionalGroupsSequence "
+                f"(5200,9230) has {found} items; export it again"
+            )
+        concatenation = _concatenation(groups)
+        return [
+            _frame(header, number, values, concatenation) for number, values in enumerate(groups.frames(header.frames))
+        ]
+
+
+def _frame(header: Header, number: int, values: Mapping[str, Any], concatenation: Concatenation | None) -> Header:
+    named = replace(header, frame=number)
+    place = Path(named.name)
+    slope = read_numbers(place, values, "RescaleSlope", 1)
+    intercept = read_numbers(place, values, "RescaleIntercept", 1)
+    has_rescale = slope is not None and intercept is not None
+    return replace(
+        named,
+        image_type=tuple(map(str, element_values(values, "FrameType") or header.image_type)),
+        position_lps_mm=read_numbers(place, values, "ImagePositionPatient", 3),
+        orientation=read_numbers(place, values, "ImageOrientationPatient", 6),
+        pixel_spacing_mm=read_numbers(place, values, "PixelSpacing", 2),
+        slice_thickness_mm=(read_numbers(place, values, "SliceThickness", 1) or (None,))[0],
+        rescale_slope=(slope or (1.0,))[0],
+        rescale_intercept=(intercept or (0.0,))[0],
+        has_rescale=has_rescale,
+        unit=_unit(header, values) if has_rescale else None,
+        discriminators=tuple((keyword, _text(values, keyword)) for keyword in (*FRAME_DISCRIMINATING, *DISCRIMINATING)),
+        concatenation=concatenation,
+    )
+
+
+def _unit(header: Header, values: Mapping[str, Any]) -> str | None:
+    """RescaleType (PS3.3 C.7.6.16.2.9), which is HU for CT unless stated; Units in converted PET; MR has no unit."""
+    if header.modality == "MR":
+        return None
+    stated = _text(values, "RescaleType")
+    if header.modality == "PT":
+        return _text(values, "Units") or stated or None
+    return stated or "HU"
+
+
+def _text(values: Mapping[str, Any], keyword: str) -> str:
+    return "\\".join(map(str, element_values(values, keyword) or ()))
+
+
+def _concatenation(groups: FunctionalGroups) -> Concatenation | None:
+    uid, number, total = (groups.top.get(keyword) for keyword in _CONCATENATION)
+    return Concatenation(str(uid), int(number or 0), int(total or 0)) if uid else None
+
+
+def check_concatenations(headers: Sequence[Header]) -> None:
+    """Refuse multi-frame images in parts of which one is missing.
+
+    Raises:
+        MissingSlices: The message says which part.
+    """
+    parts: dict[str, dict[int, Concatenation]] = defaultdict(dict)
+    for part in (header.concatenation for header in headers):
+        if part is not None:
+            parts[part.uid][part.number] = part
+    for there in parts.values():
+        total = max(max(part.total, part.number) for part in there.values())
+        absent = sorted({*range(1, total + 1)} - there.keys())
+        if absent:
+            raise MissingSlices(
+                f"part {absent[0]} of {total} of a multi-frame image in several files is missing "
+                "(InConcatenationNumber (0020,9162)); put all parts into the folder"
+            )
+
+
+def attribute_of_frames(headers: Sequence[Header], keyword: str) -> list[str]:
+    """One attribute of frames as text; each file is read once.
+
+    Raises as `read_frames` does.
+    """
+    read: dict[Path, FunctionalGroups] = {}
+    values = []
+    for header in headers:
+        with _understood(header):
+            if header.path not in read:
+                with _opened(header) as file:
+                    read[header.path] = read_functional_groups(
+                        file, part_10=not header.without_preamble, also=(keyword,)
+                    )
+            values.append(read[header.path].text(header.frame or 0, keyword))
+    return values
+
+
+@contextlib.contextmanager
+def _opened(header: Header) -> Iterator[BinaryIO]:
+    try:
+        with open(header.path, "rb") as file:
+            yield file
+    except OSError as error:
+        reason = error.strerror or type(error).__name__
+        raise Unreadable(f"{header.path.name} cannot be read ({reason}); was it moved meanwhile?") from None
+
+
+@contextlib.contextmanager
+def _understood(header: Header) -> Iterator[None]:
+    try:
+        with quiet():
+            yield
+    except TooLarge as error:
+        raise TooLarge(f"{header.path.name} cannot be read: {error}; take it out of the folder") from None
+    except (DicomError, MemoryError, OSError):
+        raise
+    except Exception as error:
+        # pydicom raises at least eight kinds of exception on broken files; all mean the same to the user
+        raise Malformed(
+            f"{header.path.name} is DICOM but its functional groups cannot be understood ({type(error).__name__}); "
+            "take it out of the folder or export it again"
+        ) from None

@@ -1,0 +1,194 @@
+"""The result of an enhanced multi-frame source: one file of the same SOP class."""
+
+from __future__ import annotations
+
+import struct
+from collections.abc import Callable, Sequence
+from pathlib import Path
+from typing import Any
+
+import pydicom
+from numpy.typing import NDArray
+from pydicom.dataset import Dataset
+from pydicom.tag import Tag
+
+from dlp_lab import __version__
+from dlp_lab.dicom.derived_frames import (
+    RESCALE,
+    set_derivations,
+    set_frame_types,
+    set_places,
+    set_rescales,
+    set_stack,
+    take_frames,
+)
+from dlp_lab.dicom.derived_header import (
+    Derivation,
+    derived_uid,
+    drop_stale,
+    file_meta,
+    mark_lossy,
+    set_equipment,
+    set_identity,
+)
+from dlp_lab.dicom.derived_slices import WrittenSlice
+from dlp_lab.dicom.header import Header
+from dlp_lab.dicom.rescale import Rescale
+from dlp_lab.dicom.series import HeaderSource
+from dlp_lab.errors import TooLarge
+
+_MAX_PIXEL_BYTES = 0xFFFFFFFE
+"""An element's length has 32 bits, of which the largest number means that it is undefined."""
+_PIXEL_ELEMENT = struct.Struct("<HH2s2xL")
+_OF_SINGLE_IMAGES = (
+    *("ImagePositionPatient", "ImageOrientationPatient", "PixelSpacing", "SliceThickness", "SliceLocation"),
+    *RESCALE,
+)
+_CONCATENATION = (
+    "ConcatenationUID",
+    "InConcatenationNumber",
+    "InConcatenationTotalNumber",
+    "ConcatenationFrameOffsetNumber",
+)
+_COLOURS = (
+    "RedPaletteColorLookupTableDescriptor",
+    "GreenPaletteColorLookupTableDescriptor",
+    "BluePaletteColorLookupTableDescriptor",
+    "RedPaletteColorLookupTableData",
+    "GreenPaletteColorLookupTableData",
+    "BluePaletteColorLookupTableData",
+    "SegmentedRedPaletteColorLookupTableData",
+    "SegmentedGreenPaletteColorLookupTableData",
+    "SegmentedBluePaletteColorLookupTableData",
+    "PaletteColorLookupTableUID",
+    "LargestMonochromePixelValue",
+)
+"""Made for stored values of the source (Supplemental Palette Color Lookup Table, PS3.3 C.7.6.19)."""
+
+
+def write_enhanced(
+    source: HeaderSource,
+    places: Sequence[WrittenSlice],
+    values: NDArray[Any],
+    rescales: Sequence[Rescale],
+    path: Path,
+    derivation: Derivation,
+    series_uid: str,
+    report: Callable[[float, str], None],
+) -> None:
+    """Write the frames of a result as one file.
+
+    Args:
+        source: The series, whose headers are of frames.
+        places: The frames to write, in their order.
+        values: `(n, rows, columns)` real values of them.
+        rescales: How each is stored.
+        path: New file.
+        derivation: What made the values.
+        series_uid: Of the new series.
+        report: Called with the fraction written and the step's name.
+
+    Raises:
+        TooLarge: The pixels are more than one element can hold.
+    """
+    frames, rows, columns = values.shape
+    size = frames * rows * columns * 2
+    if size > _MAX_PIXEL_BYTES:
+        raise TooLarge(
+            f"the result has {size / 2**30:.1f} GiB of pixels; one multi-frame file holds up to 4 GiB; choose fewer "
+            "frames with --select"
+        )
+    ds = _header(source, places, rescales, derivation, series_uid)
+    ds.NumberOfFrames, ds.Rows, ds.Columns = frames, rows, columns
+    pydicom.dcmwrite(path, ds, enforce_file_format=True, implicit_vr=False, little_endian=True)
+    with open(path, "ab") as file:
+        # no element follows the pixels, so they are appended frame by frame instead of being copied as a whole
+        file.write(_PIXEL_ELEMENT.pack(0x7FE0, 0x0010, b"OW", size))
+        for number, rescale in enumerate(rescales):
+            report(number / frames, f"writing frame {number + 1} of {frames}")
+            stored = rescale.store(values[number])
+            file.write(stored.astype(stored.dtype.newbyteorder("<"), copy=False).tobytes())
+
+
+def _header(
+    source: HeaderSource,
+    places: Sequence[WrittenSlice],
+    rescales: Sequence[Rescale],
+    derivation: Derivation,
+    series_uid: str,
+) -> Dataset:
+    resampled = source.resampling is not None
+    headers = [source.headers[place.header] for place in places]
+    first = headers[0]
+    datasets = {}
+    for number, header in enumerate(source.headers):
+        if header.path not in datasets:
+            datasets[header.path] = source.dataset(number)
+            drop_stale(datasets[header.path])
+    ds = datasets[first.path]
+    frames = take_frames(datasets, headers)
+    set_identity(ds, first, series_uid, 0, derivation)
+    set_frame_types(frames, ds, resampled=resampled)
+    set_stack(frames)
+    set_rescales(frames, rescales)
+    set_places(frames, source.geometry, [place.k for place in places], resampled=resampled)
+    contributing = [[source.headers[h] for h in place.contributing] for place in places]
+    set_derivations(frames, contributing, derivation, resampled=resampled)
+    set_equipment(ds, derivation)
+    # required of enhanced equipment (PS3.3 C.7.5.2); a program has no serial number but its version
+    ds.DeviceSerialNumber = __version__
+    mark_lossy(ds, first)
+    for keyword in (*_OF_SINGLE_IMAGES, *_CONCATENATION, *_COLOURS):
+        ds.pop(keyword, None)
+    if "PixelPresentation" in ds:
+        ds.PixelPresentation = "MONOCHROME"
+    _set_dimensions(ds, series_uid)
+    _refer_to_sources(ds, list({header.path: header for header in source.headers}.values()))
+    ds.BitsAllocated = ds.BitsStored = 16
+    ds.HighBit, ds.PixelRepresentation = 15, int(rescales[0].signed)
+    ds.SharedFunctionalGroupsSequence = [frames.shared]
+    ds.PerFrameFunctionalGroupsSequence = list(frames.items)
+    ds.file_meta = file_meta(ds)
+    ds.preamble = b"\0" * 128  # the source's may hold another format's header
+    return ds
+
+
+def _set_dimensions(ds: Dataset, series_uid: str) -> None:
+    """One stack, and the place in it: whatever other dimensions the source had, a volume is one point of them."""
+    organization = Dataset()
+    organization.DimensionOrganizationUID = derived_uid(series_uid, "dimensions")
+    ds.DimensionOrganizationSequence = [organization]
+    ds.DimensionIndexSequence = [_index(keyword, organization) for keyword in ("StackID", "InStackPositionNumber")]
+    if ds.get("DimensionOrganizationType") != "3D":
+        ds.pop("DimensionOrganizationType", None)
+
+
+def _index(keyword: str, organization: Dataset) -> Dataset:
+    index = Dataset()
+    index.DimensionOrganizationUID = organization.DimensionOrganizationUID
+    index.DimensionIndexPointer = Tag(keyword)
+    index.FunctionalGroupPointer = Tag("FrameContentSequence")
+    return index
+
+
+def _refer_to_sources(ds: Dataset, files: Sequence[Header]) -> None:
+    """What the frames refer to, listed for the file (PS3.3 Table C.8-131 and C.12.2)."""
+    series = Dataset()
+    series.SeriesInstanceUID = files[0].series_instance_uid
+    series.ReferencedSOPSequence = [_instance(header) for header in files]
+    study = Dataset()
+    study.StudyInstanceUID = files[0].study_instance_uid
+    study.ReferencedSeriesSequence = [series]
+    ds.SourceImageEvidenceSequence = [*(ds.get("SourceImageEvidenceSequence") or []), study]
+    if "ReferencedSeriesSequence" in ds:
+        listed = Dataset()
+        listed.SeriesInstanceUID = files[0].series_instance_uid
+        listed.ReferencedInstanceSequence = [_instance(header) for header in files]
+        ds.ReferencedSeriesSequence = [*ds.ReferencedSeriesSequence, listed]
+
+
+def _instance(header: Header) -> Dataset:
+    item = Dataset()
+    item.ReferencedSOPClassUID = header.sop_class_uid
+    item.ReferencedSOPInstanceUID = header.sop_instance_uid
+    return item
