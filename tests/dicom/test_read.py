@@ -154,7 +154,7 @@ def test_a_transfer_syntax_without_decoder_is_refused_by_its_name(tmp_path):
     ds.PixelData = pydicom.encaps.encapsulate([b"\0" * 60])
     ds["PixelData"].VR = "OB"
     ds.save_as(phantom.files[0])
-    with pytest.raises(errors.NoDecoder, match="JPEG Spectral Selection, Non-Hierarchical .Process 7 and 9"):
+    with pytest.raises(errors.NoDecoder, match=r"JPEG Spectral Selection, Non-Hierarchical .Process 7 and 9"):
         one_series(tmp_path)
 
 
