@@ -167,7 +167,8 @@ def _frame_item(
     content = _group(item, "FrameContentSequence")
     content.StackID, content.InStackPositionNumber, content.DimensionIndexValues = "1", k + 1, [1, k + 1]
     if not legacy:
-        content.FrameAcquisitionDateTime = content.FrameReferenceDateTime = f"202401021015{number:02d}"
+        moment = f"2024010210{number // 60:02d}{number % 60:02d}"
+        content.FrameAcquisitionDateTime = content.FrameReferenceDateTime = moment
         content.FrameAcquisitionDuration = 500.0
     if modality == "PT" and not legacy:
         content.TemporalPositionIndex = 1

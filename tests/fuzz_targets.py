@@ -23,6 +23,7 @@ from dlp_lab.dicom.read import read_volume
 from dlp_lab.dicom.series import one_series
 from dlp_lab.errors import DlpError
 from dlp_lab.store.hdf5 import read_hdf5, write_hdf5
+from tests.enhanced_phantom import write_enhanced_phantom
 from tests.phantom import write_phantom_series
 
 _SYNTAXES = (
@@ -69,6 +70,9 @@ def write_corpus(target: str, folder: Path) -> list[Path]:
             write_hdf5(read_volume(one_series(phantom.folder)), folder / "own")
     if target == "hdf5":
         _write_plain_hdf5(folder / "plain")
+    else:
+        for name, syntax in (("native frames", ExplicitVRLittleEndian), ("compressed frames", RLELossless)):
+            write_enhanced_phantom(folder / name, modality="MR", shape=(3, 5, 6), transfer_syntax=syntax)
     return sorted(folder.iterdir())
 
 

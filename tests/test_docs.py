@@ -12,7 +12,7 @@ import numpy as np
 import pytest
 
 from dlp_lab import errors
-from dlp_lab.dicom import bounded_file, codestream, slice_checks
+from dlp_lab.dicom import bounded_file, codestream, encoded_groups, frames, functional_groups, slice_checks
 from dlp_lab.store import hdf5_guard
 from dlp_lab.tasks.task import Task, no_report
 from dlp_lab.volume import Volume
@@ -70,11 +70,17 @@ def test_the_page_on_input_has_every_code_and_every_limit():
         (slice_checks.MAX_SERIES_BYTES, 2**30, " GiB"),
         (bounded_file.MAX_HEADER_BYTES, 2**20, " MiB"),
         (codestream.MAX_TILES, 1, " tiles"),
+        (functional_groups.MAX_UNFAMILIAR_BYTES, 2**20, " MiB"),
         (hdf5_guard.MAX_BYTES, 2**30, " GiB"),
         (hdf5_guard.MAX_EXPANSION, 1, " times"),
     ):
         assert f"{limit // factor}{unit}" in page
-    assert f"{bounded_file.MAX_HEADER_READS // 2:,} elements".replace(",", " ") in page
+    for count, unit in (
+        (bounded_file.MAX_HEADER_READS // 2, "elements"),
+        (encoded_groups.MAX_STEPS, "elements"),
+        (frames.MAX_FRAMES, "frames"),
+    ):
+        assert f"{count:,} {unit}".replace(",", " ") in page
 
 
 def _is_refusal(error: object) -> bool:

@@ -6,7 +6,7 @@ bounded file, and it stops where the pixels begin.
 
 from __future__ import annotations
 
-from collections.abc import Callable, Sequence
+from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import BinaryIO, cast
@@ -18,6 +18,7 @@ from pydicom.uid import DeflatedExplicitVRLittleEndian
 
 from dlp_lab.dicom.bounded_file import MAX_HEADER_BYTES, BoundedFile, InflatedFile
 from dlp_lab.dicom.element_values import element_values
+from dlp_lab.dicom.encoded_groups import PER_FRAME_GROUPS, SHARED_GROUPS, EncodedGroups, Unfamiliar, read_groups
 from dlp_lab.dicom.quiet import quiet
 
 PIXEL_DATA = 0x7FE00010
@@ -25,8 +26,6 @@ _ANY_PIXELS = (0x7FE00008, 0x7FE00009, PIXEL_DATA)
 _UNDEFINED_LENGTH = 0xFFFFFFFF
 _PREAMBLE_BYTES = 132
 _META_BYTES = 4096
-
-StopWhen = Callable[[BaseTag, str | None, int], bool]
 
 
 @dataclass(frozen=True)
@@ -65,24 +64,74 @@ def read_data_set(
         TooLarge: The header goes beyond the limits.
         Exception: Of about eight kinds, for a broken file.
     """
-    found: list[PixelElement] = []
-    wanted = None if tags is None else list(tags)
+    if tags is not None and not {SHARED_GROUPS, PER_FRAME_GROUPS} & {int(tag) for tag in tags}:
+        try:
+            ds, pixels, _ = read_with_groups(file, part_10=part_10, tags=tags)
+        except Unfamiliar:
+            pass
+        else:
+            return ds, pixels
+    source = _Source(file, part_10, _ANY_PIXELS)
+    return source.read(None if tags is None else list(tags)), source.stopped
 
-    def at_pixels(tag: BaseTag, vr: str | None, length: int) -> bool:
-        if tag not in _ANY_PIXELS:
+
+def read_with_groups(
+    file: BinaryIO, *, part_10: bool, tags: Sequence[BaseTag | int]
+) -> tuple[FileDataset, PixelElement | None, EncodedGroups | None]:
+    """`read_data_set` of elements before the functional groups of a multi-frame file, and these groups as bytes.
+
+    The groups are None where the file has none.
+
+    Raises:
+        Unfamiliar: Only pydicom can read them.
+        TooLarge, Exception: As `read_data_set`.
+    """
+    source = _Source(file, part_10, (*_ANY_PIXELS, SHARED_GROUPS, PER_FRAME_GROUPS))
+    ds = source.read(list(tags))
+    if source.stopped is None or source.stopped.tag not in (SHARED_GROUPS, PER_FRAME_GROUPS):
+        return ds, source.stopped, None
+    implicit, little = ds.original_encoding
+    start = source.stopped_at
+    groups, pixels = read_groups(source.file, start, bool(implicit), bool(little))
+    if pixels is None:
+        return ds, None, groups
+    tag, vr, offset, length = pixels
+    return ds, PixelElement(tag, vr.decode() or None, start + offset, length), groups
+
+
+class _Source:
+    """A file that pydicom may read, up to an element of certain tags.
+
+    Attributes:
+        file: What is read of it.
+        stopped: Where its value begins; None if there is no such element.
+        stopped_at: Where the element begins.
+    """
+
+    def __init__(self, file: BinaryIO, part_10: bool, stop: Sequence[int]) -> None:
+        self._opened, self._part_10, self._stop = file, part_10, stop
+        self.file: BoundedFile | InflatedFile = BoundedFile(file)
+        self.stopped: PixelElement | None = None
+        self.stopped_at = 0
+
+    def read(self, tags: list[BaseTag | int] | None) -> FileDataset:
+        deflated = _deflated(self._opened, self._part_10)
+        if deflated is not None:
+            meta, self.file = deflated
+            elements = read_dataset(cast(BinaryIO, self.file), False, True, stop_when=self._at, specific_tags=tags)
+            ds = _bare(elements, meta)
+        else:
+            self._opened.seek(0)
+            ds = read_partial(cast(BinaryIO, self.file), self._at, force=not self._part_10, specific_tags=tags)
+        self.stopped_at = self.file.tell()
+        return ds
+
+    def _at(self, tag: BaseTag, vr: str | None, length: int) -> bool:
+        if tag not in self._stop:
             return False
-        found.append(PixelElement(int(tag), vr, source.tell(), None if length == _UNDEFINED_LENGTH else length))
+        offset = self.file.tell()
+        self.stopped = PixelElement(int(tag), vr, offset, None if length == _UNDEFINED_LENGTH else length)
         return True
-
-    source: BoundedFile | InflatedFile = BoundedFile(file)
-    deflated = _deflated(file, part_10)
-    if deflated is not None:
-        meta, source = deflated
-        ds = _bare(read_dataset(cast(BinaryIO, source), False, True, stop_when=at_pixels, specific_tags=wanted), meta)
-    else:
-        file.seek(0)
-        ds = read_partial(cast(BinaryIO, source), at_pixels, force=not part_10, specific_tags=wanted)
-    return ds, found[-1] if found else None
 
 
 def open_inflated(file: BinaryIO, *, part_10: bool, limit: int) -> InflatedFile:

@@ -13,17 +13,12 @@ from pathlib import Path
 from pydicom.dataelem import DataElement
 from pydicom.dataset import Dataset
 
-from dlp_lab import __version__
 from dlp_lab.dicom.derived_header import (
-    MANUFACTURER,
     STALE,
-    Derivation,
-    code_item,
     decimal,
     drop_invalid_window,
-    reference_to,
 )
-from dlp_lab.dicom.functional_groups import PER_FRAME_GROUPS, SHARED_GROUPS
+from dlp_lab.dicom.encoded_groups import PER_FRAME_GROUPS, SHARED_GROUPS
 from dlp_lab.dicom.header import Header
 from dlp_lab.dicom.rescale import Rescale
 from dlp_lab.geometry import Geometry
@@ -43,10 +38,6 @@ _STALE_GROUPS = (
     "ConversionSourceAttributesSequence",  # a derived frame is no conversion of the single image
 )
 RESCALE = ("RescaleSlope", "RescaleIntercept", "RescaleType")
-_MOST_NUMBERS = 10_000
-"""Of frames in one reference, whose element holds less than 64 KiB."""
-_UNNAMED = ("IMAGE-PROCESSING", "99DLPLAB", "Image processing")
-"""A frame's derivation needs a code (Table C.7.6.16-7), also where CID 7203 has none for what was done."""
 
 
 @dataclass(frozen=True)
@@ -225,78 +216,34 @@ def set_places(frames: DerivedFrames, geometry: Geometry, slices: Sequence[int],
     if resampled:
         frames.remove("PlanePositionSequence")
         for item, k in zip(frames.items, slices, strict=True):
-            position = [decimal(mm) for mm in geometry.positions_lps_mm((k, 0, 0))]
-            item.PlanePositionSequence = [_with("ImagePositionPatient", position)]
+            position = geometry.positions_lps_mm((k, 0, 0)).tolist()
+            item.PlanePositionSequence = [_with(ImagePositionPatient=position)]
         for group in frames.holders("PixelMeasuresSequence"):
             group.SliceThickness = decimal(geometry.spacing_kji_mm[0])
             group.pop("SpacingBetweenSlices", None)
         for group in frames.holders("CTAcquisitionDetailsSequence"):
-            group.pop("GantryDetectorTilt", None)
-    for keyword, attribute in (
-        ("PlanePositionSequence", "ImagePositionPatient"),
-        ("PlaneOrientationSequence", "ImageOrientationPatient"),
-        ("PixelMeasuresSequence", "PixelSpacing"),
-    ):
-        for item, header in zip(frames.items, frames.headers, strict=True):
+            if "GantryDetectorTilt" in group:
+                group.GantryDetectorTilt = "0"  # the element is required; readers would undo the tilt once more
+    for item, header in zip(frames.items, frames.headers, strict=True):
+        for keyword, attributes in _places_of(header).items():
             if keyword not in frames.shared and not item.get(keyword):
-                setattr(item, keyword, [_with(attribute, [decimal(v) for v in _place_of(header)[attribute] or ()])])
+                setattr(item, keyword, [_with(**attributes)])
 
 
-def _place_of(header: Header) -> dict[str, tuple[float, ...] | None]:
+def _places_of(header: Header) -> dict[str, dict[str, tuple[float, ...]]]:
+    thickness_mm = header.slice_thickness_mm
     return {
-        "ImagePositionPatient": header.position_lps_mm,
-        "ImageOrientationPatient": header.orientation,
-        "PixelSpacing": header.pixel_spacing_mm,
+        "PlanePositionSequence": {"ImagePositionPatient": header.position_lps_mm or ()},
+        "PlaneOrientationSequence": {"ImageOrientationPatient": header.orientation or ()},
+        "PixelMeasuresSequence": {
+            "PixelSpacing": header.pixel_spacing_mm or (),
+            **({} if thickness_mm is None else {"SliceThickness": (thickness_mm,)}),
+        },
     }
 
 
-def _with(keyword: str, value: object) -> Dataset:
+def _with(**attributes: Sequence[float]) -> Dataset:
     item = Dataset()
-    setattr(item, keyword, value)
+    for keyword, numbers in attributes.items():
+        setattr(item, keyword, [decimal(number) for number in numbers])
     return item
-
-
-def set_derivations(
-    frames: DerivedFrames, contributing: Sequence[Sequence[Header]], derivation: Derivation, *, resampled: bool
-) -> None:
-    """Say of each frame how it was derived, and from which frames (PS3.3 C.7.6.16.2.6).
-
-    Args:
-        frames: The derived frames.
-        contributing: For each the source frames its values come from, the one that viewers should compare with first.
-        derivation: What was done.
-        resampled: The frames do not lie where the source's do.
-    """
-    codes = [code_item(*(derivation.code or _UNNAMED))]
-    if resampled:
-        codes.append(code_item("113085", "DCM", "Spatial resampling"))
-    description = f"{derivation.description}; {MANUFACTURER} {__version__}"[:1024]
-    earlier = frames.shared.get("DerivationImageSequence") or []
-    frames.shared.pop("DerivationImageSequence", None)
-    for item, sources in zip(frames.items, contributing, strict=True):
-        own = Dataset()
-        own.DerivationDescription = description
-        own.DerivationCodeSequence = codes
-        own.SourceImageSequence = _references(sources, in_place=not resampled)
-        item.DerivationImageSequence = [*(item.get("DerivationImageSequence") or earlier), own]
-
-
-def _references(sources: Sequence[Header], *, in_place: bool) -> list[Dataset]:
-    """One reference to each file; where all of its frames contribute, one to the first and one to the whole of it."""
-    by_file: dict[Path, list[Header]] = {}
-    for header in sources:
-        by_file.setdefault(header.path, []).append(header)
-    references = []
-    for headers in by_file.values():
-        numbers: list[list[int] | None] = [[(header.frame or 0) + 1 for header in headers]]
-        first = numbers[0] or []
-        if 1 < len(first) == headers[0].frames:
-            numbers = [first[:1], None]
-        elif len(first) > _MOST_NUMBERS:
-            numbers = [first[start : start + _MOST_NUMBERS] for start in range(0, len(first), _MOST_NUMBERS)]
-        for named in numbers:
-            item = reference_to(headers[0], in_place=in_place)
-            if named is not None:
-                item.ReferencedFrameNumber = named
-            references.append(item)
-    return references

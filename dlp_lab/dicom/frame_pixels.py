@@ -11,17 +11,18 @@ import struct
 from bisect import bisect_left
 from collections.abc import Sequence
 from dataclasses import replace
+from io import BytesIO
 from pathlib import Path
 from typing import BinaryIO
 
 from pydicom.uid import ExplicitVRBigEndian
 
-from dlp_lab.dicom.data_set import PIXEL_DATA, PixelElement, read_data_set
+from dlp_lab.dicom.data_set import PIXEL_DATA, PixelElement, open_inflated, read_data_set
+from dlp_lab.dicom.encoded_frame import MAX_FRAGMENTS
 from dlp_lab.dicom.header import Header
 from dlp_lab.dicom.quiet import quiet
 from dlp_lab.errors import DicomError, Malformed, Truncated, Unreadable, UnsupportedPixels
 
-MAX_FRAGMENTS = 100_000
 _ITEM, _SEQUENCE_END = 0xFFFEE000, 0xFFFEE0DD
 _ITEM_HEADER = struct.Struct("<HHL")
 _EXTENDED_OFFSETS = 0x7FE00001
@@ -44,12 +45,12 @@ def with_own_pixels(headers: Sequence[Header]) -> list[Header]:
         if header.frame is None or pixels is None or pixels.tag != PIXEL_DATA:
             located.append(header)
         elif pixels.length is not None:
-            located.append(replace(header, pixels=_native(header, header.frame, pixels, pixels.length)))
+            located.append(header.but(pixels=_native(header, header.frame, pixels, pixels.length)))
         else:
             if header.path not in fragments:
                 fragments[header.path] = _fragments_by_frame(header, pixels)
             own = fragments[header.path][header.frame]
-            located.append(replace(header, pixels=replace(pixels, offset=own[0][0], fragments=tuple(own))))
+            located.append(header.but(pixels=replace(pixels, offset=own[0][0], fragments=tuple(own))))
     return located
 
 
@@ -136,3 +137,21 @@ def _extended_offsets(header: Header, file: BinaryIO) -> list[int]:
     except Exception as error:
         raise Malformed(f"{header.path.name}: its header cannot be read again ({type(error).__name__})") from None
     return list(struct.unpack(f"<{len(table) // 8}Q", table[: len(table) // 8 * 8]))
+
+
+class InflatedFrames:
+    """The last deflated file of several frames, inflated: each frame alone would inflate again all that lies before."""
+
+    def __init__(self) -> None:
+        self._path: Path | None = None
+        self._inflated = BytesIO()
+
+    def of(self, header: Header, file: BinaryIO) -> BytesIO:
+        """The inflated data set of a frame's open file, up to the end of what its pixels may be."""
+        if self._path != header.path:
+            assert header.pixels is not None and header.frame is not None
+            # one frame more: behind the last one there may be padding
+            limit = header.pixels.offset + (header.frames - header.frame + 1) * header.slice_bytes
+            inflated = open_inflated(file, part_10=not header.without_preamble, limit=limit)
+            self._path, self._inflated = header.path, BytesIO(inflated.read(limit))
+        return self._inflated

@@ -8,12 +8,18 @@ from __future__ import annotations
 import contextlib
 from collections import defaultdict
 from collections.abc import Iterator, Mapping, Sequence
-from dataclasses import replace
 from pathlib import Path
 from typing import Any, BinaryIO
 
+from pydicom.dataset import Dataset
+
 from dlp_lab.dicom.element_values import element_values, read_numbers
-from dlp_lab.dicom.functional_groups import FRAME_DISCRIMINATING, FunctionalGroups, read_functional_groups
+from dlp_lab.dicom.functional_groups import (
+    FRAME_DISCRIMINATING,
+    FunctionalGroups,
+    read_frames_values,
+    read_functional_groups,
+)
 from dlp_lab.dicom.header import DISCRIMINATING, ENHANCED, Concatenation, Header
 from dlp_lab.dicom.quiet import quiet
 from dlp_lab.errors import DicomError, Malformed, MissingSlices, TooLarge, Unreadable
@@ -44,27 +50,25 @@ def frames_of(header: Header, source: BinaryIO) -> list[Header]:
             "read from a file"
         )
     with _understood(header):
-        groups = read_functional_groups(source, part_10=not header.without_preamble, also=_CONCATENATION)
-        found = len(groups.per_frame)
+        top, found, frames = read_frames_values(
+            source, part_10=not header.without_preamble, count=header.frames, also=_CONCATENATION
+        )
         if found not in (0, header.frames):
             raise Malformed(
                 f"{header.path.name}: NumberOfFrames (0028,0008) is {header.frames}, PerFrameFunctionalGroupsSequence "
                 f"(5200,9230) has {found} items; export it again"
             )
-        concatenation = _concatenation(groups)
-        return [
-            _frame(header, number, values, concatenation) for number, values in enumerate(groups.frames(header.frames))
-        ]
+        concatenation = _concatenation(top)
+        return [_frame(header, number, values, concatenation) for number, values in enumerate(frames)]
 
 
 def _frame(header: Header, number: int, values: Mapping[str, Any], concatenation: Concatenation | None) -> Header:
-    named = replace(header, frame=number)
-    place = Path(named.name)
+    place = Path(f"{header.path.name}, frame {number + 1}")
     slope = read_numbers(place, values, "RescaleSlope", 1)
     intercept = read_numbers(place, values, "RescaleIntercept", 1)
     has_rescale = slope is not None and intercept is not None
-    return replace(
-        named,
+    return header.but(
+        frame=number,
         image_type=tuple(map(str, element_values(values, "FrameType") or header.image_type)),
         position_lps_mm=read_numbers(place, values, "ImagePositionPatient", 3),
         orientation=read_numbers(place, values, "ImageOrientationPatient", 6),
@@ -93,8 +97,8 @@ def _text(values: Mapping[str, Any], keyword: str) -> str:
     return "\\".join(map(str, element_values(values, keyword) or ()))
 
 
-def _concatenation(groups: FunctionalGroups) -> Concatenation | None:
-    uid, number, total = (groups.top.get(keyword) for keyword in _CONCATENATION)
+def _concatenation(top: Dataset) -> Concatenation | None:
+    uid, number, total = (top.get(keyword) for keyword in _CONCATENATION)
     return Concatenation(str(uid), int(number or 0), int(total or 0)) if uid else None
 
 

@@ -16,11 +16,14 @@ from pydicom.dataelem import RawDataElement
 from pydicom.dataset import Dataset
 from pydicom.tag import BaseTag, Tag
 
-from dlp_lab.dicom.data_set import read_data_set
+from dlp_lab.dicom.data_set import read_data_set, read_with_groups
 from dlp_lab.dicom.element_values import element_values
+from dlp_lab.dicom.encoded_groups import PER_FRAME_GROUPS, SHARED_GROUPS, Unfamiliar
+from dlp_lab.dicom.encoded_values import GroupReader
+from dlp_lab.errors import TooLarge
 
-SHARED_GROUPS = Tag("SharedFunctionalGroupsSequence")
-PER_FRAME_GROUPS = Tag("PerFrameFunctionalGroupsSequence")
+MAX_UNFAMILIAR_BYTES = 4 * 2**20
+"""Of functional groups that only pydicom can read: it takes seconds for as many."""
 
 FRAME_DISCRIMINATING = (
     "StackID",
@@ -70,8 +73,8 @@ _GROUPS: dict[str, tuple[str, ...]] = {
     "MRDiffusionSequence": ("DiffusionBValue", "DiffusionGradientOrientation"),
     "CardiacSynchronizationSequence": ("NominalCardiacTriggerDelayTime", "NominalPercentageOfCardiacPhase"),
 }
-_OWN_GROUPS = {Tag(group): keywords for group, keywords in _GROUPS.items()}
-_CONVERTED_GROUPS = {
+_OWN_GROUPS: dict[int, tuple[str, ...]] = {Tag(group): keywords for group, keywords in _GROUPS.items()}
+_CONVERTED_GROUPS: dict[int, tuple[str, ...]] = {
     Tag("UnassignedSharedConvertedAttributesSequence"): _CONVERTED,
     Tag("UnassignedPerFrameConvertedAttributesSequence"): _CONVERTED,
 }
@@ -119,7 +122,7 @@ class FunctionalGroups:
 
         A group of its own rules over converted attributes, what is said of the frame over what is said of all.
         """
-        read: dict[tuple[BaseTag, bytes], dict[str, Any]] = {}
+        read: dict[tuple[int, bytes], dict[str, Any]] = {}
         for item in self.per_frame or [Dataset()] * count:
             yield {
                 **self._elsewhere,
@@ -141,20 +144,71 @@ class FunctionalGroups:
         return "\\".join(map(str, element_values(self.top, keyword) or ()))
 
 
-def read_functional_groups(source: BinaryIO, *, part_10: bool, also: Sequence[str] = ()) -> FunctionalGroups:
+def read_frames_values(
+    source: BinaryIO, *, part_10: bool, count: int, also: Sequence[str] = ()
+) -> tuple[Dataset, int, list[Mapping[str, Any]]]:
+    """What a header needs of each frame.
+
+    Args:
+        source, part_10: As for `read_data_set`.
+        count: How many frames there should be.
+        also: Attributes of the top level to be read.
+
+    Returns:
+        The top level; how many frames have functional groups of their own; and for each frame its attributes by
+        keyword, which are `count` if no frame has.
+    """
+    wanted = list(map(Tag, (*_AT_TOP, *also)))
+    try:
+        top, _, encoded = read_with_groups(source, part_10=part_10, tags=wanted)
+        if encoded is None:
+            return top, 0, [_present(top, _AT_TOP)] * count
+        reader = GroupReader(encoded.elements)
+        elsewhere = {**_present(top, _AT_TOP), **reader.values(encoded.shared, _CONVERTED_GROUPS)}
+        shared = reader.values(encoded.shared, _OWN_GROUPS)
+        values: list[Mapping[str, Any]] = [
+            {
+                **elsewhere,
+                **reader.values(item, _CONVERTED_GROUPS),
+                **shared,
+                **reader.values(item, _OWN_GROUPS),
+            }
+            for item in encoded.per_frame or [{}] * count
+        ]
+        return top, len(encoded.per_frame), values
+    except Unfamiliar:
+        groups = read_functional_groups(source, part_10=part_10, also=also, most_bytes=MAX_UNFAMILIAR_BYTES)
+        return groups.top, len(groups.per_frame), list(groups.frames(count))
+
+
+def read_functional_groups(
+    source: BinaryIO, *, part_10: bool, also: Sequence[str] = (), most_bytes: int | None = None
+) -> FunctionalGroups:
     """Read the functional groups of a multi-frame file, and the attributes `also` of its top level.
 
-    Raises as `read_data_set` does.
+    Args:
+        source, part_10: As for `read_data_set`.
+        also: Keywords.
+        most_bytes: How large the groups may be; None for no limit but that of headers.
+
+    Raises:
+        TooLarge: They are larger.
+        Exception: As `read_data_set`.
     """
-    wanted = [SHARED_GROUPS, PER_FRAME_GROUPS, *map(Tag, (*_AT_TOP, *also))]
+    wanted = [Tag(SHARED_GROUPS), Tag(PER_FRAME_GROUPS), *map(Tag, (*_AT_TOP, *also))]
     ds, _ = read_data_set(source, part_10=part_10, tags=wanted)
+    for tag in (SHARED_GROUPS, PER_FRAME_GROUPS):
+        raw = ds.get_item(tag) if tag in ds else None
+        size = len(raw.value) if isinstance(raw, RawDataElement) and raw.value else 0
+        if most_bytes is not None and size > most_bytes:
+            raise TooLarge(f"its functional groups have {size >> 20} MiB in an encoding that is not known well enough")
     shared = ds[SHARED_GROUPS].value if SHARED_GROUPS in ds else []
     per_frame = ds[PER_FRAME_GROUPS].value if PER_FRAME_GROUPS in ds else []
     return FunctionalGroups(ds, shared[0] if shared else Dataset(), per_frame or ())
 
 
 def _known_values(
-    item: Dataset, read: dict[tuple[BaseTag, bytes], dict[str, Any]], wanted: Mapping[BaseTag, tuple[str, ...]]
+    item: Dataset, read: dict[tuple[int, bytes], dict[str, Any]], wanted: Mapping[int, tuple[str, ...]]
 ) -> dict[str, Any]:
     """Attributes of the groups `wanted` in an item.
 

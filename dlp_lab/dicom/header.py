@@ -179,6 +179,12 @@ class Header:
     frame: int | None = None
     concatenation: Concatenation | None = None
 
+    def but(self, **fields: object) -> Header:
+        """The same with other values of some fields; `dataclasses.replace` takes ten times as long for so many."""
+        changed = object.__new__(Header)
+        changed.__dict__.update(self.__dict__, **fields)
+        return changed
+
     @property
     def name(self) -> str:
         """What messages call it: the file's name and, in a multi-frame file, the frame, counted from 1 as in DICOM."""

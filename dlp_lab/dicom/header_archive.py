@@ -1,6 +1,6 @@
 """The headers of a series as bytes, and back: what lets a volume become DICOM again without the files it came from.
 
-The encoded header of a slice is its file up to the pixels, byte for byte, in the file's own transfer syntax. Nothing is
+The encoded header of a file is all of it up to the pixels, byte for byte, in its own transfer syntax. Nothing is
 decoded on the way, so nothing can be lost: decimal strings stay as written, text stays in its character set, private
 elements stay. (What follows the pixels is padding, signatures of the pixels, or garbage.) It is cut into pieces at the
 borders of its elements, for most elements are the same in all slices, and need to be kept only once.
@@ -21,6 +21,7 @@ from pydicom.filereader import data_element_generator, read_partial
 from pydicom.uid import DeflatedExplicitVRLittleEndian
 
 from dlp_lab.dicom.data_set import read_data_set, read_header_elements
+from dlp_lab.dicom.frames import frames_of
 from dlp_lab.dicom.grid import Resampling
 from dlp_lab.dicom.header import Header, Ignored, has_preamble, parse_header
 from dlp_lab.dicom.options import DEFAULT_OPTIONS, ReadOptions
@@ -37,7 +38,7 @@ class ArchivedSeries:
 
     Attributes:
         series: As it was put together; the paths in it lead nowhere.
-        encoded: The encoded header of each image, in slice order.
+        encoded: The encoded header of each image's file, in slice order.
     """
 
     series: Series
@@ -65,7 +66,7 @@ class ArchivedSeries:
 
 
 def encode_header(header: Header) -> tuple[bytes, ...]:
-    """The pieces of a slice's encoded header: what comes before the data set, then one piece for each element.
+    """The pieces of a file's encoded header: what comes before the data set, then one piece for each element.
 
     A deflated file becomes a single piece, for it has no borders to cut at.
     """
@@ -100,26 +101,35 @@ def decode_header(encoded: bytes) -> Dataset:
     return read_data_set(BytesIO(encoded), part_10=has_preamble(encoded))[0]
 
 
-def series_from_headers(encoded: Sequence[bytes], name: str, options: ReadOptions = DEFAULT_OPTIONS) -> ArchivedSeries:
+def series_from_headers(
+    encoded: Sequence[bytes],
+    name: str,
+    options: ReadOptions = DEFAULT_OPTIONS,
+    frames: Sequence[tuple[int, int]] = (),
+) -> ArchivedSeries:
     """Put a series together from its headers alone, by the rules for a series of files.
 
     Args:
-        encoded: One for each slice, in any order.
-        name: What the headers lie in; messages name it and the slice.
+        encoded: One for each file, in any order.
+        name: What the headers lie in; messages name it and the header.
         options: How the series was read; the images were chosen by then, so the repairs alone count.
+        frames: Of multi-frame files, for each image the index of its header and of its frame.
 
     Raises:
         DicomError: They make no volume for certain; the class and the message tell why.
     """
     found: dict[str, bytes] = {}
-    headers = []
+    images: list[list[Header]] = []
     for k, blob in enumerate(encoded):
         path = Path(f"{name}[{k}]")
         header = parse_header(BytesIO(blob), path, part_10=has_preamble(blob))
         if isinstance(header, Ignored):
             raise Malformed(f"the header of slice {k} in {name} cannot be used: {header.reason}")
-        headers.append(header)
+        images.append(frames_of(header, BytesIO(blob)) if frames else [header])
         found[path.name] = blob
+    if any(not 0 <= frame < len(images[k]) for k, frame in frames):
+        raise Malformed(f"{name} names frames that its headers do not have; make the file again")
+    headers = [images[k][frame] for k, frame in frames] if frames else [header for (header,) in images]
     repairs = ReadOptions(gaps=options.gaps, irregular=options.irregular, tilt=options.tilt)
     series = assemble(headers, repairs, with_pixels=False)
     return ArchivedSeries(series, tuple(found[header.path.name] for header in series.headers))

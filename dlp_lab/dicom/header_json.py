@@ -23,6 +23,7 @@ _ACQUISITION = (
     "MagneticFieldStrength",
     "RepetitionTime",
     "EchoTime",
+    "EffectiveEchoTime",
     "InversionTime",
     "FlipAngle",
     "EchoTrainLength",
@@ -51,14 +52,20 @@ def acquisition_facts(common: dict[str, Any]) -> dict[str, float]:
     """Numbers that all slices share and that tell nothing of the patient, by DICOM keyword.
 
     Args:
-        common: The common elements of `dicom_json`.
+        common: The common elements of `dicom_json`; of multi-frame images, shared functional groups count too.
     """
     facts = {}
-    for keyword in _ACQUISITION:
-        values = common.get(Tag(keyword).json_key, {}).get("Value", [])
-        if len(values) == 1 and isinstance(values[0], int | float):
-            facts[keyword] = values[0]
+    for model in (common, *_shared_groups(common)):
+        for keyword in _ACQUISITION:
+            values = model.get(Tag(keyword).json_key, {}).get("Value", [])
+            if len(values) == 1 and isinstance(values[0], int | float):
+                facts[keyword] = values[0]
     return facts
+
+
+def _shared_groups(common: dict[str, Any]) -> list[dict[str, Any]]:
+    shared = common.get(Tag("SharedFunctionalGroupsSequence").json_key, {}).get("Value", [])
+    return [group["Value"][0] for item in shared[:1] for group in item.values() if group.get("Value")]
 
 
 def _model(ds: Dataset) -> dict[str, Any]:

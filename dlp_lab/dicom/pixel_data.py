@@ -7,9 +7,7 @@ from __future__ import annotations
 
 import os
 import sys
-from io import BytesIO
-from pathlib import Path
-from typing import Any, BinaryIO
+from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
@@ -18,6 +16,7 @@ from pydicom.uid import DeflatedExplicitVRLittleEndian, ExplicitVRBigEndian
 from dlp_lab.dicom.codestream import READ
 from dlp_lab.dicom.data_set import PIXEL_DATA, PixelElement, open_inflated
 from dlp_lab.dicom.encoded_frame import EncodedFrame
+from dlp_lab.dicom.frame_pixels import InflatedFrames
 from dlp_lab.dicom.header import Header
 from dlp_lab.errors import DicomError, Malformed, NoDecoder, Truncated, UnsupportedPixels, printable
 
@@ -109,24 +108,6 @@ def encoded_frame(header: Header) -> EncodedFrame:
         bits_stored=header.bits_stored,
         signed=header.signed,
     )
-
-
-class InflatedFrames:
-    """The last deflated file of several frames, inflated: each frame alone would inflate again all that lies before."""
-
-    def __init__(self) -> None:
-        self._path: Path | None = None
-        self._inflated = BytesIO()
-
-    def of(self, header: Header, file: BinaryIO) -> BytesIO:
-        """The inflated data set of a frame's open file, up to the end of what its pixels may be."""
-        if self._path != header.path:
-            assert header.pixels is not None and header.frame is not None
-            # one frame more: behind the last one there may be padding
-            limit = header.pixels.offset + (header.frames - header.frame + 1) * header.slice_bytes
-            inflated = open_inflated(file, part_10=not header.without_preamble, limit=limit)
-            self._path, self._inflated = header.path, BytesIO(inflated.read(limit))
-        return self._inflated
 
 
 def read_uncompressed(header: Header, out: NDArray[Any], frames: InflatedFrames) -> None:

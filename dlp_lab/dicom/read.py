@@ -11,8 +11,9 @@ import numpy as np
 from numpy.typing import NDArray
 
 from dlp_lab.dicom.compressed import FrameDecoder, decoded_here
+from dlp_lab.dicom.frame_pixels import InflatedFrames
 from dlp_lab.dicom.header import Header
-from dlp_lab.dicom.pixel_data import InflatedFrames, encoded_frame, read_uncompressed, stored_dtype
+from dlp_lab.dicom.pixel_data import encoded_frame, read_uncompressed, stored_dtype
 from dlp_lab.dicom.series import Series
 from dlp_lab.errors import Unreadable
 from dlp_lab.volume import Volume

@@ -15,7 +15,6 @@ from pydicom.tag import Tag
 from dlp_lab import __version__
 from dlp_lab.dicom.derived_frames import (
     RESCALE,
-    set_derivations,
     set_frame_types,
     set_places,
     set_rescales,
@@ -32,6 +31,7 @@ from dlp_lab.dicom.derived_header import (
     set_identity,
 )
 from dlp_lab.dicom.derived_slices import WrittenSlice
+from dlp_lab.dicom.frame_derivations import set_derivations
 from dlp_lab.dicom.header import Header
 from dlp_lab.dicom.rescale import Rescale
 from dlp_lab.dicom.series import HeaderSource

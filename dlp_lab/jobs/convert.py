@@ -192,4 +192,5 @@ def _headers_in(hdf5: Path) -> tuple[HeaderSource, int | None]:
             "series it belongs to as the template (-d), or make the file again with its headers (--headers full)"
         )
     options = msgspec.json.decode(headers.read_options_json, type=ReadOptions)
-    return series_from_headers(headers.slices, hdf5.name, options), 0 if headers.origin == "source" else None
+    series = series_from_headers(headers.encoded, hdf5.name, options, headers.frames)
+    return series, 0 if headers.origin == "source" else None

@@ -33,8 +33,8 @@ from dlp_lab.volume import Volume
 def run_job(workspace: Workspace, job: Job, report: Report, threads: int | None = None) -> list[str]:
     """Run a job to its end: its output folder is whole when this returns, and absent when it raises.
 
-    The folder holds the derived series (`0001.dcm`, ...), `job.json` with how it came about, and with `keep_hdf5` also
-    `source.h5`, `source.json`, `result.h5` and `result.json`.
+    The folder holds the derived series (`0001.dcm`, ...; one file if the source is multi-frame), `job.json` with
+    how it came about, and with `keep_hdf5` also `source.h5`, `source.json`, `result.h5` and `result.json`.
 
     Args:
         workspace: Where the job's folders are.
@@ -112,6 +112,7 @@ def _record(
         "source": {
             "series_instance_uid": series.first.series_instance_uid,
             "sop_instance_uids": [str(header.sop_instance_uid) for header in series.headers],
+            **_frame_numbers(series),
             **volume_metadata(volume),
         },
         "result": {
@@ -124,6 +125,12 @@ def _record(
             **_expected_values(result.volume, written),
         },
     }
+
+
+def _frame_numbers(series: Series) -> dict[str, list[int]]:
+    """Which frames of multi-frame files the slices are, counted from 1 as in DICOM."""
+    numbers = [header.frame + 1 for header in series.headers if header.frame is not None]
+    return {"frame_numbers": numbers} if numbers else {}
 
 
 def _expected_values(volume: Volume, written: DerivedSeries) -> dict[str, object]:

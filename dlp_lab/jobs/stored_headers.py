@@ -20,23 +20,28 @@ class SeriesHeaders:
     """What the headers of a series say.
 
     Attributes:
-        pieces: For each slice the pieces of its encoded header.
-        common: DICOM JSON of the elements that all slices share.
-        slices: DICOM JSON of the other elements of each slice.
+        pieces: For each file the pieces of its encoded header.
+        common: DICOM JSON of the elements that all share.
+        slices: DICOM JSON of the other elements of each.
         options: How the series was read.
+        frames: For each slice the index of its file and of its frame; empty where files have one image.
     """
 
     pieces: tuple[tuple[bytes, ...], ...]
     common: dict[str, Any]
     slices: list[dict[str, Any]]
     options: ReadOptions
+    frames: tuple[tuple[int, int], ...]
 
     @classmethod
     def of(cls, series: Series, options: ReadOptions) -> SeriesHeaders:
         """Read the headers of the series' files, whole."""
-        pieces = tuple(encode_header(header) for header in series.headers)
+        files = {header.path: header for header in series.headers}
+        number_of = {path: number for number, path in enumerate(files)}
+        frames = tuple((number_of[h.path], h.frame) for h in series.headers if h.frame is not None)
+        pieces = tuple(encode_header(header) for header in files.values())
         common, slices = dicom_json([decode_header(b"".join(encoded)) for encoded in pieces])
-        return cls(pieces, common, slices, options)
+        return cls(pieces, common, slices, options, frames)
 
     def stored(self, origin: Literal["source", "template"] = "source") -> StoredHeaders:
         """As an HDF5 file keeps them."""
@@ -46,6 +51,7 @@ class SeriesHeaders:
             tuple(json.dumps(model) for model in self.slices),
             origin,
             msgspec.json.encode(self.options).decode(),
+            self.frames,
         )
 
     def acquisition(self) -> dict[str, float]:

@@ -26,6 +26,8 @@ from dlp_lab.volume import Volume
 
 FORMAT = "dlp-lab-volume"
 FORMAT_VERSION = 2
+_VERSION_WITH_FRAMES = 3
+"""Of files whose headers are of multi-frame images; a program that knows no frames must not take them for slices."""
 Normalization = Literal["none", "minmax"]
 
 _ENTRY = "entry"
@@ -56,7 +58,9 @@ def write_hdf5(
     """
     # from this version of its format on, the library keeps checksums of shapes and types
     with _published_file(path) as partial, h5py.File(partial, "w", libver=("v110", "v110")) as file:
-        file.attrs["format"], file.attrs["format_version"] = FORMAT, FORMAT_VERSION
+        has_frames = headers is not None and bool(headers.frames)
+        file.attrs["format"] = FORMAT
+        file.attrs["format_version"] = _VERSION_WITH_FRAMES if has_frames else FORMAT_VERSION
         file.attrs["default"] = "entry"
         _write_entry(file.create_group(_ENTRY), volume, headers)
         _write_data(file.create_group(_DATA), volume, normalize)
@@ -140,8 +144,8 @@ def _is_own(file: GuardedFile) -> bool:
 
 def _read_own(file: GuardedFile) -> Volume:
     (version,) = file.numbers("", "format_version") or (0,)
-    if not 1 <= version <= FORMAT_VERSION:
-        raise Hdf5Error(f"{file.name} has format version {version:g}; this program reads 1 to {FORMAT_VERSION}")
+    if not 1 <= version <= _VERSION_WITH_FRAMES:
+        raise Hdf5Error(f"{file.name} has format version {version:g}; this program reads 1 to {_VERSION_WITH_FRAMES}")
     affine = file.array(_AFFINE, "f", max_bytes=4 * 4 * 8)
     voxels = file.array(_IMAGE)
     # version 1 had no hashes

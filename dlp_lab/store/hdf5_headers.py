@@ -9,10 +9,11 @@ from __future__ import annotations
 import hashlib
 from collections.abc import Iterable
 from dataclasses import dataclass
-from typing import Literal
+from typing import Any, Literal
 
 import h5py
 import numpy as np
+from numpy.typing import NDArray
 
 from dlp_lab.errors import Hdf5Error
 from dlp_lab.store.hdf5_guard import GuardedFile
@@ -26,15 +27,17 @@ _MAX_BYTES = 2**30
 
 @dataclass(frozen=True)
 class StoredHeaders:
-    """Headers to be stored with a volume.
+    """Headers to be stored with a volume: one for each slice or, of multi-frame images, one for each file.
 
     Attributes:
-        pieces: For each slice, in slice order, the pieces of its encoded header.
-        common_json, slice_json: The same headers as DICOM JSON, for readers: the elements that all slices share, and
-            for each slice the others. ASCII, as `json.dumps` makes it.
+        pieces: For each header, in slice order, the pieces of its encoded form.
+        common_json, slice_json: The same headers as DICOM JSON, for readers: the elements that all share, and for each
+            the others. ASCII, as `json.dumps` makes it.
         origin: "source" if the voxels are those of the images with these headers, "template" if they were made from
             them.
         read_options_json: How the images were made a volume, where that took a choice or a repair.
+        frames: For each slice, the index of its header and that of its frame in that; empty where each header is of
+            one slice.
     """
 
     pieces: tuple[tuple[bytes, ...], ...]
@@ -42,6 +45,7 @@ class StoredHeaders:
     slice_json: tuple[str, ...]
     origin: Origin = "source"
     read_options_json: str = "{}"
+    frames: tuple[tuple[int, int], ...] = ()
 
 
 @dataclass(frozen=True)
@@ -49,13 +53,14 @@ class EncodedHeaders:
     """Headers as they are read.
 
     Attributes:
-        slices: The encoded header of each slice.
-        origin, read_options_json: As in `StoredHeaders`.
+        encoded: The encoded headers.
+        origin, read_options_json, frames: As in `StoredHeaders`.
     """
 
-    slices: tuple[bytes, ...]
+    encoded: tuple[bytes, ...]
     origin: Origin
     read_options_json: str
+    frames: tuple[tuple[int, int], ...] = ()
 
 
 def write_headers(file: h5py.File, headers: StoredHeaders) -> None:
@@ -73,6 +78,11 @@ def write_headers(file: h5py.File, headers: StoredHeaders) -> None:
     group.create_dataset("piece_ends", data=np.cumsum([len(piece) for piece in pool], dtype=np.int64), **packed)
     group.create_dataset("slice_pieces", data=table, **packed)
     group.attrs["sha256"] = _sha256(b"".join(pieces) for pieces in headers.pieces)
+    if headers.frames:
+        # frames count from 1, as in DICOM
+        frames = np.array([(header, frame + 1) for header, frame in headers.frames], dtype=np.int32)
+        group.create_dataset("frames", data=frames, fletcher32=True)
+        group["frames"].attrs["sha256"] = _sha256([frames.tobytes()])
     group["common_json"] = np.bytes_(headers.common_json)
     group.create_dataset("slice_json", data=np.array(headers.slice_json, dtype=np.bytes_), compression="gzip")
 
@@ -102,7 +112,23 @@ def read_headers(file: GuardedFile) -> EncodedHeaders | None:
         headers,
         "source" if file.text(_GROUP, "origin") == "source" else "template",
         file.text(_GROUP, "read_options") or "{}",
+        _read_frames(file, len(headers)),
     )
+
+
+def _read_frames(file: GuardedFile, headers: int) -> tuple[tuple[int, int], ...]:
+    path = f"{_GROUP}/frames"
+    if not file.holds(path):
+        return ()
+    table = file.array(path, "i", _MAX_BYTES)
+    right = table.ndim == 2 and table.shape[1] == 2 and table.size > 0 and table[:, 0].min() >= 0
+    if not right or table[:, 0].max() >= headers or table[:, 1].min() < 1 or not _is_unchanged(file, path, table):
+        raise Hdf5Error(f"{file.name}: the table of its frames ({path}) makes no sense; make the file again")
+    return tuple((int(header), int(number) - 1) for header, number in table)
+
+
+def _is_unchanged(file: GuardedFile, path: str, table: NDArray[Any]) -> bool:
+    return file.text(path, "sha256") == _sha256([table.tobytes()])
 
 
 def _sha256(headers: Iterable[bytes]) -> str:

@@ -1,6 +1,7 @@
 """Files of every version of the format, as the program of that version wrote them, are read: by us, and by h5py alone.
 
-`format-1.h5` holds the volume of `tests/store/test_hdf5.py`, `format-2.h5` the phantom with its headers.
+`format-1.h5` holds the volume of `tests/store/test_hdf5.py`, `format-2.h5` the phantom with its headers, `format-3.h5`
+the phantom from one enhanced multi-frame file.
 """
 
 from __future__ import annotations
@@ -79,3 +80,29 @@ def test_a_viewer_that_knows_nexus_opens_the_middle_slice_with_axes_in_mm():
             assert data[name].attrs["units"] == "mm"
         groups = [group for group in entry.values() if isinstance(group, h5py.Group)]
         assert all("NX_class" in group.attrs for group in groups)
+
+
+def test_version_3_is_read_and_becomes_one_multi_frame_file(tmp_path):
+    volume = read_hdf5(GOLDEN / "format-3.h5")
+    assert isinstance(volume, Volume)
+    positions = volume.geometry.positions_lps_mm(np.moveaxis(np.indices((7, 5, 6)), 0, -1))
+    np.testing.assert_array_equal(volume.voxels, np.rint(value_at(positions)))
+    written = dlp.hdf5_to_dicom(GOLDEN / "format-3.h5", tmp_path / "out")
+    ds = pydicom.dcmread(written.files[0])
+    assert (len(written.files), ds.NumberOfFrames, ds.PatientName) == (1, 7, "Phantom^Änne")
+    np.testing.assert_array_equal(dlp.read_series(tmp_path / "out").voxels, volume.voxels)
+
+
+def test_h5py_alone_reads_version_3_as_the_document_says():
+    with h5py.File(GOLDEN / "format-3.h5") as file:
+        assert (file.attrs["format"], file.attrs["format_version"]) == ("dlp-lab-volume", 3)
+        headers, affine = file["entry/headers"], file["entry/geometry/affine_kji_to_lps"][()]
+        pool, ends = headers["pieces"][()].tobytes(), [0, *headers["piece_ends"][()]]
+        blobs = [b"".join(pool[ends[n] : ends[n + 1]] for n in row if n >= 0) for row in headers["slice_pieces"][()]]
+        frames = headers["frames"]
+        assert hashlib.sha256(frames[()].tobytes()).hexdigest() == frames.attrs["sha256"]
+        assert len(frames) == len(file["entry/volume/image"])
+        for k, (header, number) in enumerate(frames[()]):
+            ds = pydicom.dcmread(BytesIO(blobs[header]))
+            place = ds.PerFrameFunctionalGroupsSequence[number - 1].PlanePositionSequence[0].ImagePositionPatient
+            np.testing.assert_allclose(affine @ (k, 0, 0, 1), [*place, 1], atol=1e-6)

@@ -29,7 +29,7 @@ def test_headers_come_back_and_shared_pieces_are_stored_once(tmp_path):
     write_hdf5(volume(), tmp_path / "v.h5", headers=headers())
     found = read_hdf5_headers(tmp_path / "v.h5")
     assert found is not None
-    assert found.slices == tuple(b"common" + b"slice %d" % k for k in range(7))
+    assert found.encoded == tuple(b"common" + b"slice %d" % k for k in range(7))
     with h5py.File(tmp_path / "v.h5") as file:
         assert file["entry/headers/pieces"][()].tobytes().count(b"common") == 1
 

@@ -9,6 +9,7 @@ from pathlib import Path
 import pydicom
 from pydicom.dataset import Dataset
 
+from tests.enhanced_phantom import EnhancedPhantom
 from tests.phantom import Phantom, write_phantom_series
 
 
@@ -38,7 +39,7 @@ class Quirk:
         verdict: What is to become of it.
     """
 
-    build: Callable[[Path], Phantom | None]
+    build: Callable[[Path], Phantom | EnhancedPhantom | None]
     verdict: Verdict
 
 
