@@ -10,6 +10,11 @@ from __future__ import annotations
 from typing import ClassVar
 
 
+def printable(text: str) -> str:
+    """`text` fit for a terminal, a log or JSON: a file's name may hold line breaks, or bytes that are no text."""
+    return "".join(c if c.isprintable() else ascii(c)[1:-1] for c in text)
+
+
 class DlpError(Exception):
     """Base of all errors that are an answer to the user, not a defect of the program."""
 
@@ -19,8 +24,7 @@ class DlpError(Exception):
     retry_after_seconds: ClassVar[int | None] = None
 
     def __init__(self, message: str) -> None:
-        # a file's name may hold line breaks or bytes that are no text; neither may reach a terminal, a log or JSON
-        super().__init__("".join(c if c.isprintable() else ascii(c)[1:-1] for c in message))
+        super().__init__(printable(message))
 
 
 # --- what was asked for -----------------------------------------------------------------------------------------------
@@ -330,6 +334,12 @@ class NoDecoder(DicomError):
     """No installed decoder reads the transfer syntax."""
 
     code = "NO_DECODER"
+
+
+class DecoderCrashed(DicomError, RuntimeError):
+    """The process that decodes compressed pixels ended without an answer; a file may be damaged or malicious."""
+
+    code = "DECODER_CRASHED"
 
 
 class TemplateMismatch(DicomError):

@@ -18,12 +18,10 @@ from typing import BinaryIO
 from pydicom.uid import ExplicitVRBigEndian
 
 from dlp_lab.dicom.data_set import PIXEL_DATA, PixelElement, open_inflated
+from dlp_lab.dicom.encoded_frame import MAX_FRAGMENTS
 from dlp_lab.dicom.header import Header
 from dlp_lab.errors import Malformed, Truncated, Unreadable, UnsupportedPixels
 
-MAX_FRAGMENTS = 100_000
-MAX_OVERHEAD_BYTES = 2**20
-"""A compressed image may be larger than the image by this and the image's size."""
 _ITEM, _SEQUENCE_END = 0xFFFEE000, 0xFFFEE0DD
 _ITEM_HEADER = struct.Struct("<HHL")
 
@@ -124,24 +122,6 @@ def _read_items(header: Header, pixels: PixelElement, file: BinaryIO) -> tuple[l
         items.append((place, length))
         file.seek(length, os.SEEK_CUR)
     raise Malformed(f"{name}: its compressed pixels have more than {MAX_FRAGMENTS} fragments; export it again")
-
-
-def read_fragments(header: Header, file: BinaryIO) -> bytes:
-    """The fragments of a frame whose place is known, joined.
-
-    Raises:
-        Malformed: They are much larger than the image.
-    """
-    fragments = (header.pixels and header.pixels.fragments) or ()
-    if sum(length for _, length in fragments) > 2 * header.slice_bytes + MAX_OVERHEAD_BYTES:
-        raise Malformed(
-            f"{header.name}: its compressed pixels are more than twice as large as the image; export it again"
-        )
-    pieces = []
-    for offset, length in fragments:
-        file.seek(offset)
-        pieces.append(file.read(length))
-    return b"".join(pieces)
 
 
 class InflatedFrames:

@@ -44,7 +44,13 @@ ENHANCED = {
 """Multi-frame images that are read, by their functional groups (`frames.py`)."""
 MODALITIES = {CTImageStorage: "CT", MRImageStorage: "MR", PositronEmissionTomographyImageStorage: "PT", **ENHANCED}
 """The kinds of image that are read."""
-LOSSY_TRANSFER_SYNTAXES = (JPEGBaseline8Bit, JPEGExtended12Bit, JPEGLSNearLossless)
+LOSSY_TRANSFER_SYNTAXES = (
+    JPEGBaseline8Bit,
+    JPEGExtended12Bit,
+    UID("1.2.840.10008.1.2.4.53"),  # spectral selection and full progression, both retired
+    UID("1.2.840.10008.1.2.4.55"),
+    JPEGLSNearLossless,
+)
 """Those that always lose; the two of JPEG 2000 may."""
 
 DISCRIMINATING = (

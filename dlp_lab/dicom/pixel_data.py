@@ -1,4 +1,4 @@
-"""The stored values of one file: read where they lie, or decoded, after their declared size was checked.
+"""Where the stored values of one image are, once their declared size is checked; uncompressed ones are read here.
 
 Only the element with the pixels is read; what follows it in the file is never looked at.
 """
@@ -6,27 +6,20 @@ Only the element with the pixels is read; what follows it in the file is never l
 from __future__ import annotations
 
 import os
-import struct
 import sys
 from functools import cache
-from typing import Any, BinaryIO
+from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
-from pydicom.encaps import encapsulate
-from pydicom.pixels.decoders.base import get_decoder
-from pydicom.uid import UID, DeflatedExplicitVRLittleEndian, ExplicitVRBigEndian, JPEGExtended12Bit, RLELossless
+from pydicom.uid import UID, DeflatedExplicitVRLittleEndian, ExplicitVRBigEndian
 
-from dlp_lab.dicom.codestream import read_codestream
+from dlp_lab.dicom.codestream import READ
 from dlp_lab.dicom.data_set import PIXEL_DATA, PixelElement, open_inflated
-from dlp_lab.dicom.frame_pixels import MAX_FRAGMENTS, MAX_OVERHEAD_BYTES, InflatedFrames, read_fragments
+from dlp_lab.dicom.encoded_frame import EncodedFrame
+from dlp_lab.dicom.frame_pixels import InflatedFrames
 from dlp_lab.dicom.header import Header
-from dlp_lab.dicom.rle import decode_rle
-from dlp_lab.errors import DicomError, Malformed, NoDecoder, Truncated, UnsupportedPixels
-
-_ITEM = 0xFFFEE000
-_SEQUENCE_END = 0xFFFEE0DD
-_ITEM_HEADER = struct.Struct("<HHL")
+from dlp_lab.errors import DicomError, Malformed, NoDecoder, Truncated, UnsupportedPixels, printable
 
 
 def stored_dtype(header: Header) -> np.dtype[Any]:
@@ -40,7 +33,7 @@ def _dtype(kind: str, bits: int) -> np.dtype[Any]:
 
 
 @cache
-def is_encapsulated(transfer_syntax: UID) -> bool:
+def _is_encapsulated(transfer_syntax: UID) -> bool:
     """Whether its pixels are compressed. The question to a UID itself is slow, and is asked for every slice."""
     return transfer_syntax.is_encapsulated
 
@@ -75,7 +68,12 @@ def check_pixel_element(header: Header) -> None:
         raise NoDecoder(f"{name}: its transfer syntax {header.transfer_syntax_uid[:64]!r} (0002,0010) is not known")
     if pixels.tag != PIXEL_DATA:
         raise UnsupportedPixels(f"{name} has floating point pixels (7FE0,0008) or (7FE0,0009), which are not read")
-    if is_encapsulated(header.transfer_syntax_uid):
+    if _is_encapsulated(header.transfer_syntax_uid):
+        if header.transfer_syntax_uid not in READ:
+            raise NoDecoder(
+                f"{name} is encoded as {header.transfer_syntax_uid.name}, which is not read; convert the series to an "
+                "uncompressed transfer syntax first"
+            )
         if pixels.length is not None:
             raise Malformed(f"{name}: its compressed PixelData (7FE0,0010) has a defined length, as none may have")
         return
@@ -109,6 +107,24 @@ def _check_end(header: Header, pixels: PixelElement) -> None:
             f"{header.name} ends before its pixels do: {max(0, present)} of {header.slice_bytes} bytes of "
             "PixelData (7FE0,0010) are there; export it again"
         )
+
+
+def encoded_frame(header: Header) -> EncodedFrame:
+    """The compressed image of a slice that `check_pixel_element` accepted."""
+    pixels = present_pixels(header)
+    return EncodedFrame(
+        name=printable(header.name),
+        path=os.fsencode(header.path),
+        file_bytes=header.file_bytes,
+        offset=pixels.offset,
+        fragments=pixels.fragments,
+        transfer_syntax_uid=str(header.transfer_syntax_uid),
+        rows=header.rows,
+        columns=header.columns,
+        bits_allocated=header.bits_allocated,
+        bits_stored=header.bits_stored,
+        signed=header.signed,
+    )
 
 
 def read_uncompressed(header: Header, out: NDArray[Any], frames: InflatedFrames) -> None:
@@ -195,134 +211,3 @@ def _check_padding(header: Header, source: Any) -> None:
             f"{header.name}: PixelData (7FE0,0010) has {surplus} bytes more than {header.rows} x "
             f"{header.columns} pixels need, and they are not padding; Rows or Columns may be wrong"
         )
-
-
-def read_compressed(header: Header) -> NDArray[Any]:
-    """Decode the pixels of a compressed file.
-
-    Returns:
-        `(rows, columns)` array of integers.
-
-    Raises:
-        NoDecoder: No decoder is installed for the transfer syntax.
-        Truncated: The file ends before its pixels do.
-        Malformed, UnsupportedPixels: The pixels cannot be decoded, or are not what the header declares.
-    """
-    name, syntax = header.name, header.transfer_syntax_uid
-    with open(header.path, "rb") as file:
-        frame = read_fragments(header, file) if present_pixels(header).fragments else _frame(header, file)
-    try:
-        if syntax == RLELossless:
-            return decode_rle(frame, header.rows, header.columns, stored_dtype(header))
-        _check_codestream(header, frame)
-    except DicomError:
-        raise
-    except ValueError as error:
-        raise Malformed(f"{name}: {error}; export it again") from None
-    try:
-        pixels = _decode(header, frame)
-    except (NotImplementedError, RuntimeError) as error:
-        if _decodable(header):
-            raise Malformed(f"{name}: its {syntax.name} pixels cannot be decoded; export it again") from error
-        raise NoDecoder(
-            f"{name} is encoded as {syntax.name}, for which no decoder is installed; convert the series to an "
-            "uncompressed transfer syntax first"
-        ) from error
-    except MemoryError:
-        raise
-    except Exception as error:
-        # decoders raise many kinds of exception on broken pixels; all mean the same to the user
-        raise Malformed(f"{name}: its pixels cannot be decoded ({type(error).__name__}); export it again") from error
-    if pixels.shape != (header.rows, header.columns) or pixels.dtype.kind not in "iu":
-        raise Malformed(f"{name}: {header.rows} x {header.columns} pixels were declared, {pixels.shape} were decoded")
-    return pixels
-
-
-def _frame(header: Header, file: BinaryIO) -> bytes:
-    """The fragments of the one frame, joined (PS3.5 A.4)."""
-    name = header.name
-    file.seek(present_pixels(header).offset)
-    fragments: list[bytes] = []
-    bytes_left = 2 * header.slice_bytes + MAX_OVERHEAD_BYTES
-    for number in range(MAX_FRAGMENTS):
-        start = file.read(_ITEM_HEADER.size)
-        if len(start) < _ITEM_HEADER.size:
-            raise Truncated(f"{name} ends before its pixels do (PixelData (7FE0,0010)); export it again")
-        group, element, length = _ITEM_HEADER.unpack(start)
-        tag = group << 16 | element
-        if tag == _SEQUENCE_END:
-            return b"".join(fragments)
-        if tag != _ITEM:
-            raise Malformed(f"{name}: PixelData (7FE0,0010) is not made of items; export it again")
-        present = header.file_bytes - file.tell()
-        if length > present:
-            raise Truncated(
-                f"{name} ends before its pixels do: an item of PixelData (7FE0,0010) declares {length} bytes, "
-                f"{max(0, present)} are there; export it again"
-            )
-        bytes_left -= length
-        if bytes_left < 0:
-            break
-        if number == 0:  # the offset table, of no use for one frame
-            file.seek(length, 1)
-        else:
-            fragments.append(file.read(length))
-    raise Malformed(f"{name}: its compressed pixels are more than twice as large as the image; export it again")
-
-
-def _check_codestream(header: Header, frame: bytes) -> None:
-    """Refuse what a decoder would make another image of than the header declares.
-
-    Raises:
-        ValueError: The markers make no sense.
-        Malformed, UnsupportedPixels: They and the header differ.
-    """
-    name = header.name
-    codestream = read_codestream(frame, header.transfer_syntax_uid)
-    if codestream is None:
-        return
-    found = (codestream.rows, codestream.columns, codestream.components)
-    if found != (header.rows, header.columns, 1):
-        raise Malformed(
-            f"{name}: {header.rows} x {header.columns} x 1 pixels were declared, the compressed image holds "
-            f"{' x '.join(map(str, found))}"
-        )
-    if codestream.precision > header.bits_allocated:
-        raise Malformed(
-            f"{name}: {header.bits_allocated} bits are allocated for a pixel, the compressed image has "
-            f"{codestream.precision}"
-        )
-    if header.signed and codestream.signed is None and codestream.precision != header.bits_stored:
-        raise UnsupportedPixels(
-            f"{name}: where the sign of its pixels is cannot be told: {header.bits_stored} bits are stored, the "
-            f"compressed image has {codestream.precision}"
-        )
-
-
-def _decode(header: Header, frame: bytes) -> NDArray[Any]:
-    options: dict[str, Any] = {
-        "rows": header.rows,
-        "columns": header.columns,
-        "samples_per_pixel": 1,
-        "number_of_frames": 1,
-        "photometric_interpretation": header.photometric_interpretation,
-        "bits_allocated": header.bits_allocated,
-        "bits_stored": header.bits_stored,
-        "pixel_representation": int(header.signed),
-        "pixel_keyword": "PixelData",
-        "pixel_vr": "OB",
-    }
-    decoder = get_decoder(header.transfer_syntax_uid)
-    return decoder.as_array(encapsulate([frame]), index=None, validate=True, raw=False, decoding_plugin="", **options)[
-        0
-    ]
-
-
-def _decodable(header: Header) -> bool:
-    if header.transfer_syntax_uid == JPEGExtended12Bit and header.bits_stored > 8:
-        return False  # the decoders there are know its 8-bit half only
-    try:
-        decoder = get_decoder(header.transfer_syntax_uid)
-    except NotImplementedError:
-        return False
-    return bool(decoder.is_available)

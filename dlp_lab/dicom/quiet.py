@@ -11,15 +11,7 @@ import threading
 import warnings
 from collections.abc import Iterator
 
-_LOGGERS = (
-    "pydicom",
-    "pydicom.pixels.decoders.base",
-    "pydicom.pixels.encoders.base",
-    "pydicom.pixels.utils",
-    "pylibjpeg.utils",
-    "openjpeg.utils",
-)
-_MODULES = r"(pydicom|pylibjpeg|openjpeg|jpeg_ls)(\.|$)"
+_MODULES = r"pydicom(\.|$)"
 
 _lock = threading.Lock()
 _readers = 0
@@ -29,13 +21,12 @@ def _nobody_reads(record: logging.LogRecord) -> bool:
     return _readers == 0
 
 
-for _name in _LOGGERS:
-    logging.getLogger(_name).addFilter(_nobody_reads)
+logging.getLogger("pydicom").addFilter(_nobody_reads)
 
 
 @contextlib.contextmanager
 def quiet() -> Iterator[None]:
-    """Drop what pydicom and its decoders warn of and log, as long as any thread is in here.
+    """Drop what pydicom warns of and logs, as long as any thread is in here.
 
     `warnings.catch_warnings` would not do: threads that leave it in another order than they entered restore each
     other's filters. Who uses pydicom outside of here hears it as before.

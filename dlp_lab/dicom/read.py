@@ -2,23 +2,28 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Generator
+from contextlib import closing
 from functools import cache
 from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
 
+from dlp_lab.dicom.compressed import FrameDecoder, decoded_here
 from dlp_lab.dicom.frame_pixels import InflatedFrames
 from dlp_lab.dicom.header import Header
-from dlp_lab.dicom.pixel_data import is_encapsulated, read_compressed, read_uncompressed, stored_dtype
-from dlp_lab.dicom.quiet import quiet
+from dlp_lab.dicom.pixel_data import encoded_frame, read_uncompressed, stored_dtype
 from dlp_lab.dicom.series import Series
-from dlp_lab.errors import Unreadable, UnsupportedPixels
+from dlp_lab.errors import Unreadable
 from dlp_lab.volume import Volume
 
 
-def read_volume(series: Series, report: Callable[[float, str], None] = lambda fraction, message: None) -> Volume:
+def read_volume(
+    series: Series,
+    report: Callable[[float, str], None] = lambda fraction, message: None,
+    decode: FrameDecoder = decoded_here,
+) -> Volume:
     """Read the pixels of a series as real-world values.
 
     Every slice is rescaled by its own RescaleSlope and RescaleIntercept. The result is integer (int16 if all values
@@ -27,7 +32,8 @@ def read_volume(series: Series, report: Callable[[float, str], None] = lambda fr
 
     Args:
         series: From `one_series`.
-        report: Called with the fraction read and the step's name.
+        report: Called with the fraction read and the step's name; what it raises ends the reading.
+        decode: Decodes compressed slices.
 
     Returns:
         `(k, j, i)` volume in the unit of the series.
@@ -42,21 +48,21 @@ def read_volume(series: Series, report: Callable[[float, str], None] = lambda fr
     shape = len(series.headers), series.first.rows, series.first.columns
     voxels: NDArray[Any] = np.empty(shape, dtype=np.int16 if exact else np.float32)
     slices = StoredSlices()
-    for k, header in enumerate(series.headers):
-        report(k / len(series.headers), f"reading slice {k + 1} of {len(series.headers)}")
-        place = voxels[k]
-        values = slices.read(header, place)
-        if exact:
-            intercept = int(header.rescale_intercept)
-            voxels = _holding(voxels, values, header)
-            # both steps wrap around alike, so the sum is right even where a stored value alone would not fit
-            if values is not place:
-                voxels[k] = values.astype(voxels.dtype, copy=False)
-            if intercept:
-                voxels[k] += np.int64(intercept).astype(voxels.dtype)
-        else:
-            np.multiply(values, np.float32(header.rescale_slope), out=place, dtype=np.float32)
-            place += np.float32(header.rescale_intercept)
+    with closing(_decoded(series, voxels, decode)) as decoded:
+        for k, header in enumerate(series.headers):
+            report(k / len(series.headers), f"reading slice {k + 1} of {len(series.headers)}")
+            place = voxels[k]
+            values = next(decoded) if _is_compressed(header) else slices.read(header, place)
+            if exact:
+                voxels = _holding(voxels, values, header)
+                # both steps wrap around alike, so the sum is right even where a stored value alone would not fit
+                if not np.may_share_memory(values, voxels[k]):
+                    np.copyto(voxels[k], values, casting="unsafe")
+                if header.rescale_intercept:
+                    voxels[k] += np.int64(header.rescale_intercept).astype(voxels.dtype)
+            else:
+                np.multiply(values, np.float32(header.rescale_slope), out=place, dtype=np.float32)
+                place += np.float32(header.rescale_intercept)
     report(1.0, "read")
     return Volume(
         voxels=_on_grid(voxels, series),
@@ -66,6 +72,16 @@ def read_volume(series: Series, report: Callable[[float, str], None] = lambda fr
         source_series_uid=series.first.series_instance_uid or None,
         warnings=(*series.warnings, *slices.warnings()),
     )
+
+
+def _is_compressed(header: Header) -> bool:
+    return header.pixels is not None and header.pixels.length is None
+
+
+def _decoded(series: Series, voxels: NDArray[Any], decode: FrameDecoder) -> Generator[NDArray[Any], None, None]:
+    """Stored values of the compressed slices, in order."""
+    compressed = [k for k, header in enumerate(series.headers) if _is_compressed(header)]
+    return decode([encoded_frame(series.headers[k]) for k in compressed], [voxels[k] for k in compressed])
 
 
 def _on_grid(slices: NDArray[Any], series: Series) -> NDArray[Any]:
@@ -102,7 +118,7 @@ def _bounds(dtype: np.dtype[Any]) -> tuple[int, int]:
 
 
 class StoredSlices:
-    """Reads stored values slice by slice, without new memory for each, and keeps what is odd about them."""
+    """Reads stored values of uncompressed slices, without new memory for each, and keeps what is odd about them."""
 
     def __init__(self) -> None:
         self._buffer: NDArray[Any] = np.empty((0, 0), np.uint8)
@@ -116,19 +132,12 @@ class StoredSlices:
             header: Of the slice.
             place: `(rows, columns)` array; it gets the values, and is returned, where its type is theirs.
         """
+        values = self._room(header, place)
         try:
-            values = self._read(header, place)
+            read_uncompressed(header, values, self._frames)
         except OSError as error:
             raise Unreadable(f"{header.name} could not be read ({error.strerror}); was it moved meanwhile?") from error
         return values if _within_stored_bits(header, values) else self._cut_off(header, values)
-
-    def _read(self, header: Header, place: NDArray[Any]) -> NDArray[Any]:
-        if is_encapsulated(header.transfer_syntax_uid):
-            with quiet():
-                return read_compressed(header)
-        values = self._room(header, place)
-        read_uncompressed(header, values, self._frames)
-        return values
 
     def warnings(self) -> list[str]:
         if not self._foreign_bits:
@@ -148,11 +157,6 @@ class StoredSlices:
         return self._buffer
 
     def _cut_off(self, header: Header, values: NDArray[Any]) -> NDArray[Any]:
-        if is_encapsulated(header.transfer_syntax_uid):
-            raise UnsupportedPixels(
-                f"{header.name}: the compressed image has values beyond the {header.bits_stored} bits that are "
-                "stored (BitsStored (0028,0101))"
-            )
         unused = header.bits_allocated - header.bits_stored
         # shifting up and back drops foreign bits and, for signed pixels, extends the sign
         inside: NDArray[Any] = np.right_shift(np.left_shift(values, unused), unused)

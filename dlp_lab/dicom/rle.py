@@ -3,62 +3,71 @@
 from __future__ import annotations
 
 import struct
+from itertools import pairwise
 from typing import Any
 
 import numpy as np
+from imagecodecs import DicomrleError, PackbitsError, dicomrle_decode, packbits_decode
 from numpy.typing import NDArray
 
 _HEADER = struct.Struct("<16I")
+_MAX_PADDING_BYTES = 1024
 
 
-def decode_rle(frame: bytes, rows: int, columns: int, dtype: np.dtype[Any]) -> NDArray[Any]:
+def decode_rle(frame: bytes, out: NDArray[Any]) -> None:
     """Decode a frame with one sample per pixel.
 
     Args:
         frame: As in the file.
-        rows, columns: Declared size.
-        dtype: Integer type of the stored values; each of its bytes has a segment.
-
-    Returns:
-        `(rows, columns)` array of `dtype`.
+        out: Contiguous array of integers; it gets the values. Each byte of its type has a segment.
 
     Raises:
         ValueError: The frame holds something else, or less.
     """
+    bounds = _bounds(frame, out)
+    try:
+        filled = len(dicomrle_decode(frame, out.dtype, out=out.reshape(-1).view(np.uint8).data))
+    except (DicomrleError, ValueError):
+        filled = 0
+    if filled < out.nbytes:
+        _decode_by_segments(frame, bounds, out)
+
+
+def _bounds(frame: bytes, out: NDArray[Any]) -> list[int]:
+    """Where segments begin, and the end; the decoder does not check them."""
     if len(frame) < _HEADER.size:
         raise ValueError("the RLE frame ends within its header")
     count, *offsets = _HEADER.unpack_from(frame)
-    if count != dtype.itemsize:
-        raise ValueError(f"the RLE frame has {count} segments, {dtype.itemsize} were expected")
+    if count != out.itemsize:
+        raise ValueError(f"the RLE frame has {count} segments, {out.itemsize} were expected")
     bounds = [*offsets[:count], len(frame)]
     if bounds[0] != _HEADER.size or sorted(bounds) != bounds:
         raise ValueError("the offsets of the RLE segments are out of order")
+    longest = max(end - start for start, end in pairwise(bounds))
+    if longest > 2 * out.size + 2 + _MAX_PADDING_BYTES:  # each byte as a run of its own
+        raise ValueError(f"an RLE segment has {longest} bytes for {out.size}")
+    return bounds
+
+
+def _decode_by_segments(frame: bytes, bounds: list[int], out: NDArray[Any]) -> None:
+    """Slower, for segments that were padded more than to an even length, and to tell what is wrong with them."""
     # the most significant byte comes first
-    planes = np.empty((rows * columns, dtype.itemsize), np.uint8)
-    for number in range(count):
-        segment = frame[bounds[number] : bounds[number + 1]]
-        planes[:, number] = np.frombuffer(_decode_segment(segment, rows * columns), np.uint8)
-    return planes.view(dtype.newbyteorder(">")).reshape(rows, columns).astype(dtype)
+    planes = np.empty((out.size, out.itemsize), np.uint8)
+    for number, (start, end) in enumerate(pairwise(bounds)):
+        planes[:, number] = np.frombuffer(_decode_segment(frame[start:end], out.size), np.uint8)
+    out[...] = planes.view(out.dtype.newbyteorder(">")).reshape(out.shape)
 
 
 def _decode_segment(segment: bytes, size: int) -> bytes:
-    if len(segment) > 2 * size + 2:  # each byte as a run of its own
-        raise ValueError(f"an RLE segment has {len(segment)} bytes for {size}")
-    decoded = bytearray()
-    position = 0
-    while position < len(segment) and len(decoded) < size:
-        control = segment[position]
-        if control < 128:
-            decoded += segment[position + 1 : position + control + 2]
-            position += control + 2
-        elif control > 128:
-            decoded += segment[position + 1 : position + 2] * (257 - control)
-            position += 2
-        else:
-            position += 1
+    if not segment:
+        raise ValueError("an RLE segment is empty")
+    try:
+        decoded = bytes(packbits_decode(segment, out=bytearray(size + _MAX_PADDING_BYTES)))
+    except PackbitsError:
+        raise ValueError(f"an RLE segment is cut off, or holds more than the {size} bytes that were expected") from None
     if len(decoded) < size:
         raise ValueError(f"an RLE segment holds {len(decoded)} bytes, {size} were expected")
-    # the segment, and perhaps the image, was made even
-    if len(decoded) > size + 1 or segment[position:].strip(b"\0\x80"):
+    # the image may have been made even
+    if any(decoded[size + 1 :]):
         raise ValueError(f"an RLE segment holds more than the {size} bytes that were expected")
-    return bytes(decoded[:size])
+    return decoded[:size]

@@ -22,6 +22,7 @@ from dlp_lab.dicom.template import place_on_template
 from dlp_lab.dicom.write_derived import write_derived
 from dlp_lab.dicom.write_image import DerivedSeries
 from dlp_lab.errors import BadParameters, Hdf5Error, MixedGrid, OutputExists, PathRefused
+from dlp_lab.jobs.isolated_decoder import decoded_apart
 from dlp_lab.jobs.stored_headers import SeriesHeaders
 from dlp_lab.store.hdf5 import Normalization, read_hdf5, read_hdf5_headers, write_hdf5
 from dlp_lab.store.metadata import shareable, volume_metadata, write_json
@@ -34,6 +35,8 @@ Headers = Literal["full", "none"]
 def read_series(folder: Path | str, **options: Any) -> Volume:
     """Read an image series in a folder as a volume, in real-world values and patient millimetres.
 
+    Compressed images are decoded in a process of its own, so that a damaged file cannot end this one.
+
     Args:
         folder: Holds the DICOM files, below it in any depth.
         **options: Fields of `ReadOptions`: `series="1.2.3"` where there are several, `select={"EchoTime": "12"}` where
@@ -42,7 +45,7 @@ def read_series(folder: Path | str, **options: Any) -> Volume:
     Raises:
         DlpError: The folder does not exist, or its content is refused; the message tells why.
     """
-    return read_volume(one_series(_folder(folder), read_options(options)))
+    return read_volume(one_series(_folder(folder), read_options(options)), decode=decoded_apart)
 
 
 def read_stack(folder: Path | str, by: str, **options: Any) -> dict[str, Volume]:
@@ -64,7 +67,7 @@ def read_stack(folder: Path | str, by: str, **options: Any) -> dict[str, Volume]
     volumes: dict[str, Volume] = {}
     for value in attribute_values(scan, by, chosen):
         selection = msgspec.structs.replace(chosen, select={**chosen.select, by: value})
-        volumes[value] = read_volume(choose_series(scan, selection))
+        volumes[value] = read_volume(choose_series(scan, selection), decode=decoded_apart)
     first, *others = volumes.values()
     if not all(other.geometry.matches(first.geometry) for other in others):
         raise MixedGrid(f"the images do not lie on one grid for every {by}; choose one with --select {by}=VALUE")
@@ -141,7 +144,7 @@ def dicom_to_hdf5(
         raise OutputExists(f"{Path(hdf5).name} cannot be both the HDF5 and the JSON file; choose two names")
     chosen = read_options(options)
     series = one_series(_folder(folder), chosen)
-    volume = read_volume(series)
+    volume = read_volume(series, decode=decoded_apart)
     found = SeriesHeaders.of(series, chosen)
     metadata = {**volume_metadata(volume, normalize), "acquisition": found.acquisition(), "headers": headers}
     if keep_phi:

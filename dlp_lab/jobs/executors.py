@@ -20,6 +20,7 @@ from typing import Protocol
 import msgspec
 
 from dlp_lab.errors import TimedOut
+from dlp_lab.jobs.exit_status import how_it_ended
 from dlp_lab.jobs.job import Job
 from dlp_lab.jobs.job_log import JobLog
 from dlp_lab.jobs.updates import Cancelled, Crashed, Ending, Failed, Progress, Update
@@ -137,9 +138,10 @@ class LocalExecutor:
         self.prepare()
         reader, writer = self._context.Pipe(duplex=False)
         log_reader, log_writer = self._context.Pipe(duplex=False)
+        root, output = str(self._workspace.root), self._workspace.output
         process = self._context.Process(
             target=worker_main,
-            args=(writer, log_writer, str(self._workspace.root), self._workspace.output, msgspec.json.encode(job)),
+            args=(writer, log_writer, root, output, msgspec.json.encode(job), self._slots),
             name=f"dlp-lab-job-{job.uid}",
         )
         try:
@@ -245,18 +247,8 @@ class LocalExecutor:
         if worker.kill_at is not None:
             return Cancelled(worker.uid, worker.attempt)
         log = self._workspace.job_log_name(worker.uid)
-        return Crashed(worker.uid, worker.attempt, f"{_how_it_ended(exit_status)}; {log} has what it printed")
-
-
-def _how_it_ended(exit_status: int | None) -> str:
-    if exit_status is not None and exit_status < 0:
-        try:
-            name = signal.Signals(-exit_status).name
-        except ValueError:
-            name = f"signal {-exit_status}"
-        hint = " (perhaps the machine ran out of memory)" if name == "SIGKILL" else ""
-        return f"the worker process was ended by {name}{hint}"
-    return f"the worker process ended with exit status {exit_status} and no answer"
+        ended = how_it_ended("the worker process", exit_status)
+        return Crashed(worker.uid, worker.attempt, f"{ended}; {log} has what it printed")
 
 
 _main_lock = threading.Lock()

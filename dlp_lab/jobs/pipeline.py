@@ -4,10 +4,12 @@ from __future__ import annotations
 
 import datetime
 from collections.abc import Callable
+from functools import partial
 from pathlib import Path
 
 import msgspec
 
+from dlp_lab.dicom.compressed import decoded_here
 from dlp_lab.dicom.derived_header import Derivation
 from dlp_lab.dicom.derived_slices import slice_uids
 from dlp_lab.dicom.folder import FolderScan, find_series
@@ -29,7 +31,7 @@ from dlp_lab.tasks.task import ImageResult, Report
 from dlp_lab.volume import Volume
 
 
-def run_job(workspace: Workspace, job: Job, report: Report) -> list[str]:
+def run_job(workspace: Workspace, job: Job, report: Report, threads: int | None = None) -> list[str]:
     """Run a job to its end: its output folder is whole when this returns, and absent when it raises.
 
     The folder holds the derived series (`0001.dcm`, ..., or that file alone for the forms of output that are one file),
@@ -40,6 +42,7 @@ def run_job(workspace: Workspace, job: Job, report: Report) -> list[str]:
         workspace: Where the job's folders are.
         job: What to do.
         report: Told of the progress; may raise `JobCancelled`.
+        threads: How many to use; None for as many as there are processors.
 
     Returns:
         What was noticed in the input and accepted.
@@ -53,7 +56,7 @@ def run_job(workspace: Workspace, job: Job, report: Report) -> list[str]:
         scan = find_series(workspace.input_folder(job.input_dir), workspace.root, workspace.output_folder)
         series = choose_series(scan, job.read)
     with limited_memory(sum(header.slice_bytes for header in series.headers)):
-        volume = read_volume(series, _part(report, 0.0, 0.3))
+        volume = read_volume(series, _part(report, 0.0, 0.3), partial(decoded_here, threads=threads))
     result = task.run(volume, _part(report, 0.3, 0.8))
     with published_folder(workspace.job_folder(job.uid)) as folder:
         derivation = Derivation(

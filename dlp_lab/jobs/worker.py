@@ -21,6 +21,7 @@ from pathlib import Path
 
 import msgspec
 
+from dlp_lab.dicom.compressed import available_processors
 from dlp_lab.errors import DiskFull, DlpError, JobCancelled, OutOfMemory, Unreadable
 from dlp_lab.jobs.job import Job
 from dlp_lab.jobs.pipeline import run_job
@@ -30,7 +31,9 @@ from dlp_lab.store.workspace import Workspace
 _SECONDS_BETWEEN_REPORTS = 0.2
 
 
-def worker_main(connection: Connection, printed: Connection, root: str, output: str, job_json: bytes) -> None:
+def worker_main(
+    connection: Connection, printed: Connection, root: str, output: str, job_json: bytes, slots: int
+) -> None:
     """Entry of the process. Sends `Update`s as JSON; the last one is how the job ended.
 
     Args:
@@ -38,12 +41,14 @@ def worker_main(connection: Connection, printed: Connection, root: str, output: 
         printed: Writing end of the pipe that takes what the job prints.
         root, output: The workspace.
         job_json: The job's record, claimed.
+        slots: How many jobs may run at once; this one may use its share of the processors.
     """
     status = 1
     try:
         _set_up_process(printed)
         job = msgspec.json.decode(job_json, type=Job)
-        _send(connection, _ending(Workspace(Path(root), output), job, _Reporter(connection, job)))
+        threads = max(1, available_processors() // slots)
+        _send(connection, _ending(Workspace(Path(root), output), job, _Reporter(connection, job), threads))
         status = 0
     except BaseException:
         traceback.print_exc()
@@ -109,9 +114,9 @@ def _send(connection: Connection, update: Update) -> None:
         os._exit(1)  # the server is gone, and nobody waits for the result
 
 
-def _ending(workspace: Workspace, job: Job, report: _Reporter) -> Ending:
+def _ending(workspace: Workspace, job: Job, report: _Reporter, threads: int) -> Ending:
     try:
-        return Succeeded(job.uid, job.attempts, _run(workspace, job, report))
+        return Succeeded(job.uid, job.attempts, _run(workspace, job, report, threads))
     except JobCancelled:
         return Cancelled(job.uid, job.attempts)
     except DlpError as error:
@@ -122,14 +127,14 @@ def _ending(workspace: Workspace, job: Job, report: _Reporter) -> Ending:
     return Failed(job.uid, job.attempts, code, message)
 
 
-def _run(workspace: Workspace, job: Job, report: _Reporter) -> list[str]:
+def _run(workspace: Workspace, job: Job, report: _Reporter, threads: int) -> list[str]:
     workspace.create()  # it may have been removed since
     # The lock waits until the worker of an earlier attempt is gone, so that no two write the same folder. It is
     # given up when the process ends.
     lock = os.open(workspace.job_log(job.uid), os.O_CREAT | os.O_RDWR, 0o600)
     fcntl.flock(lock, fcntl.LOCK_EX)
     workspace.remove_result(job.uid)
-    return run_job(workspace, job, report)
+    return run_job(workspace, job, report, threads)
 
 
 def _reason(workspace: Workspace, job: Job, error: BaseException) -> tuple[str, str]:

@@ -10,6 +10,7 @@ from pathlib import Path
 import gdcm
 import numpy as np
 import pydicom
+from imagecodecs import jpeg8_encode
 from pydicom.dataset import Dataset
 from pydicom.encaps import encapsulate
 from pydicom.uid import (
@@ -135,11 +136,17 @@ def _near_lossless(folder: Path) -> None:
         resaved(path, lambda ds: ds.compress(JPEGLSNearLossless, jls_error=2, generate_instance_uid=False))
 
 
-def _jpeg_extended(folder: Path, phantom: Phantom) -> None:
-    head = b"\xff\xd8\xff\xc1" + struct.pack(">HBHHBBBB", 11, 12, *MEDIUM[1:], 1, 1, 0x11, 0)
-    bits = {"BitsStored": 12, "HighBit": 11, "PixelRepresentation": 0}
-    for path in phantom.files:
-        compressed(path, head + b"\xff\xda\0\x08\1\1\0\0\x3f\0" + b"\xff\xd9", JPEGExtended12Bit, **bits)
+def _lossy_jpeg(transfer_syntax: UID, change=lambda frame: frame, **attributes: object):
+    """A series of images of 12 bits, encoded with loss."""
+    values = (1000 + 20 * np.arange(MEDIUM[2]) + np.zeros((MEDIUM[1], 1))).astype(np.uint16)
+    bits = {"BitsStored": 12, "HighBit": 11, "PixelRepresentation": 0, **attributes}
+
+    def build(folder: Path) -> None:
+        frame = change(jpeg8_encode(values, level=95, bitspersample=12))
+        for path in write_phantom_series(folder, modality="MR", shape=MEDIUM).files:
+            compressed(path, frame, transfer_syntax, **bits)
+
+    return build
 
 
 def first(change):
@@ -221,12 +228,20 @@ PIXELS: dict[str, Quirk] = {
     "JPEG lossless": changed(make_jpeg_lossless, Accepted(), modality="MR", shape=MEDIUM),
     "JPEG baseline": Quirk(_jpeg_baseline, Accepted("compressed with loss")),
     "near-lossless JPEG-LS": Quirk(_near_lossless, Accepted("compressed with loss")),
-    "12-bit JPEG, for which there is no decoder": changed(
-        _jpeg_extended, Refused("NO_DECODER"), modality="MR", shape=MEDIUM
+    "12-bit JPEG": Quirk(_lossy_jpeg(JPEGExtended12Bit), Accepted("compressed with loss")),
+    "12-bit JPEG of a retired syntax": Quirk(
+        _lossy_jpeg(UID("1.2.840.10008.1.2.4.55")), Accepted("compressed with loss")
+    ),
+    "12-bit JPEG that is said to have a sign": Quirk(
+        _lossy_jpeg(JPEGExtended12Bit, PixelRepresentation=1), Refused("UNSUPPORTED_PIXELS")
+    ),
+    "12-bit JPEG of a thousand scans": Quirk(
+        _lossy_jpeg(JPEGExtended12Bit, lambda frame: frame[:-2] + 1000 * frame[frame.index(b"\xff\xda") :]),
+        Refused("MALFORMED"),
     ),
     "lost precision earlier": edited(setting(LossyImageCompression="01"), Accepted("compressed with loss")),
     "an unknown transfer syntax": changed(
-        first(lambda path: compressed(path, b"\0" * 60, UID("1.2.840.10008.1.2.4.53"))), Refused("NO_DECODER")
+        first(lambda path: compressed(path, b"\0" * 60, UID("1.2.840.10008.1.2.4.54"))), Refused("NO_DECODER")
     ),
     "MONOCHROME1": edited(setting(PhotometricInterpretation="MONOCHROME1"), Accepted("MONOCHROME1")),
     "12 of 16 bits": edited(_fewer_bits(0), Accepted(), modality="MR"),
