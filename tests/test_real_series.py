@@ -10,14 +10,11 @@ import shutil
 from pathlib import Path
 
 import numpy as np
-import numpy as np
 import pytest
 from scipy import ndimage
 
 import dlp_lab as dlp
 from dlp_lab import errors
-from dlp_lab.dicom.read import read_volume
-from dlp_lab.dicom.series import one_series
 from dlp_lab.conformance.independent_reading import read_with_dcm2niix
 from dlp_lab.conformance.programs import dciodvfy_errors, new_errors
 from dlp_lab.dicom.derived_header import Derivation
