@@ -70,6 +70,7 @@ def test_the_page_on_input_has_every_code_and_every_limit():
         (slice_checks.MAX_SERIES_BYTES, 2**30, " GiB"),
         (bounded_file.MAX_HEADER_BYTES, 2**20, " MiB"),
         (codestream.MAX_TILES, 1, " tiles"),
+        (codestream.MAX_SCANS, 1, " scans"),
         (functional_groups.MAX_UNFAMILIAR_BYTES, 2**20, " MiB"),
         (hdf5_guard.MAX_BYTES, 2**30, " GiB"),
         (hdf5_guard.MAX_EXPANSION, 1, " times"),

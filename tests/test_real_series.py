@@ -125,3 +125,23 @@ def test_a_multi_frame_file_without_functional_groups_is_refused_naming_the_fram
     shutil.copy(folder("enhanced") / "emri_small.dcm", tmp_path)
     with pytest.raises(errors.NoGeometry, match=r"emri_small\.dcm, frame 1 has no ImagePositionPatient"):
         dlp.read_series(tmp_path)
+
+
+WITH_LOSS = {"50": 65, "51": 36, "53": 36, "55": 36, "81": 1, "91": 5}
+"""Transfer syntaxes and the greatest difference in HU; those of JPEG were scaled to 8 or 12 bits before."""
+
+
+def test_one_ct_image_is_the_same_in_every_transfer_syntax(tmp_path):
+    source = folder("compressed_ct_all_syntaxes")
+    (tmp_path / "plain").mkdir()
+    (tmp_path / "plain" / "image").write_bytes((source / "CTImage.dcm").read_bytes())
+    plain = read_volume(one_series(tmp_path / "plain")).voxels
+    syntaxes = sorted(source.glob("CTImage.dcm_*"))
+    for path in syntaxes:
+        alone = tmp_path / path.name
+        alone.mkdir()
+        (alone / "image").write_bytes(path.read_bytes())
+        loss = WITH_LOSS.get(path.stem.rpartition(".")[2], 0) if ".2.4." in path.name else 0
+        voxels = read_volume(one_series(alone)).voxels
+        np.testing.assert_allclose(voxels, plain, rtol=0, atol=loss, err_msg=path.name)
+    assert len(syntaxes) == 15

@@ -89,7 +89,7 @@ def read_codestream(frame: bytes, transfer_syntax_uid: str) -> Codestream:
     # decoders make up what is missing
     if not frame.rstrip(b"\0").endswith(_END_OF_IMAGE):
         raise ValueError("the compressed image ends before its end marker")
-    if not is_jpeg_2000 and frame.count(_SCAN) > MAX_SCANS:
+    if found.coding is Coding.JPEG and frame.count(_SCAN) > MAX_SCANS:
         raise ValueError(f"the JPEG image has more than {MAX_SCANS} scans")
     return found
 
