@@ -178,6 +178,23 @@ def test_a_sequence_that_matters_and_does_not_tell_its_length_is_left_to_pydicom
     assert read_by_pydicom == files
 
 
+def test_a_group_length_that_is_no_number_is_refused_beside_right_files(tmp_path):
+    files = write_phantom_series(tmp_path / "in").files
+    content = files[3].read_bytes()
+    files[3].write_bytes(content[:138] + b"\x06\0" + content[140:144] + b"\0\0" + content[144:])
+    check(files)
+
+
+def test_a_length_that_looks_like_a_vr_is_left_to_pydicom(tmp_path):
+    """In implicit VR the first element tells pydicom the encoding, unless its length is that of two letters."""
+    files = write_phantom_series(tmp_path / "in", transfer_syntax=ImplicitVRLittleEndian).files
+    for path, length in zip(files, (0x4040, 0x4040, 0x4142), strict=False):
+        content = path.read_bytes()
+        at = content.index(b"\x08\0\x05\0")
+        path.write_bytes(content[:at] + struct.pack("<HHL", 8, 1, length) + bytes(length) + content[at:])
+    check(files[:3])
+
+
 def test_a_file_that_is_cut_off_is_not_read_beyond_its_end(tmp_path):
     files = write_phantom_series(tmp_path / "in").files
     header = read_header(files[1])
