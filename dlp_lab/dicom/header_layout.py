@@ -11,7 +11,7 @@ from dataclasses import dataclass
 from enum import Enum
 from struct import Struct
 
-from pydicom.datadict import dictionary_VR
+from pydicom.datadict import dictionary_has_tag, dictionary_VR
 from pydicom.valuerep import EXPLICIT_VR_LENGTH_16, EXPLICIT_VR_LENGTH_32
 
 from dlp_lab.dicom.data_set import ANY_PIXELS, UNDEFINED_LENGTH
@@ -147,7 +147,7 @@ def _element(
         elif vr not in _SHORT_VRS:
             raise ValueError("a VR that is not known")
     into = length == UNDEFINED_LENGTH and tag not in ANY_PIXELS
-    if into and (vr.decode() or dictionary_VR(tag)) != "SQ":
+    if into and vr != b"SQ" and (vr or not dictionary_has_tag(tag) or dictionary_VR(tag) != "SQ"):
         raise ValueError("an element of undefined length that is no sequence")
     same_length = same_length or into or tag == _GROUP_LENGTH
     return Step(tag, vr, form, nested, length, same_length, into), value_at

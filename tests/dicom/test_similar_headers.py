@@ -17,6 +17,7 @@ from pydicom.dataset import Dataset
 from pydicom.uid import (
     DeflatedExplicitVRLittleEndian,
     ExplicitVRBigEndian,
+    ExplicitVRLittleEndian,
     ImplicitVRLittleEndian,
     RLELossless,
 )
@@ -176,6 +177,15 @@ def test_a_sequence_that_matters_and_does_not_tell_its_length_is_left_to_pydicom
     files = write_phantom_series(tmp_path / "in", edit=with_lut).files
     check(files)
     assert read_by_pydicom == files
+
+
+@pytest.mark.parametrize("syntax", [ExplicitVRLittleEndian, ImplicitVRLittleEndian], ids=lambda syntax: syntax.name)
+def test_a_private_sequence_of_undefined_length_makes_no_difference(tmp_path, syntax):
+    def with_private_sequence(k: int, ds: Dataset) -> None:
+        ds.private_block(0x0019, "PHANTOM WORKS").add_new(0x02, "SQ", [Dataset()])
+        ds[0x0019, 0x1002].is_undefined_length = True
+
+    check(write_phantom_series(tmp_path / "in", edit=with_private_sequence, transfer_syntax=syntax).files)
 
 
 def test_a_group_length_that_is_no_number_is_refused_beside_right_files(tmp_path):
