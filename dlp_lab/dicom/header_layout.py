@@ -11,7 +11,7 @@ from dataclasses import dataclass
 from enum import Enum
 from struct import Struct
 
-from pydicom.datadict import dictionary_VR
+from pydicom.datadict import dictionary_has_tag, dictionary_VR
 from pydicom.valuerep import EXPLICIT_VR_LENGTH_16, EXPLICIT_VR_LENGTH_32
 
 from dlp_lab.dicom.data_set import ANY_PIXELS, UNDEFINED_LENGTH
@@ -102,7 +102,7 @@ def _items(header: bytes, at: int, implicit: bool) -> Generator[Step | None, Non
         tag, length = _tag_and_length(header, at)
         at += 8
         if tag == _END_OF_SEQUENCE:
-            yield _delimiter(tag, length)
+            yield _delimiter(tag)
             return at
         if tag != _ITEM:
             raise ValueError("a sequence that is not made of items")
@@ -114,9 +114,9 @@ def _items(header: bytes, at: int, implicit: bool) -> Generator[Step | None, Non
 def _item(header: bytes, at: int, end: int | None, implicit: bool) -> Generator[Step | None, None, int]:
     """The steps through an item that ends at `end`, or with a delimiter; and where the next begins."""
     while at != end:
-        tag, length = _tag_and_length(header, at)
+        tag, _ = _tag_and_length(header, at)
         if tag == _END_OF_ITEM and end is None:
-            yield _delimiter(tag, length)
+            yield _delimiter(tag)
             return at + 8
         if end is not None and at > end:
             raise ValueError("an item that ends within an element")
@@ -127,10 +127,8 @@ def _item(header: bytes, at: int, end: int | None, implicit: bool) -> Generator[
     return at
 
 
-def _delimiter(tag: int, length: int) -> Step:
-    if length:
-        raise ValueError("a delimiter with a length")
-    return Step(tag, b"", Form.PLAIN, nested=True, same_length=True, length=0, into=False)
+def _delimiter(tag: int) -> Step:
+    return Step(tag, b"", Form.PLAIN, nested=True, length=0, same_length=True, into=False)
 
 
 def _element(
@@ -149,7 +147,7 @@ def _element(
         elif vr not in _SHORT_VRS:
             raise ValueError("a VR that is not known")
     into = length == UNDEFINED_LENGTH and tag not in ANY_PIXELS
-    if into and (vr.decode() or dictionary_VR(tag)) != "SQ":
+    if into and vr != b"SQ" and (vr or not dictionary_has_tag(tag) or dictionary_VR(tag) != "SQ"):
         raise ValueError("an element of undefined length that is no sequence")
     same_length = same_length or into or tag == _GROUP_LENGTH
     return Step(tag, vr, form, nested, length, same_length, into), value_at

@@ -17,6 +17,7 @@ from pydicom.dataset import Dataset
 from pydicom.uid import (
     DeflatedExplicitVRLittleEndian,
     ExplicitVRBigEndian,
+    ExplicitVRLittleEndian,
     ImplicitVRLittleEndian,
     RLELossless,
 )
@@ -176,6 +177,32 @@ def test_a_sequence_that_matters_and_does_not_tell_its_length_is_left_to_pydicom
     files = write_phantom_series(tmp_path / "in", edit=with_lut).files
     check(files)
     assert read_by_pydicom == files
+
+
+@pytest.mark.parametrize("syntax", [ExplicitVRLittleEndian, ImplicitVRLittleEndian], ids=lambda syntax: syntax.name)
+def test_a_private_sequence_of_undefined_length_makes_no_difference(tmp_path, syntax):
+    def with_private_sequence(k: int, ds: Dataset) -> None:
+        ds.private_block(0x0019, "PHANTOM WORKS").add_new(0x02, "SQ", [Dataset()])
+        ds[0x0019, 0x1002].is_undefined_length = True
+
+    check(write_phantom_series(tmp_path / "in", edit=with_private_sequence, transfer_syntax=syntax).files)
+
+
+def test_a_group_length_that_is_no_number_is_refused_beside_right_files(tmp_path):
+    files = write_phantom_series(tmp_path / "in").files
+    content = files[3].read_bytes()
+    files[3].write_bytes(content[:138] + b"\x06\0" + content[140:144] + b"\0\0" + content[144:])
+    check(files)
+
+
+def test_a_length_that_looks_like_a_vr_is_left_to_pydicom(tmp_path):
+    """In implicit VR the first element tells pydicom the encoding, unless its length is that of two letters."""
+    files = write_phantom_series(tmp_path / "in", transfer_syntax=ImplicitVRLittleEndian).files
+    for path, length in zip(files, (0x4040, 0x4040, 0x4142), strict=False):
+        content = path.read_bytes()
+        at = content.index(b"\x08\0\x05\0")
+        path.write_bytes(content[:at] + struct.pack("<HHL", 8, 1, length) + bytes(length) + content[at:])
+    check(files[:3])
 
 
 def test_a_file_that_is_cut_off_is_not_read_beyond_its_end(tmp_path):
