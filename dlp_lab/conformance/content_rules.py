@@ -87,7 +87,9 @@ def place_once(pair: Pair) -> str | None:
 def frame_of_reference_kept(slice_: DerivedSlice, pair: Pair) -> str | None:
     """FrameOfReferenceUID and PositionReferenceIndicator are the source's; frames need one even if it has none."""
     if slice_.frame is not None and "FrameOfReferenceUID" not in slice_.source.ds:
-        return None if slice_.ds.get("FrameOfReferenceUID") else "FrameOfReferenceUID (0020,0052) is absent"
+        needed = slice_.source.frame is None or pair.form == "parametric_map"
+        absent = needed and not slice_.ds.get("FrameOfReferenceUID")
+        return "FrameOfReferenceUID (0020,0052) is absent" if absent else None
     return changed(slice_, ["FrameOfReferenceUID", "PositionReferenceIndicator"])
 
 

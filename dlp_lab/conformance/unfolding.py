@@ -43,7 +43,7 @@ def unfolded(ds: FileDataset) -> list[FileDataset]:
 def _groups(items: Any) -> Iterator[Dataset]:
     for item in items or ():
         for sequence in item:
-            if sequence.VR == "SQ" and sequence.value:
+            if sequence.VR == "SQ" and sequence.value and not sequence.tag.is_private:
                 # of several derivations, one after the other, the last made the frame (PS3.3 C.7.6.16.2.6)
                 yield sequence.value[-1 if sequence.keyword == "DerivationImageSequence" else 0]
 
