@@ -22,8 +22,8 @@ from dlp_lab.dicom.derived_header import (
     set_place,
 )
 from dlp_lab.dicom.derived_slices import WrittenSlice
+from dlp_lab.dicom.frame_data_set import frame_data_set
 from dlp_lab.dicom.frame_derivations import references_to_frames
-from dlp_lab.dicom.functional_groups import as_single_image
 from dlp_lab.dicom.header import Header
 from dlp_lab.dicom.series import HeaderSource
 
@@ -80,7 +80,7 @@ class DerivedDataSets:
             return self.source.dataset(number)
         if self._file is None or self._file[0] != header.path:
             self._file = header.path, self.source.dataset(number)
-        return as_single_image(self._file[1], header.frame)
+        return frame_data_set(self._file[1], header)
 
     def _references_to(self, place: WrittenSlice) -> list[Dataset]:
         headers = self.source.headers

@@ -78,13 +78,6 @@ _CONVERTED_GROUPS: dict[int, tuple[str, ...]] = {
     Tag("UnassignedSharedConvertedAttributesSequence"): _CONVERTED,
     Tag("UnassignedPerFrameConvertedAttributesSequence"): _CONVERTED,
 }
-_GROUPS_OF_SINGLE_IMAGES = (
-    "PixelMeasuresSequence",
-    "PlanePositionSequence",
-    "PlaneOrientationSequence",
-    "FrameVOILUTSequence",
-)
-"""Whose attributes a single image has at its top level."""
 _ABOUT_OTHERS = tuple(
     Tag(keyword)
     for keyword in ("DerivationImageSequence", "ReferencedImageSequence", "ConversionSourceAttributesSequence")
@@ -212,28 +205,6 @@ def read_functional_groups(
     shared = ds[SHARED_GROUPS].value if SHARED_GROUPS in ds else []
     per_frame = ds[PER_FRAME_GROUPS].value if PER_FRAME_GROUPS in ds else []
     return FunctionalGroups(ds, shared[0] if shared else Dataset(), per_frame or ())
-
-
-def as_single_image(ds: Dataset, frame: int) -> Dataset:
-    """A frame as the data set of a single image, as far as place, size of the pixels and window go.
-
-    Args:
-        ds: Of the multi-frame file; it is left as it is.
-        frame: From 0.
-    """
-    single = Dataset()
-    implicit, little = ds.original_encoding
-    single.set_original_encoding(implicit, little, ds.original_character_set)
-    for tag in list(ds.keys()):
-        if tag not in (SHARED_GROUPS, PER_FRAME_GROUPS):
-            single[tag] = ds.get_item(tag)
-    shared = ds[SHARED_GROUPS].value[:1] if SHARED_GROUPS in ds else []
-    own = ds[PER_FRAME_GROUPS].value[frame : frame + 1] if PER_FRAME_GROUPS in ds else []
-    for groups in (*shared, *own):
-        for group in _GROUPS_OF_SINGLE_IMAGES:
-            for item in groups.get(group) or ():
-                single.update(item)
-    return single
 
 
 def _known_values(

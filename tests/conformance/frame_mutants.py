@@ -193,7 +193,7 @@ def _of_every_form() -> list[Mutant]:
         add("last frame missing", ("rules:slice-count", "geometry:shape"), file(_without_a_frame))
         add(
             "NumberOfFrames too low",
-            ("rules:frames-counted", "geometry:shape", "validators:dciodvfy"),
+            ("geometry:unreadable",) if form == "multiframe" else ("rules:frames-counted", "validators:dciodvfy"),
             file(lambda ds: setattr(ds, "NumberOfFrames", int(ds.NumberOfFrames) - 1)),
         )
         add(

@@ -13,7 +13,7 @@ import pydicom
 import pytest
 import SimpleITK
 from pydicom.dataset import Dataset
-from pydicom.uid import ExplicitVRBigEndian, ImplicitVRLittleEndian, JPEGBaseline8Bit
+from pydicom.uid import ExplicitVRBigEndian, ImplicitVRLittleEndian, JPEGBaseline8Bit, ParametricMapStorage
 
 from dlp_lab import errors
 from dlp_lab.cli import main
@@ -382,6 +382,31 @@ def test_the_command_line_offers_the_forms_that_there_are(capsys):
         main(["run", "3dblur", "x", "--output-form", "pdf"])
     said = capsys.readouterr().err
     assert [form for form in OUTPUT_FORMS if form in said] == list(OUTPUT_FORMS)
+
+
+@pytest.mark.parametrize("legacy", [False, True], ids=["enhanced", "legacy converted"])
+@pytest.mark.parametrize("modality", ["CT", "MR", "PT"])
+@pytest.mark.parametrize("form", OUTPUT_FORMS)
+def test_a_multi_frame_source_has_every_form_and_the_checker_holds_it_right(tmp_path, form, modality, legacy):
+    (tmp_path / "source").mkdir()
+    write_enhanced_phantom(tmp_path / "source" / "file", modality=modality, shape=(7, 24, 32), legacy=legacy)
+    series = one_series(tmp_path / "source")
+    values = blurred(read_volume(series))
+    (tmp_path / "derived").mkdir()
+    written = write_derived(form, series, values, tmp_path / "derived", BLUR)
+    (path,) = written.files
+    ds = pydicom.dcmread(path)
+    assert ds.SOPClassUID == (ParametricMapStorage if form == "parametric_map" else series.first.sop_class_uid)
+    first = frames_of(ds, "DerivationImageSequence")[0].SourceImageSequence[0]
+    numbers = (
+        [first.ReferencedFrameNumber] if isinstance(first.ReferencedFrameNumber, int) else first.ReferencedFrameNumber
+    )
+    assert numbers[0] == series.first.frame + 1
+    report = check_derived(tmp_path / "source", tmp_path / "derived")
+    assert report.findings == ()
+    assert [layer.layer for layer in report.layers if layer.skipped] == ["values"]  # no job made a record
+    read = read_with_dcm2niix(written.files).on_grid(series.geometry.affine_kji_to_lps, values.voxels.shape)
+    assert np.abs(read - values.voxels).max() <= written.greatest_rounding_error * (1 + 1e-3)
 
 
 @pytest.mark.parametrize("form", FORMS)
