@@ -101,7 +101,7 @@ class GuardedFile:
         dataset = self._checked(path, kinds, max_bytes)
         if dataset.chunks:
             return self._chunked(dataset, path)
-        offset = self._offset(dataset, path)
+        offset = dataset.id.get_offset()
         if offset is None:
             values: NDArray[Any] = dataset[()]
             return values
@@ -115,7 +115,8 @@ class GuardedFile:
         None where there is no such map: the values are in chunks, or not in the byte order of this machine.
         """
         dataset = self._checked(path, "iuf", MAX_BYTES)
-        offset = self._offset(dataset, path)
+        # None for chunks, and for few values, which lie among the declarations
+        offset = dataset.id.get_offset()
         if offset is None or not dataset.size or not dataset.dtype.isnative:
             return None
         return np.memmap(self._content, dataset.dtype, "r", offset, dataset.shape)
@@ -212,21 +213,12 @@ class GuardedFile:
 
     # --- reading ------------------------------------------------------------------------------------------------------
 
-    def _offset(self, dataset: h5py.Dataset, path: str) -> int | None:
-        """Where the values begin in the file, if they lie there one after the other."""
-        if dataset.chunks:
-            return None
-        offset: int | None = dataset.id.get_offset()
-        if offset is not None and offset + dataset.nbytes > self._content.seek(0, io.SEEK_END):
-            raise self._refused(path, f"the file ends before its {dataset.nbytes:,} bytes do")
-        return offset
-
     def _fill(self, buffer: memoryview, offset: int) -> None:
         self._content.seek(offset)
         while buffer:
             got = self._content.readinto(buffer)
             if not got:
-                raise Hdf5Error(f"{self.name} became shorter while it was read; read it again")
+                raise Hdf5Error(f"{self.name} ends before its values do; make it again")
             buffer = buffer[got:]
 
     def _chunked(self, dataset: h5py.Dataset, path: str) -> NDArray[Any]:

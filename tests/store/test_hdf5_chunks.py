@@ -187,7 +187,7 @@ def a_byte_too_few(file: h5py.File) -> None:
 
 
 def shuffled_too_few(file: h5py.File) -> None:
-    packed_image(file, zlib.compress(bytes(418)), shuffle=True)
+    packed_image(file, zlib.compress(bytes(417)), shuffle=True)
 
 
 def cut_off(file: h5py.File) -> None:
@@ -238,7 +238,7 @@ HOSTILE = {
     bomb_within_a_large_chunk: "2,097,152 bytes, more than it can have",
     a_byte_too_many: "unpacks to 421 bytes instead of 420",
     a_byte_too_few: "unpacks to 419 bytes instead of 420",
-    shuffled_too_few: "unpacks to 418 bytes instead of 420",
+    shuffled_too_few: "unpacks to 417 bytes instead of 420",
     cut_off: "ends before its data do",
     one_byte: "ends before its data do",
     no_deflate: "cannot be inflated",

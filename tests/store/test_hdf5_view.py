@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+import io
 import os
+import struct
 from pathlib import Path
 
 import h5py
@@ -13,6 +15,8 @@ import dlp_lab as dlp
 from dlp_lab import errors
 from dlp_lab.geometry import Geometry
 from dlp_lab.store.hdf5 import write_hdf5
+from dlp_lab.store.hdf5_guard import GuardedFile, opened_guarded
+from dlp_lab.store.hdf5_heap import CheckedContent
 from dlp_lab.volume import Volume
 from tests.store.samples import volume
 
@@ -32,7 +36,6 @@ def test_an_opened_volume_is_a_read_only_map_of_its_file(tmp_path):
     opened = dlp.open_hdf5(tmp_path / "v.h5")
     assert_same(opened, volume())
     assert isinstance(opened.voxels, np.memmap)
-    assert opened.voxels.flags.aligned
     with pytest.raises(ValueError, match="read-only"):
         opened.voxels[0, 0, 0] = 1
 
@@ -64,7 +67,8 @@ def test_voxels_are_not_read_when_a_volume_is_opened(tmp_path):
     before = read_so_far()
     opened = dlp.open_hdf5(tmp_path / "v.h5")
     assert read_so_far() - before < 2**17
-    assert opened.voxels.nbytes == 2**23
+    assert isinstance(opened.voxels, np.memmap)
+    assert (opened.voxels.nbytes, opened.voxels.offset % 4096) == (2**23, 0)
 
 
 def test_a_changed_voxel_is_noticed_by_reading_and_not_by_opening(tmp_path):
@@ -136,4 +140,38 @@ def test_a_size_in_the_heap_of_texts_is_looked_at_when_a_volume_is_opened(tmp_pa
     size = content.index(b"none", content.index(b"GCOL")) - 8
     (tmp_path / "v.h5").write_bytes(content[:size] + b"\x04\x04" + content[size + 2 :])
     with pytest.raises(errors.Hdf5Error, match=r"v\.h5 is damaged \(global heap\)"):
+        dlp.open_hdf5(tmp_path / "v.h5")
+
+
+def test_voxels_that_are_said_to_lie_beyond_the_end_of_the_file_are_refused(tmp_path):
+    """In the oldest form of a file, in which nothing has a checksum."""
+    path = tmp_path / "v.h5"
+    with h5py.File(path, "w") as file:
+        file["v"] = np.zeros((7, 5, 6), np.int16)
+        offset = file["v"].id.get_offset()
+    content = path.read_bytes()
+    size, place = struct.pack("<Q", 420), struct.pack("<Q", offset)
+    assert content.count(place + size) == 1
+    path.write_bytes(content.replace(place + size, struct.pack("<Q", len(content) - 100) + size))
+    for read in (GuardedFile.mapped, GuardedFile.array):
+        with pytest.raises(errors.Hdf5Error, match=r"v\.h5"), opened_guarded(path) as file:
+            read(file, "v")
+
+
+def test_a_heap_whose_beginning_is_read_in_two_parts_is_followed_too(tmp_path):
+    (tmp_path / "v.h5").write_bytes(bytes(8) + b"GCOL\x01" + bytes(27) + bytes(4096))
+    with io.FileIO(tmp_path / "v.h5") as file:
+        content = CheckedContent(file, "v.h5")
+        content.seek(10)
+        with pytest.raises(errors.Hdf5Error, match="global heap"):
+            content.read(1)
+
+
+def test_a_lack_of_memory_is_not_taken_for_a_damaged_file(tmp_path, monkeypatch):
+    def no_memory(*_: object) -> int:
+        raise MemoryError
+
+    write_hdf5(volume(), tmp_path / "v.h5")
+    monkeypatch.setattr(CheckedContent, "readinto", no_memory)
+    with pytest.raises(MemoryError):
         dlp.open_hdf5(tmp_path / "v.h5")
