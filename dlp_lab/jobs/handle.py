@@ -12,7 +12,7 @@ from typing import Any
 import msgspec
 
 from dlp_lab.errors import BadParameters, JobFailed
-from dlp_lab.jobs.convert import read_options
+from dlp_lab.jobs.convert import checked_form, read_options
 from dlp_lab.jobs.job import Job, JobRequest, OutputForm
 from dlp_lab.jobs.service import JobService
 from dlp_lab.store.workspace import Workspace
@@ -186,7 +186,7 @@ def job_request(
                 "keep_hdf5": keep_hdf5,
                 "read": read_options(read),
                 "priority": priority,
-                "output_form": output_form,
+                "output_form": checked_form(output_form),
             },
             JobRequest,
         )

@@ -52,7 +52,7 @@ def test_a_form_that_the_source_cannot_have_is_refused_at_submission(workspace: 
     )
     with pytest.raises(UnsupportedPixels, match="MONOCHROME1"):
         submit("probe", "inverted", output_form="multiframe")
-    assert job_service(workspace).count() == 0
+    assert job_service(workspace).newest().jobs == []
 
 
 def test_waiting_for_a_job_that_fails_raises_its_sentence() -> None:
