@@ -3,6 +3,7 @@
 # make test         lint, types, import contracts, all tests (browser tests where there is a Chromium)
 # make screenshots  pictures of the JupyterLab panel, in build/screenshots/
 # make bench        measurements beside named peers
+# make storm        jobs under fire and a queue under load: what is lost, how soon it answers
 # make fuzz         60 s in search of files that break a reader (Linux)
 # make format       what the linters can mend by themselves
 # make clean        remove all that the others made
@@ -20,7 +21,7 @@ INPUTS := pyproject.toml hatch_build.py $(wildcard dlp_lab/__init__.py) \
 	$(shell find labextension/src labextension/style -type f) \
 	labextension/package.json labextension/yarn.lock labextension/tsconfig.json
 
-.PHONY: demo lab test test-python test-frontend test-ui lint screenshots bench fuzz format clean
+.PHONY: demo lab test test-python test-frontend test-ui lint screenshots bench storm fuzz format clean
 
 demo: $(VENV)/.demo $(DEMO_SLICES)
 	$(BIN)/python -m tools.demo $(DEMO_SLICES) $(DEMO)
@@ -53,11 +54,17 @@ bench: $(VENV)/.test $(DEMO_SLICES)
 	$(BIN)/python -m benchmarks.end_to_end
 	$(BIN)/python -m benchmarks.read_write
 	$(BIN)/python -m benchmarks.compressed
+	$(BIN)/python -m benchmarks.hdf5
 	$(BIN)/python -m benchmarks.phantom_table
+
+storm: $(VENV)/.test
+	$(BIN)/python -m benchmarks.storm
+	$(BIN)/python -m benchmarks.load
 
 fuzz: $(VENV)/.test
 	$(BIN)/pip install --quiet --editable '.[fuzz]'
-	$(BIN)/python -m tools.fuzz dicom 45
+	$(BIN)/python -m tools.fuzz dicom 30
+	$(BIN)/python -m tools.fuzz headers 15
 	$(BIN)/python -m tools.fuzz hdf5 15
 
 format: $(VENV)/.frontend

@@ -12,6 +12,7 @@ from pathlib import Path
 
 import h5py
 import numpy as np
+import pydicom
 import pytest
 from scipy import ndimage
 
@@ -65,9 +66,26 @@ def test_run_writes_a_derived_series_and_prints_its_folder(root):
     assert record["request"]["params"] == {"sigma_mm": [1, 2, 3], "truncate": 4.0, "mode": "reflect"}
 
 
+@pytest.mark.parametrize("form", ["multiframe", "parametric_map"])
+def test_the_result_is_one_file_when_asked_for_by_a_job_and_from_hdf5(root, form):
+    done = cli("run", "3dblur", "case", "--output-form", form, "--keep-hdf5", cwd=root)
+    assert done.returncode == 0, done.stderr
+    output = Path(done.stdout.strip())
+    assert [path.name for path in output.glob("*.dcm")] == ["0001.dcm"]
+    checked = cli("check", "case", output, cwd=root)
+    assert checked.returncode == 0, checked.stdout
+    back = cli("hdf5-to-dicom", "-h", output / "result.h5", "-o", "out", "--output-form", form, cwd=root)
+    assert back.returncode == 0, back.stderr
+    assert "out: 7 slices" in back.stdout
+    first, again = (pydicom.dcmread(folder / "0001.dcm") for folder in (output, root / "out"))
+    np.testing.assert_array_equal(first.pixel_array, again.pixel_array)
+    assert cli("check", "case", "out", cwd=root).returncode == 0
+
+
 @pytest.mark.parametrize(
     ("arguments", "said"),
     [
+        (["run", "3dblur", "case", "--output-form", "pdf"], "invalid choice: 'pdf'"),
         (["run", "3dblur", "case", "--sigma-mm", "-1"], "sigma_mm"),
         (["run", "3dblur", "absent"], "does not exist"),
         (["run", "3dblur", "empty"], "no DICOM image"),
@@ -206,6 +224,15 @@ def test_an_hdf5_file_with_its_headers_needs_no_template(root):
     assert done.returncode == 0, done.stderr
     np.testing.assert_array_equal(dlp.read_series(root / "out").voxels, dlp.read_series(root / "case").voxels)
     assert "Phantom^" not in (root / "v.json").read_text()
+
+
+def test_a_compressed_hdf5_file_becomes_the_same_series(root):
+    flags = ["-i", "case", "-h", "v.h5", "-j", "v.json", "--compress", "gzip"]
+    assert cli("dicom-to-hdf5", *flags, cwd=root).returncode == 0
+    with h5py.File(root / "v.h5") as file:
+        assert file["entry/volume/image"].compression == "gzip"
+    assert cli("hdf5-to-dicom", "-h", "v.h5", "-o", "out", cwd=root).returncode == 0
+    np.testing.assert_array_equal(dlp.read_series(root / "out").voxels, dlp.read_series(root / "case").voxels)
 
 
 def test_without_headers_and_template_the_refusal_names_the_flags(root):

@@ -1,7 +1,8 @@
-"""Look for files that break a reader: `python -m tools.fuzz dicom|hdf5 [SECONDS]`, which needs atheris.
+"""Look for files that break a reader: `python -m tools.fuzz dicom|headers|hdf5 [SECONDS]`, which needs atheris.
 
-Whatever bytes come, a reader may load them or raise a `DlpError`; anything else is a crash, and the input that made it
-is left in `build/fuzz`. libFuzzer mutates the series of the phantom, led by which lines of Python an input reaches.
+Whatever bytes come, a reader may load them or raise a `DlpError`, and a header must be the same beside others as alone;
+anything else is a crash, and the input that made it is left in `build/fuzz`. libFuzzer mutates the series of the
+phantom, led by which lines of Python an input reaches.
 """
 
 from __future__ import annotations

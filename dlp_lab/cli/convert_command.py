@@ -6,7 +6,7 @@ import argparse
 import sys
 from pathlib import Path
 
-from dlp_lab.cli.series_command import add_read_options, read_options_of
+from dlp_lab.cli.series_command import add_output_form, add_read_options, read_options_of
 
 TO_HDF5 = "Convert a folder of DICOM to HDF5 + JSON."
 TO_DICOM = "Convert an HDF5 volume to DICOM, by its own headers or with a folder of DICOM as the template."
@@ -36,6 +36,12 @@ def add_dicom_to_hdf5(parser: argparse.ArgumentParser) -> None:
         action="store_true",
         help="write the headers into the JSON file too; without it the JSON file tells nothing of the patient",
     )
+    parser.add_argument(
+        "--compress",
+        choices=("none", "gzip"),
+        default="none",
+        help="gzip makes an archive, which every HDF5 library reads; none leaves slices at hand (default: none)",
+    )
     parser.set_defaults(command=_dicom_to_hdf5)
 
 
@@ -50,6 +56,7 @@ def add_hdf5_to_dicom(parser: argparse.ArgumentParser) -> None:
         help="template: folder of the series it belongs to (default: the headers in the HDF5 file)",
     )
     parser.add_argument("-o", "--output-dicom", metavar="DIR", required=True, type=Path, help="new folder to write")
+    add_output_form(parser)
     add_read_options(parser)
     parser.set_defaults(command=_hdf5_to_dicom)
 
@@ -64,6 +71,7 @@ def _dicom_to_hdf5(arguments: argparse.Namespace) -> int:
         arguments.normalize,
         arguments.headers,
         arguments.keep_phi,
+        arguments.compress,
         **read_options_of(arguments),
     )
     for warning in volume.warnings:
@@ -76,7 +84,11 @@ def _hdf5_to_dicom(arguments: argparse.Namespace) -> int:
     from dlp_lab.jobs.convert import hdf5_to_dicom
 
     written = hdf5_to_dicom(
-        arguments.input_hdf5, arguments.output_dicom, arguments.input_dicom, **read_options_of(arguments)
+        arguments.input_hdf5,
+        arguments.output_dicom,
+        arguments.input_dicom,
+        arguments.output_form,
+        **read_options_of(arguments),
     )
     print(f"{arguments.output_dicom}: {len(written.indices)} slices, SeriesInstanceUID {written.series_instance_uid}")
     return 0

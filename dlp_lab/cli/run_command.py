@@ -9,7 +9,7 @@ from collections.abc import Callable
 from typing import Any
 
 from dlp_lab.cli.jobs_command import add_root
-from dlp_lab.cli.series_command import add_read_options, read_options_of
+from dlp_lab.cli.series_command import add_output_form, add_read_options, read_options_of
 
 Command = Callable[[argparse.Namespace], int]
 
@@ -28,6 +28,7 @@ def add_tasks(run: argparse.ArgumentParser, command: Command) -> None:
         parser.add_argument(
             "--priority", type=int, default=0, help="-100 to 100; jobs of a higher one start first (default: 0)"
         )
+        add_output_form(parser)
         parameters = parser.add_argument_group("parameters of the task")
         for name, schema in task.json_schema()["properties"].items():
             parameters.add_argument(
@@ -94,6 +95,7 @@ def _asked(arguments: argparse.Namespace) -> dict[str, Any]:
         "keep_hdf5": arguments.keep_hdf5,
         "read": read_options_of(arguments),
         "priority": arguments.priority,
+        "output_form": arguments.output_form,
         **params,
     }
 

@@ -24,6 +24,17 @@ def add_read_options(parser: argparse.ArgumentParser) -> None:
     group.add_argument("--tilt", choices=("refuse", "keep", "resample"), help="gantry tilt: keep it, or shift it back")
 
 
+def add_output_form(parser: argparse.ArgumentParser) -> None:
+    # named here, for what is asked of the command line alone should not load pydicom; a test compares the lists
+    parser.add_argument(
+        "--output-form",
+        choices=("series", "multiframe", "parametric_map"),
+        default="series",
+        help="files like the source's, one enhanced multi-frame file, or one Parametric Map of floating point values "
+        "(default: series)",
+    )
+
+
 def read_options_of(arguments: argparse.Namespace) -> dict[str, Any]:
     options = {name: value for name in _READ_OPTIONS if (value := getattr(arguments, name)) is not None}
     if "select" in options:

@@ -7,9 +7,10 @@ from collections.abc import Sequence
 from pathlib import Path
 
 from dlp_lab.conformance.findings import CheckReport, Finding, LayerReport
+from dlp_lab.conformance.frame_values import read_frames
 from dlp_lab.conformance.independent_reading import NotOneVolume, read_with_dcm2niix
 from dlp_lab.conformance.pair import Pair, read_pair
-from dlp_lab.conformance.placement import check_placement
+from dlp_lab.conformance.placement import check_placement, unevenness_mm
 from dlp_lab.conformance.programs import require_programs
 from dlp_lab.conformance.recorded_values import check_recorded_values
 from dlp_lab.conformance.rules import check_rules
@@ -88,16 +89,22 @@ def _independent_layers(
         # the source is beyond this reader; that says nothing of the derived series
         reason = f"of the source {error}"
         return LayerReport("geometry", reason, skipped=True), LayerReport("values", reason, skipped=True)
-    own = _own_reading(folder, options)
+    own = _own_reading(folder, options) if pair.form == "series" else read_frames(pair)
     try:
-        after = read_with_dcm2niix(_paths([slice_.header for slice_ in pair.derived]))
+        after = read_with_dcm2niix(list(pair.derived_files))
     except NotOneVolume as error:
         found = [Finding("geometry", "volume", None, str(error)), *([own] if isinstance(own, Finding) else [])]
         return LayerReport("geometry", "dcm2niix", tuple(found)), LayerReport("values", str(error), skipped=True)
     if isinstance(own, Finding):
         geometry = LayerReport("geometry", "dlp-lab refuses the derived series", (own,))
     else:
-        geometry = check_placement(before, after, own, resampled=pair.resampled)
+        geometry = check_placement(
+            before,
+            after,
+            own,
+            resampled=pair.resampled,
+            unevenness_mm=0.0 if pair.form == "series" else unevenness_mm(pair.source),
+        )
     return geometry, check_recorded_values(folder, pair, after)
 
 
@@ -111,4 +118,4 @@ def _own_reading(folder: Path, options: ReadOptions) -> Volume | Finding:
 
 
 def _paths(headers: Sequence[Header]) -> list[Path]:
-    return [header.path for header in headers]
+    return list({header.path: None for header in headers})

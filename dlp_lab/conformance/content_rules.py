@@ -12,7 +12,7 @@ from pydicom.multival import MultiValue
 
 from dlp_lab.conformance.identity_rules import changed
 from dlp_lab.conformance.pair import DerivedSlice, Pair
-from dlp_lab.conformance.rule import RuleTable
+from dlp_lab.conformance.rule import INTEGERS, RuleTable
 
 RULES = RuleTable()
 
@@ -69,7 +69,11 @@ def place_kept(slice_: DerivedSlice, pair: Pair) -> str | None:
         return None
     if not slice_.at_place_of_source:
         return "ImagePositionPatient (0020,0032): no source image lies there"
-    return changed(slice_, _PLACE)
+    if slice_.frame is None or slice_.source.frame is not None:
+        return changed(slice_, _PLACE[:-1] if pair.form == "parametric_map" else _PLACE)  # a map has no SliceLocation
+    # a frame needs a thickness (PS3.3 C.7.6.16.2.1), and its spacing is left to `frame-spacing-true`
+    told = slice_.source.ds.get("SliceThickness") not in (None, "")
+    return changed(slice_, (*_PLACE[:3], "SliceThickness") if told else _PLACE[:3])
 
 
 @RULES.whole_series("PS3.3 C.7.6.2.1.1")
@@ -81,7 +85,11 @@ def place_once(pair: Pair) -> str | None:
 
 @RULES.each_slice("PS3.3 C.7.4.1")
 def frame_of_reference_kept(slice_: DerivedSlice, pair: Pair) -> str | None:
-    """FrameOfReferenceUID and PositionReferenceIndicator are the source's."""
+    """FrameOfReferenceUID and PositionReferenceIndicator are the source's; frames need one even if it has none."""
+    if slice_.frame is not None and "FrameOfReferenceUID" not in slice_.source.ds:
+        needed = slice_.source.frame is None or pair.form == "parametric_map"
+        absent = needed and not slice_.ds.get("FrameOfReferenceUID")
+        return "FrameOfReferenceUID (0020,0052) is absent" if absent else None
     return changed(slice_, ["FrameOfReferenceUID", "PositionReferenceIndicator"])
 
 
@@ -91,10 +99,13 @@ def matrix_kept(slice_: DerivedSlice, pair: Pair) -> str | None:
     mine, theirs = slice_.header, slice_.source.header
     if not pair.resampled and (mine.rows, mine.columns) != (theirs.rows, theirs.columns):
         return f"{mine.rows} x {mine.columns} pixels, the source has {theirs.rows} x {theirs.columns}"
+    if pair.form == "parametric_map":
+        is_map = slice_.ds.get("PhotometricInterpretation") == "MONOCHROME2" and slice_.ds.get("SamplesPerPixel") == 1
+        return None if is_map else "PhotometricInterpretation (0028,0004) is not MONOCHROME2, or samples are not 1"
     return changed(slice_, ["PhotometricInterpretation", "SamplesPerPixel"])
 
 
-@RULES.each_slice("PS3.3 C.7.6.3, C.8.2.1; PS3.5 8.1.1")
+@RULES.each_slice("PS3.3 C.7.6.3, C.8.2.1; PS3.5 8.1.1", INTEGERS)
 def pixel_format(slice_: DerivedSlice, pair: Pair) -> str | None:
     """Pixels are 16 bits, with the highest stored bit on top of the stored ones."""
     header = slice_.header
@@ -105,7 +116,7 @@ def pixel_format(slice_: DerivedSlice, pair: Pair) -> str | None:
     return None
 
 
-@RULES.each_slice("PS3.3 C.8.2.1, C.8.9.4, C.11.1")
+@RULES.each_slice("PS3.3 C.8.2.1, C.8.9.4, C.11.1", INTEGERS)
 def rescale_present(slice_: DerivedSlice, pair: Pair) -> str | None:
     """RescaleSlope and RescaleIntercept are there where the modality or the source needs them, the slope not 0."""
     pieces = [slice_.ds.get("RescaleSlope"), slice_.ds.get("RescaleIntercept")]
@@ -118,7 +129,7 @@ def rescale_present(slice_: DerivedSlice, pair: Pair) -> str | None:
     return None if math.isfinite(slope) and slope != 0 else "RescaleSlope (0028,1053) is 0 or no number"
 
 
-@RULES.each_slice("PS3.3 C.11.1.1.2, C.8.2.1.1.2, C.8.9.1")
+@RULES.each_slice("PS3.3 C.11.1.1.2, C.8.2.1.1.2, C.8.9.1", INTEGERS)
 def unit_kept(slice_: DerivedSlice, pair: Pair) -> str | None:
     """The unit of the values is the source's: RescaleType, or Units of PET."""
     if pair.modality == "PT":
@@ -131,7 +142,7 @@ def unit_kept(slice_: DerivedSlice, pair: Pair) -> str | None:
     return None if (mine or implied) == (theirs or implied) else "RescaleType (0028,1054) is not that of the source"
 
 
-@RULES.each_slice("PS3.3 C.8.9.4.1.6")
+@RULES.each_slice("PS3.3 C.8.9.4.1.6", INTEGERS)
 def pet_intercept_zero(slice_: DerivedSlice, pair: Pair) -> str | None:
     """RescaleIntercept of a PET image is 0."""
     intercept = slice_.ds.get("RescaleIntercept")
@@ -162,6 +173,7 @@ def extremes_true(slice_: DerivedSlice, pair: Pair) -> str | None:
     told = [slice_.ds.get("SmallestImagePixelValue"), slice_.ds.get("LargestImagePixelValue")]
     if any(value is not None for value in told):
         pixels = pydicom.dcmread(slice_.header.path).pixel_array
+        pixels = pixels if slice_.frame is None or pixels.ndim == 2 else pixels[slice_.frame]
         for value, true in zip(told, (pixels.min(), pixels.max()), strict=True):
             if value is not None and value != true:
                 return "SmallestImagePixelValue or LargestImagePixelValue is not that of the pixels"
@@ -180,7 +192,7 @@ def tables_absent(slice_: DerivedSlice, pair: Pair) -> str | None:
     return _present(slice_.ds, _TABLES)
 
 
-@RULES.each_slice("PS3.3 C.7.6.16.2.11")
+@RULES.each_slice("PS3.3 C.7.6.16.2.11", ["series"])
 def real_world_mapping_absent(slice_: DerivedSlice, pair: Pair) -> str | None:
     """No RealWorldValueMappingSequence is left that was made for the source's stored values."""
     return _present(slice_.ds, _MAPPINGS)

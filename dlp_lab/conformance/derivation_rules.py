@@ -6,7 +6,7 @@ from pydicom.dataset import Dataset
 
 from dlp_lab.conformance.identity_rules import changed
 from dlp_lab.conformance.pair import DerivedSlice, Pair, codes_in
-from dlp_lab.conformance.rule import RuleTable
+from dlp_lab.conformance.rule import INTEGERS, RuleTable
 
 RULES = RuleTable()
 
@@ -44,6 +44,7 @@ _ACQUISITION = (
     "NumberOfSlices",
     "ImageIndex",
 )
+_OF_THE_SERIES = ("PatientPosition", "BodyPartExamined", "Laterality", "ProtocolName")
 _LOSSY = ("LossyImageCompression", "LossyImageCompressionRatio", "LossyImageCompressionMethod")
 _MOMENTS = (
     ("SeriesDate", "SeriesTime"),
@@ -69,19 +70,26 @@ def image_type_derived(slice_: DerivedSlice, pair: Pair) -> str | None:
     return "ImageType (0008,0008) does not begin with DERIVED, though the pixels are not the scanner's"
 
 
-@RULES.each_slice("PS3.3 C.7.6.1.1.2, C.8.9.4.1.3")
+@RULES.each_slice("PS3.3 C.7.6.1.1.2, C.8.9.4.1.3, C.8.16.1.2")
 def image_type_secondary(slice_: DerivedSlice, pair: Pair) -> str | None:
-    """ImageType value 2 is SECONDARY, for PET PRIMARY."""
-    expected = "PRIMARY" if pair.modality == "PT" else "SECONDARY"
+    """ImageType value 2 is SECONDARY, for PET and in one file PRIMARY."""
+    # multi-frame images know no secondary ones (PS3.3 C.8.16.1.2)
+    expected = "PRIMARY" if pair.modality == "PT" or pair.form != "series" else "SECONDARY"
     if _image_type(slice_.ds)[1:2] == [expected]:
         return None
     return f"ImageType (0008,0008) value 2 is not {expected}"
 
 
-@RULES.each_slice("PS3.3 C.7.6.1.1.2")
+@RULES.each_slice("PS3.3 C.7.6.1.1.2", INTEGERS)
 def image_type_kept(slice_: DerivedSlice, pair: Pair) -> str | None:
-    """ImageType from value 3 on is the source's."""
-    if _image_type(slice_.ds)[2:] == _image_type(slice_.source.ds)[2:]:
+    """ImageType from value 3 on is the source's; of a frame, FrameType value 3."""
+    mine, theirs = _image_type(slice_.ds)[2:], _image_type(slice_.source.ds)[2:]
+    if slice_.source.frame is not None:
+        theirs = [str(value) for value in slice_.source.ds.FrameType][2:]
+    if slice_.frame is not None:
+        # value 4 of a frame says what was combined (PS3.3 C.8.16.1.4), and there is no value 5
+        mine, theirs = [str(value) for value in slice_.ds.FrameType][2:3], theirs[:1] or ["VOLUME"]
+    if mine == theirs:
         return None
     return "ImageType (0008,0008) from value 3 on is not that of the source"
 
@@ -96,11 +104,14 @@ def derivation_described(slice_: DerivedSlice, pair: Pair) -> str | None:
 
 @RULES.each_slice("PS3.3 C.12.4.1.3")
 def source_images_named(slice_: DerivedSlice, pair: Pair) -> str | None:
-    """SourceImageSequence names source images, and no image twice."""
-    uids = [str(item.get("ReferencedSOPInstanceUID") or "") for item in _references(slice_)]
-    if not uids:
+    """SourceImageSequence names source images, and no image, or frame of it, twice."""
+    named = [
+        (str(item.get("ReferencedSOPInstanceUID") or ""), str(item.get("ReferencedFrameNumber") or ""))
+        for item in _references(slice_)
+    ]
+    if not named:
         return "SourceImageSequence (0008,2112) is absent or empty"
-    return "SourceImageSequence (0008,2112) names an image twice" if len(set(uids)) < len(uids) else None
+    return "SourceImageSequence (0008,2112) names an image twice" if len(set(named)) < len(named) else None
 
 
 @RULES.each_slice("PS3.3 C.12.4.1.3")
@@ -118,8 +129,11 @@ def source_image_first(slice_: DerivedSlice, pair: Pair) -> str | None:
     """The first reference is the source image at the same place, the one that viewers compare with."""
     if pair.resampled or not _references(slice_):
         return None
-    first = _references(slice_)[0].get("ReferencedSOPInstanceUID")
-    if first == slice_.source.header.sop_instance_uid:
+    first = _references(slice_)[0]
+    frames = first.get("ReferencedFrameNumber")
+    numbers = [frames] if isinstance(frames, int) else list(frames or [])
+    own = [] if slice_.source.frame is None else [slice_.source.frame + 1]
+    if first.get("ReferencedSOPInstanceUID") == slice_.source.header.sop_instance_uid and numbers[:1] == own:
         return None
     return "the first item of SourceImageSequence (0008,2112) is not the source image at the same place"
 
@@ -158,6 +172,8 @@ def made_later(slice_: DerivedSlice, pair: Pair) -> str | None:
 @RULES.each_slice("PS3.3 C.7.6.1, C.8.2.1, C.8.3.1, C.8.9.1 to C.8.9.4")
 def acquisition_kept(slice_: DerivedSlice, pair: Pair) -> str | None:
     """What is told of the acquisition is the source's; nothing is added."""
+    if pair.form == "parametric_map":  # it has no place for the rest
+        return changed(slice_, _OF_THE_SERIES)
     is_pet = slice_.source.ds.get("Modality") == "PT"
     return changed(slice_, (*_ACQUISITION, "SeriesDate", "SeriesTime") if is_pet else _ACQUISITION)
 

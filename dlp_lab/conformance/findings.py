@@ -34,12 +34,14 @@ class LayerReport:
         summary: What was looked at, or why the layer was skipped.
         findings: Empty when all holds.
         skipped: Nothing was checked.
+        not_applicable: Rules that say nothing of a result of this form.
     """
 
     layer: Layer
     summary: str
     findings: tuple[Finding, ...] = ()
     skipped: bool = False
+    not_applicable: tuple[str, ...] = ()
 
     @property
     def result(self) -> str:
@@ -72,8 +74,9 @@ class CheckReport:
 
 
 def as_text(report: CheckReport) -> str:
-    """A table of the layers, then the findings; one line for all files with the same finding."""
+    """A table of the layers, the rules that do not apply, the findings; one line for all files with the same one."""
     lines = [f"{layer.layer:<11} {layer.result:<9} {layer.summary}" for layer in report.layers]
+    lines += [f"not applicable: {', '.join(layer.not_applicable)}" for layer in report.layers if layer.not_applicable]
     alike: dict[tuple[str, str, str], list[str]] = {}
     for finding in report.findings:
         alike.setdefault((finding.layer, finding.code, finding.message), []).append(finding.file or "the series")
@@ -94,6 +97,7 @@ def as_json(report: CheckReport) -> dict[str, object]:
                 "layer": layer.layer,
                 "summary": layer.summary,
                 "skipped": layer.skipped,
+                "not_applicable": list(layer.not_applicable),
                 "findings": [
                     {"code": finding.code, "file": finding.file, "message": finding.message}
                     for finding in layer.findings

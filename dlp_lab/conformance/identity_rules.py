@@ -7,7 +7,16 @@ from collections.abc import Iterable
 
 from pydicom.datadict import keyword_for_tag
 from pydicom.tag import BaseTag
-from pydicom.uid import UID
+from pydicom.uid import (
+    UID,
+    CTImageStorage,
+    LegacyConvertedEnhancedCTImageStorage,
+    LegacyConvertedEnhancedMRImageStorage,
+    LegacyConvertedEnhancedPETImageStorage,
+    MRImageStorage,
+    ParametricMapStorage,
+    PositronEmissionTomographyImageStorage,
+)
 
 from dlp_lab.conformance.pair import DerivedSlice, Pair
 from dlp_lab.conformance.rule import RuleTable
@@ -44,6 +53,11 @@ _DEIDENTIFICATION = (
     "BurnedInAnnotation",
     "RecognizableVisualFeatures",
 )
+_CONVERTED = {
+    CTImageStorage: LegacyConvertedEnhancedCTImageStorage,
+    MRImageStorage: LegacyConvertedEnhancedMRImageStorage,
+    PositronEmissionTomographyImageStorage: LegacyConvertedEnhancedPETImageStorage,
+}
 _SERIES = ("Modality", "SeriesInstanceUID", "SeriesNumber", "SeriesDescription", "SeriesDate", "SeriesTime")
 
 
@@ -67,7 +81,7 @@ def instance_uid_new(slice_: DerivedSlice, pair: Pair) -> str | None:
 @RULES.whole_series("PS3.3 C.12.1")
 def instance_uid_unique(pair: Pair) -> str | None:
     """No two derived images share a SOPInstanceUID."""
-    uids = Counter(slice_.header.sop_instance_uid for slice_ in pair.derived)
+    uids = Counter(slice_.header.sop_instance_uid for slice_ in pair.derived_files.values())
     twice = sum(count > 1 for count in uids.values())
     return f"SOPInstanceUID (0008,0018): {twice} values are used more than once" if twice else None
 
@@ -101,11 +115,12 @@ def preamble_empty(slice_: DerivedSlice, pair: Pair) -> str | None:
     return "the preamble of 128 bytes is absent or not zero" if slice_.ds.preamble != b"\0" * 128 else None
 
 
-@RULES.each_slice("PS3.3 A.3, A.4, A.21")
+@RULES.each_slice("PS3.3 A.3, A.4, A.21, A.70 to A.72, A.75")
 def kind_kept(slice_: DerivedSlice, pair: Pair) -> str | None:
-    """SOP class and Modality are those of the source."""
-    if slice_.header.sop_class_uid != slice_.source.header.sop_class_uid:
-        return "SOPClassUID (0008,0016) is not that of the source"
+    """SOP class and Modality are those of the source, or the SOP class is one for its frames in one file."""
+    mine, theirs = slice_.header.sop_class_uid, slice_.source.header.sop_class_uid
+    if mine not in (theirs, _CONVERTED.get(theirs) if slice_.frame is not None else None, ParametricMapStorage):
+        return "SOPClassUID (0008,0016) is not that of the source, and not one that holds its slices as frames"
     return changed(slice_, ["Modality"])
 
 
@@ -127,7 +142,7 @@ def series_one(pair: Pair) -> str | None:
 @RULES.whole_series("PS3.3 C.7.6.1")
 def instance_number_unique(pair: Pair) -> str | None:
     """Every image has an InstanceNumber of its own."""
-    numbers = [str(slice_.ds.get("InstanceNumber") or "") for slice_ in pair.derived]
+    numbers = [str(slice_.ds.get("InstanceNumber") or "") for slice_ in pair.derived_files.values()]
     if all(numbers) and len(set(numbers)) == len(numbers):
         return None
     return "InstanceNumber (0020,0013) is absent or used more than once"
@@ -156,4 +171,5 @@ def charset_kept(slice_: DerivedSlice, pair: Pair) -> str | None:
 @RULES.each_slice("PS3.3 C.7.1.1, C.7.6.1; PS3.15 E")
 def deidentification_kept(slice_: DerivedSlice, pair: Pair) -> str | None:
     """What the source says about identity is kept, and nothing is asserted that it does not say."""
-    return changed(slice_, _DEIDENTIFICATION)
+    # a Parametric Map must say the last two (PS3.3 C.8.32.2), so they are left to `appearance-stated`
+    return changed(slice_, _DEIDENTIFICATION[:-2] if pair.form == "parametric_map" else _DEIDENTIFICATION)

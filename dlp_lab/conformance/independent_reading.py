@@ -59,6 +59,24 @@ class IndependentReading:
             return None
         return values
 
+    def in_order_of(self, other: IndependentReading) -> IndependentReading:
+        """The same reading, its axes and their directions as in another; itself if they cannot be paired.
+
+        dcm2niix counts the voxels of a series by what its headers say besides, such as that it was acquired in 3-D.
+        """
+        steps = np.rint(np.linalg.inv(other.affine_ijk_to_ras) @ self.affine_ijk_to_ras)[:3, :3]
+        if not (np.abs(steps).sum(axis=0) == 1).all() or not (np.abs(steps).sum(axis=1) == 1).all():
+            return self
+        order = [int(row.argmax()) for row in np.abs(steps)]
+        signs = steps.sum(axis=1).astype(int)
+        values = self.values_ijk.transpose(order)
+        affine = self.affine_ijk_to_ras.copy()
+        for axis, (before, sign) in enumerate(zip(order, signs, strict=True)):
+            affine[:3, axis] = sign * self.affine_ijk_to_ras[:3, before]
+            if sign < 0:
+                affine[:3, 3] += (values.shape[axis] - 1) * self.affine_ijk_to_ras[:3, before]
+        return IndependentReading(values[tuple(slice(None, None, int(sign)) for sign in signs)], affine)
+
 
 def read_with_dcm2niix(paths: Sequence[Path]) -> IndependentReading:
     """Read files that are one series.

@@ -1,24 +1,33 @@
-"""A derived series beside its source, slice by slice, as data sets: what the rules look at."""
+"""A derived series beside its source, slice by slice, as data sets: what the rules look at.
+
+A frame of a multi-frame file is a slice like any other: see `unfolding`.
+"""
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from functools import cached_property
-from typing import Any
+from pathlib import Path
+from typing import Any, Literal
 
 import numpy as np
 import pydicom
 from pydicom.dataset import Dataset, FileDataset
 from pydicom.tag import BaseTag, Tag
+from pydicom.uid import ParametricMapStorage
 
+from dlp_lab.conformance.unfolding import frame_header, has_frames, unfolded
 from dlp_lab.dicom.header import Header
 from dlp_lab.geometry import POSITION_TOLERANCE_MM
 
 RESAMPLED = "113085"
 """Code of CID 7203 (PS3.16): the grid of a derived image that declares it is not that of its source."""
 
-_PIXEL_DATA = Tag("PixelData")
+Form = Literal["series", "multiframe", "parametric_map"]
+"""What a result is: files of one image each, one multi-frame file, or one Parametric Map."""
+
+_PIXELS = (Tag("PixelData"), Tag("FloatPixelData"))
 _LARGE_BYTES = 1 << 14
 _BINARY = ("SQ", "US", "SS", "UL", "SL", "FL", "FD", "AT", "OB", "OW", "UN")
 """The bytes of these depend on the transfer syntax, so their values are compared."""
@@ -26,17 +35,24 @@ _BINARY = ("SQ", "US", "SS", "UL", "SL", "FL", "FD", "AT", "OB", "OW", "UN")
 
 @dataclass(frozen=True, eq=False)
 class Slice:
-    """One file, without its pixels.
+    """One file of one image, or one frame, without its pixels.
 
     Attributes:
-        header: As dlp-lab reads it.
+        header: As dlp-lab reads it, with the place and the rescale of the frame.
         ds: All of the data set but the pixels.
         as_stored: The elements of `ds` before anything decoded them.
+        frame: Which frame of the file it is, from 0; None in a file of one image.
     """
 
     header: Header
     ds: FileDataset
     as_stored: dict[BaseTag, Any]
+    frame: int | None
+
+    @property
+    def name(self) -> str:
+        """What a finding calls it; frames are counted from 1, as in DICOM."""
+        return self.header.path.name if self.frame is None else f"{self.header.path.name} frame {self.frame + 1}"
 
     def differs_in(self, other: Slice, tag: BaseTag | str) -> bool:
         """Whether an element is not the same here and there.
@@ -73,6 +89,19 @@ class Pair:
     source: tuple[Slice, ...]
     derived: tuple[DerivedSlice, ...]
 
+    @property
+    def form(self) -> Form:
+        """What the result is."""
+        first = self.derived[0]
+        if first.ds.get("SOPClassUID") == ParametricMapStorage:
+            return "parametric_map"
+        return "series" if first.frame is None else "multiframe"
+
+    @cached_property
+    def derived_files(self) -> dict[Path, DerivedSlice]:
+        """The first slice of each derived file."""
+        return {slice_.header.path: slice_ for slice_ in reversed(self.derived)}
+
     @cached_property
     def resampled(self) -> bool:
         """Whether the derived images declare a grid of their own."""
@@ -95,9 +124,9 @@ def read_pair(source: Sequence[Header], derived: Sequence[Header]) -> Pair:
     Args:
         source, derived: Headers in any order.
     """
-    before = tuple(_read_slice(header) for header in source)
-    places = np.array([header.position_lps_mm or (np.nan,) * 3 for header in source], dtype=np.float64)
-    return Pair(before, tuple(_beside_source(_read_slice(header), before, places) for header in derived))
+    before = tuple(_read_slices(source))
+    places = np.array([slice_.header.position_lps_mm or (np.nan,) * 3 for slice_ in before], dtype=np.float64)
+    return Pair(before, tuple(_beside_source(slice_, before, places) for slice_ in _read_slices(derived)))
 
 
 def _beside_source(slice_: Slice, source: tuple[Slice, ...], places: np.ndarray[Any, Any]) -> DerivedSlice:
@@ -105,14 +134,24 @@ def _beside_source(slice_: Slice, source: tuple[Slice, ...], places: np.ndarray[
     distances_mm = np.linalg.norm(places - np.asarray(position), axis=1)
     nearest = int(np.argmin(distances_mm))
     same = bool(distances_mm[nearest] <= POSITION_TOLERANCE_MM)
-    return DerivedSlice(slice_.header, slice_.ds, slice_.as_stored, source[nearest], same)
+    return DerivedSlice(slice_.header, slice_.ds, slice_.as_stored, slice_.frame, source[nearest], same)
 
 
-def _read_slice(header: Header) -> Slice:
-    # what follows the pixels, such as signatures, is read too, and the pixels themselves are passed over
-    ds = pydicom.dcmread(header.path, defer_size=_LARGE_BYTES, force=header.without_preamble)
-    ds.pop(_PIXEL_DATA, None)
-    return Slice(header, ds, {tag: ds.get_item(tag) for tag in list(ds.keys())})
+def _read_slices(headers: Sequence[Header]) -> Iterator[Slice]:
+    for header in {header.path: header for header in headers}.values():
+        # what follows the pixels, such as signatures, is read too, and the pixels themselves are passed over
+        ds = pydicom.dcmread(header.path, defer_size=_LARGE_BYTES, force=header.without_preamble)
+        for tag in _PIXELS:
+            ds.pop(tag, None)
+        if not has_frames(ds):
+            yield Slice(header, ds, _as_stored(ds), None)
+            continue
+        for number, flat in enumerate(unfolded(ds)):
+            yield Slice(frame_header(header, flat), flat, _as_stored(flat), number)
+
+
+def _as_stored(ds: FileDataset) -> dict[BaseTag, Any]:
+    return {tag: ds.get_item(tag) for tag in list(ds.keys())}
 
 
 def codes_in(sequence: Sequence[Dataset] | None) -> list[str]:

@@ -2,11 +2,14 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
+
 import numpy as np
 
 from dlp_lab.conformance.findings import Finding, LayerReport
 from dlp_lab.conformance.independent_reading import FloatArray, IndependentReading
-from dlp_lab.geometry import POSITION_TOLERANCE_MM
+from dlp_lab.conformance.pair import Slice
+from dlp_lab.geometry import POSITION_TOLERANCE_MM, slice_normal
 from dlp_lab.volume import Volume
 
 FLOAT32_STEPS = 4 * float(np.finfo(np.float32).eps)
@@ -14,7 +17,12 @@ FLOAT32_STEPS = 4 * float(np.finfo(np.float32).eps)
 
 
 def check_placement(
-    source: IndependentReading, derived: IndependentReading, own: Volume, *, resampled: bool
+    source: IndependentReading,
+    derived: IndependentReading,
+    own: Volume,
+    *,
+    resampled: bool,
+    unevenness_mm: float = 0.0,
 ) -> LayerReport:
     """Compare the places of source and derived series, and two readings of the derived one.
 
@@ -22,8 +30,11 @@ def check_placement(
         source, derived: As dcm2niix reads them.
         own: The derived series as dlp-lab reads it.
         resampled: The derived series declares a grid of its own, so its place is not compared.
+        unevenness_mm: How far the affines of a stack may differ because a reader looks at the first two slices of a
+            series, and at SpacingBetweenSlices of frames.
     """
-    found = [] if resampled else _place(source, derived)
+    derived = derived.in_order_of(source)
+    found = [] if resampled else _place(source, derived, POSITION_TOLERANCE_MM + unevenness_mm)
     values = derived.on_grid(own.geometry.affine_kji_to_lps, own.geometry.shape)
     if values is None:
         found.append(_finding("grid", "dcm2niix and dlp-lab place the voxels of the derived series differently"))
@@ -34,12 +45,22 @@ def check_placement(
     return LayerReport("geometry", summary, tuple(found))
 
 
-def _place(source: IndependentReading, derived: IndependentReading) -> list[Finding]:
+def unevenness_mm(slices: Sequence[Slice]) -> float:
+    """Greatest difference between a gap of a stack and its mean gap."""
+    places = np.array([slice_.header.position_lps_mm for slice_ in slices], dtype=np.float64)
+    if len(places) < 3:
+        return 0.0
+    along = places[np.argsort(places @ slice_normal(slices[0].header.orientation or ()))]
+    gaps = np.diff(along, axis=0)
+    return float(np.linalg.norm(gaps - gaps.mean(axis=0), axis=1).max())
+
+
+def _place(source: IndependentReading, derived: IndependentReading, tolerance_mm: float) -> list[Finding]:
     before, after = source.values_ijk.shape, derived.values_ijk.shape
     if before != after:
         return [_finding("shape", f"{after} voxels (columns, rows, slices), the source has {before}")]
     apart = _apart_mm(source, derived)
-    if apart > POSITION_TOLERANCE_MM:
+    if apart > tolerance_mm:
         return [_finding("affine", f"the affine differs from the source's by up to {apart:.4g} mm")]
     return []
 

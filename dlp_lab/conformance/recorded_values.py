@@ -28,6 +28,7 @@ class _Result(msgspec.Struct):
     series_instance_uid: str
     files: list[str]
     rescale_slope: float
+    greatest_rounding_error: float | None = None
     shape: tuple[int, int, int] | None = None
     affine_kji_to_lps: list[list[float]] | None = None
     value_range: tuple[float, float] | None = None
@@ -80,7 +81,8 @@ def _values(result: _Result, reading: IndependentReading) -> list[Finding]:
     if values is None:
         return [_finding("record-grid", f"the derived series does not lie on the grid in {RECORD}")]
     float_noise = FLOAT32_STEPS * float(np.abs(values).max())
-    step = abs(result.rescale_slope)
+    error = result.greatest_rounding_error
+    step = abs(result.rescale_slope) if error is None else 2 * error
     found: dict[str, Any] = {**value_profiles(values), "range": [values.min(), values.max()]}
     expected = {**result.profiles, "range": list(result.value_range)}
     findings = []

@@ -6,14 +6,18 @@ docstring is the sentence that is true of a derived series that keeps it, and wh
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass
 
 from dlp_lab.conformance.findings import Finding
-from dlp_lab.conformance.pair import DerivedSlice, Pair
+from dlp_lab.conformance.pair import DerivedSlice, Form, Pair
 
 SliceCheck = Callable[[DerivedSlice, Pair], str | None]
 SeriesCheck = Callable[[Pair], str | None]
+
+ALL: tuple[Form, ...] = ("series", "multiframe", "parametric_map")
+ONE_FILE: tuple[Form, ...] = ("multiframe", "parametric_map")
+INTEGERS: tuple[Form, ...] = ("series", "multiframe")
 
 
 @dataclass(frozen=True)
@@ -25,19 +29,21 @@ class Rule:
         sentence: What is true when it is kept.
         clause: Where the standard says so.
         find: What is wrong in a pair of series.
+        forms: The kinds of result that it is about.
     """
 
     code: str
     sentence: str
     clause: str
     find: Callable[[Pair], Iterator[Finding]]
+    forms: Sequence[Form] = ALL
 
 
 class RuleTable(list[Rule]):
     """Rules of one module, in the order in which they are written."""
 
-    def each_slice(self, clause: str) -> Callable[[SliceCheck], SliceCheck]:
-        """Add a rule that looks at one derived slice after the other."""
+    def each_slice(self, clause: str, forms: Sequence[Form] = ALL) -> Callable[[SliceCheck], SliceCheck]:
+        """Add a rule that looks at one derived slice, or frame, after the other."""
 
         def add(check: SliceCheck) -> SliceCheck:
             code = _code_of(check)
@@ -46,14 +52,14 @@ class RuleTable(list[Rule]):
                 for slice_ in pair.derived:
                     wrong = _answer(lambda slice_=slice_: check(slice_, pair))  # type: ignore[misc]
                     if wrong:
-                        yield Finding("rules", code, slice_.header.path.name, wrong)
+                        yield Finding("rules", code, slice_.name, wrong)
 
-            self.append(Rule(code, _sentence_of(check), clause, find))
+            self.append(Rule(code, _sentence_of(check), clause, find, forms))
             return check
 
         return add
 
-    def whole_series(self, clause: str) -> Callable[[SeriesCheck], SeriesCheck]:
+    def whole_series(self, clause: str, forms: Sequence[Form] = ALL) -> Callable[[SeriesCheck], SeriesCheck]:
         """Add a rule about all slices together."""
 
         def add(check: SeriesCheck) -> SeriesCheck:
@@ -64,7 +70,7 @@ class RuleTable(list[Rule]):
                 if wrong:
                     yield Finding("rules", code, None, wrong)
 
-            self.append(Rule(code, _sentence_of(check), clause, find))
+            self.append(Rule(code, _sentence_of(check), clause, find, forms))
             return check
 
         return add

@@ -22,8 +22,8 @@ from dlp_lab.dicom.encoded_groups import PER_FRAME_GROUPS, SHARED_GROUPS, Encode
 from dlp_lab.dicom.quiet import quiet
 
 PIXEL_DATA = 0x7FE00010
-_ANY_PIXELS = (0x7FE00008, 0x7FE00009, PIXEL_DATA)
-_UNDEFINED_LENGTH = 0xFFFFFFFF
+ANY_PIXELS = (0x7FE00008, 0x7FE00009, PIXEL_DATA)
+UNDEFINED_LENGTH = 0xFFFFFFFF
 _PREAMBLE_BYTES = 132
 _META_BYTES = 4096
 
@@ -71,7 +71,7 @@ def read_data_set(
             pass
         else:
             return ds, pixels
-    source = _Source(file, part_10, _ANY_PIXELS)
+    source = _Source(file, part_10, ANY_PIXELS)
     return source.read(None if tags is None else list(tags)), source.stopped
 
 
@@ -86,7 +86,7 @@ def read_with_groups(
         Unfamiliar: Only pydicom can read them.
         TooLarge, Exception: As `read_data_set`.
     """
-    source = _Source(file, part_10, (*_ANY_PIXELS, SHARED_GROUPS, PER_FRAME_GROUPS))
+    source = _Source(file, part_10, (*ANY_PIXELS, SHARED_GROUPS, PER_FRAME_GROUPS))
     ds = source.read(list(tags))
     if source.stopped is None or source.stopped.tag not in (SHARED_GROUPS, PER_FRAME_GROUPS):
         return ds, source.stopped, None
@@ -130,7 +130,7 @@ class _Source:
         if tag not in self._stop:
             return False
         offset = self.file.tell()
-        self.stopped = PixelElement(int(tag), vr, offset, None if length == _UNDEFINED_LENGTH else length)
+        self.stopped = PixelElement(int(tag), vr, offset, None if length == UNDEFINED_LENGTH else length)
         return True
 
 

@@ -8,12 +8,13 @@ from __future__ import annotations
 
 import datetime
 import uuid
+from collections.abc import Iterable
 from dataclasses import dataclass, field
 
 import numpy as np
-from pydicom.dataset import Dataset, FileMetaDataset
-from pydicom.tag import Tag
-from pydicom.uid import UID, ExplicitVRLittleEndian
+from pydicom.dataset import Dataset
+from pydicom.tag import BaseTag, Tag
+from pydicom.uid import UID
 
 from dlp_lab import __version__
 from dlp_lab.dicom.header import LOSSY_TRANSFER_SYNTAXES, Header
@@ -22,6 +23,7 @@ from dlp_lab.geometry import Geometry
 
 IMPLEMENTATION_CLASS_UID = UID("2.25.227415367163306871046029571240402917383")
 MANUFACTURER = "dlp-lab"
+_NAMESPACE = uuid.UUID(int=int(IMPLEMENTATION_CLASS_UID.removeprefix("2.25.")))
 
 _LONGEST_LO, _LONGEST_ST = 64, 1024
 
@@ -53,8 +55,9 @@ STALE = (
     "SOPInstanceUIDOfConcatenationSource",
 )
 """True of the source's pixels or bytes alone. Padding goes because smoothed padding is no longer one value."""
+_STALE_TAGS = frozenset(map(Tag, STALE))
 
-_EQUIPMENT = (
+EQUIPMENT = (
     "Manufacturer",
     "InstitutionName",
     "InstitutionAddress",
@@ -70,6 +73,21 @@ _EQUIPMENT = (
     "TimeOfLastCalibration",
 )
 """General Equipment (PS3.3 C.7.5.1) of the scanner, which becomes a contributing equipment of the derived image."""
+
+REPLACED = (
+    "ImageType",
+    "InstanceCreationDate",
+    "InstanceCreationTime",
+    "SOPClassUID",
+    "SOPInstanceUID",
+    "ContentDate",
+    "ContentTime",
+    "Modality",
+    "SourceImageSequence",
+    "SeriesInstanceUID",
+    "InstanceNumber",
+)
+"""What `set_identity` and `set_derivation` set without a look at what the source says."""
 
 _FIRST_OVERLAY, _LAST_OVERLAY = 0x6000, 0x60FF
 _FIRST_CURVE, _LAST_CURVE = 0x5000, 0x50FF
@@ -99,17 +117,14 @@ class Derivation:
 
 def derived_uid(*seed: str) -> str:
     """A UID that follows from `seed`: a name-based UUID under 2.25 (PS3.5 B.2)."""
-    namespace = uuid.UUID(int=int(IMPLEMENTATION_CLASS_UID.removeprefix("2.25.")))
-    return f"2.25.{uuid.uuid5(namespace, '/'.join(seed)).int}"
+    return f"2.25.{uuid.uuid5(_NAMESPACE, '/'.join(seed)).int}"
 
 
 def set_place(ds: Dataset, geometry: Geometry, k: int) -> None:
     """Place a slice that lies where no source slice does (PS3.3 C.7.6.2)."""
     ds.ImagePositionPatient = [decimal(mm) for mm in geometry.positions_lps_mm((k, 0, 0))]
     ds.SliceThickness = decimal(geometry.spacing_kji_mm[0])
-    for keyword in ("SliceLocation", "SpacingBetweenSlices", "GantryDetectorTilt"):
-        if keyword in ds:
-            delattr(ds, keyword)
+    drop(ds, ("SliceLocation", "SpacingBetweenSlices", "GantryDetectorTilt"))
     ds.DerivationCodeSequence = [
         *(ds.get("DerivationCodeSequence") or []),
         code_item("113085", "DCM", "Spatial resampling"),
@@ -123,14 +138,24 @@ def decimal(value: float) -> str:
 
 def drop_stale(ds: Dataset) -> None:
     """Remove what describes the source's pixels, and private groups, whose meaning nobody can check."""
+    for tag in list(ds.keys()):
+        if is_stale(tag):
+            del ds[tag]
     _drop_private(ds)
-    for keyword in STALE:
+
+
+def drop(ds: Dataset, keywords: Iterable[str]) -> None:
+    """Remove elements, present or not, without decoding them."""
+    for keyword in keywords:
         if keyword in ds:
             delattr(ds, keyword)
-    for tag in list(ds.keys()):
-        overlay = _FIRST_OVERLAY <= tag.group <= _LAST_OVERLAY
-        if overlay or _FIRST_CURVE <= tag.group <= _LAST_CURVE or tag.group == _PIXELS:
-            del ds[tag]
+
+
+def is_stale(tag: BaseTag) -> bool:
+    """Whether an element describes the source's pixels, or is private."""
+    overlay = _FIRST_OVERLAY <= tag.group <= _LAST_OVERLAY
+    curve = _FIRST_CURVE <= tag.group <= _LAST_CURVE
+    return tag.is_private or tag in _STALE_TAGS or overlay or curve or tag.group == _PIXELS
 
 
 def _drop_private(ds: Dataset) -> None:
@@ -192,6 +217,7 @@ def set_derivation(ds: Dataset, header: Header, references: list[Dataset], deriv
 
 
 def reference_to(header: Header, *, in_place: bool) -> Dataset:
+    """An item of SourceImageSequence (PS3.3 C.12.4.1.3)."""
     item = Dataset()
     item.ReferencedSOPClassUID = header.sop_class_uid
     item.ReferencedSOPInstanceUID = header.sop_instance_uid
@@ -201,7 +227,7 @@ def reference_to(header: Header, *, in_place: bool) -> Dataset:
 
 
 def code_item(value: str, scheme: str, meaning: str) -> Dataset:
-    """An item of a code sequence (PS3.3 8.8)."""
+    """A coded entry (PS3.3 8.8)."""
     item = Dataset()
     item.CodeValue, item.CodingSchemeDesignator, item.CodeMeaning = value, scheme, meaning
     return item
@@ -216,7 +242,7 @@ def mark_lossy(ds: Dataset, header: Header) -> None:
 def set_equipment(ds: Dataset, derivation: Derivation) -> None:
     """This program made the image; the scanner contributed to it (PS3.3 C.7.5.1, C.12.1.1.5)."""
     scanner, program = Dataset(), Dataset()
-    for keyword in _EQUIPMENT:
+    for keyword in EQUIPMENT:
         if keyword in ds:
             if ds.get(keyword):
                 scanner[keyword] = ds[keyword]
@@ -234,23 +260,13 @@ def set_equipment(ds: Dataset, derivation: Derivation) -> None:
     ds.ContributingEquipmentSequence = [*(ds.get("ContributingEquipmentSequence") or []), *contributors]
 
 
-def file_meta(ds: Dataset) -> FileMetaDataset:
-    """File meta information (PS3.10 7.1) of a derived data set."""
-    meta = FileMetaDataset()
-    meta.MediaStorageSOPClassUID = ds.SOPClassUID
-    meta.MediaStorageSOPInstanceUID = ds.SOPInstanceUID
-    meta.TransferSyntaxUID = ExplicitVRLittleEndian
-    meta.ImplementationClassUID = IMPLEMENTATION_CLASS_UID
-    meta.ImplementationVersionName = f"DLPLAB_{__version__}"[:16]
-    return meta
+WINDOW = ("WindowCenter", "WindowWidth", "WindowCenterWidthExplanation")
 
 
 def drop_invalid_window(ds: Dataset) -> None:
     """Remove windows that are not allowed; some scanners write them."""
     if not _window_is_valid(ds):
-        for keyword in ("WindowCenter", "WindowWidth", "WindowCenterWidthExplanation"):
-            if keyword in ds:
-                delattr(ds, keyword)
+        drop(ds, WINDOW)
 
 
 def _window_is_valid(ds: Dataset) -> bool:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from bisect import bisect_left, bisect_right
 from dataclasses import dataclass
 
 from dlp_lab.dicom.series import HeaderSource, Series
@@ -38,17 +39,14 @@ def written_slices(source: HeaderSource, reach_slices: int | None) -> list[Writt
     else:
         own = [(k, header, (header,)) for header, k in enumerate(source.indices)]
     reach = source.geometry.shape[0] if reach_slices is None else reach_slices
-    return [
-        WrittenSlice(
-            k,
-            header,
-            # a dict keeps the order and drops repetitions
-            tuple(
-                dict.fromkeys([header, *sorted(h for other, _, near in own if abs(other - k) <= reach for h in near)])
-            ),
-        )
-        for k, header, _ in own
-    ]
+    ks = [k for k, _, _ in own]
+    written = []
+    for k, header, _ in own:
+        within = own[bisect_left(ks, k - reach) : bisect_right(ks, k + reach)]
+        # a dict keeps the order and drops repetitions
+        contributing = dict.fromkeys([header, *sorted(h for _, _, near in within for h in near)])
+        written.append(WrittenSlice(k, header, tuple(contributing)))
+    return written
 
 
 def slice_uids(series: Series) -> list[str]:

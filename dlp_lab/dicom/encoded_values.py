@@ -95,7 +95,7 @@ class GroupReader:
 
     def _decoded(self, vr: str, value: bytes) -> list[Any]:
         if vr in _NUMBERS:
-            size = struct.calcsize(_NUMBERS[vr])
+            size = struct.calcsize(self._order + _NUMBERS[vr])
             if len(value) % size:
                 raise Unfamiliar
             return list(struct.unpack(f"{self._order}{len(value) // size}{_NUMBERS[vr]}", value))

@@ -8,7 +8,8 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from dlp_lab.dicom.frames import read_frames
-from dlp_lab.dicom.header import Header, Ignored, read_header
+from dlp_lab.dicom.header import Header, Ignored
+from dlp_lab.dicom.similar_headers import read_headers
 from dlp_lab.errors import DicomError, SymlinkEscape, Unreadable
 
 
@@ -62,54 +63,84 @@ def find_series(
         folder: Where to look.
         root: Links out of it are refused. None allows all.
         skip: A folder to leave out, such as that of earlier results, unless it holds `folder` itself.
-        before_each: Called before each file; may raise, to give up.
+        before_each: Called before each file and folder is opened; may raise, to give up.
     """
     scan = FolderScan(folder, {}, [], [])
-    for path in _files(scan, root, skip):
-        before_each()
-        try:
-            _refuse_escape(path, root)
-            found = read_header(path)
-            images = read_frames(found) if isinstance(found, Header) else []
-        except DicomError as error:
-            scan.broken.append(Broken(path, error))
-            continue
+    entries = list(_entries(folder, root, skip, before_each))
+    paths = [entry for entry in entries if isinstance(entry, Path)]
+    headers = (
+        Broken(path, found) if isinstance(found, DicomError) else found
+        for path, found in zip(paths, read_headers(paths, before_each), strict=True)
+    )
+    for entry in entries:
+        found = entry if isinstance(entry, Ignored | Broken) else next(headers)
         if isinstance(found, Header):
-            scan.series.setdefault(found.series_instance_uid, []).extend(images)
-        else:
+            _add_images(scan, found)
+        elif isinstance(found, Ignored):
             scan.ignored.append(found)
+        else:
+            scan.broken.append(found)
     return scan
 
 
-def _files(scan: FolderScan, root: Path | None, skip: Path | None) -> Iterator[Path]:
-    """All files in order of their names, each folder once; what cannot be looked at is noted in `scan`."""
-    skipped = None if skip is not None and Path(os.path.realpath(scan.folder)).is_relative_to(skip) else skip
+def _add_images(scan: FolderScan, found: Header) -> None:
+    try:
+        images = read_frames(found)
+    except DicomError as error:
+        scan.broken.append(Broken(found.path, error))
+    else:
+        scan.series.setdefault(found.series_instance_uid, []).extend(images)
+
+
+def _entries(
+    top: Path, root: Path | None, skip: Path | None, before_each: Callable[[], None]
+) -> Iterator[Path | Ignored | Broken]:
+    """All files in order of their names, each folder once; and what is no file to be read."""
+    skipped = None if skip is not None and Path(os.path.realpath(top)).is_relative_to(skip) else skip
     seen: set[Path] = set()
-    waiting = [scan.folder]
+    waiting = [top]
     while waiting:
         folder = waiting.pop()
         real = Path(os.path.realpath(folder))
         if real in seen or real == skipped:
             continue
         seen.add(real)
+        before_each()
         try:
             _refuse_escape(folder, root)
             entries = sorted(os.scandir(folder), key=lambda entry: entry.name)
         except OSError as error:
             what = f"the folder {folder.name} cannot be opened ({error.strerror}); it may hold slices: make it readable"
-            scan.broken.append(Broken(folder, Unreadable(what)))
+            yield Broken(folder, Unreadable(what))
             continue
         except SymlinkEscape as error:
-            scan.broken.append(Broken(folder, error))
+            yield Broken(folder, error)
             continue
         for entry in entries:
-            path = Path(entry.path)
+            path = folder / entry.name
             if entry.name.startswith("."):
-                scan.ignored.append(Ignored(path, "hidden"))
-            elif os.path.isdir(path):  # which, unlike the entry itself, says no to a link in a circle
+                yield Ignored(path, "hidden")
+            elif _is_folder(entry):
                 waiting.append(path)
             else:
-                yield path
+                yield _within(root, path)
+
+
+def _is_folder(entry: os.DirEntry[str]) -> bool:
+    try:
+        if not entry.is_symlink():
+            return entry.is_dir()  # known without a look at the file
+    except OSError:
+        pass
+    return os.path.isdir(entry.path)  # which, unlike the entry itself, says no to a link in a circle
+
+
+def _within(root: Path | None, path: Path) -> Path | Broken:
+    try:
+        _refuse_escape(path, root)
+    except SymlinkEscape as error:
+        return Broken(path, error)
+    return path
 
 
 def _refuse_escape(path: Path, root: Path | None) -> None:

@@ -39,12 +39,12 @@ def set_derivations(
         own = Dataset()
         own.DerivationDescription = description
         own.DerivationCodeSequence = codes
-        own.SourceImageSequence = _references(sources, in_place=not resampled)
+        own.SourceImageSequence = references_to_frames(sources, in_place=not resampled)
         item.DerivationImageSequence = [*(item.get("DerivationImageSequence") or earlier), own]
 
 
-def _references(sources: Sequence[Header], *, in_place: bool) -> list[Dataset]:
-    """One reference to each file; where all of its frames contribute, one to the first and one to the whole of it."""
+def references_to_frames(sources: Sequence[Header], *, in_place: bool) -> list[Dataset]:
+    """One reference to each file and its frames; where all contribute, one to the first and one to the whole."""
     by_file: dict[Path, list[Header]] = {}
     for header in sources:
         by_file.setdefault(header.path, []).append(header)

@@ -17,15 +17,13 @@ from typing import BinaryIO
 
 from pydicom.uid import ExplicitVRBigEndian
 
-from dlp_lab.dicom.data_set import PIXEL_DATA, PixelElement, open_inflated, read_data_set
+from dlp_lab.dicom.data_set import PIXEL_DATA, PixelElement, open_inflated
 from dlp_lab.dicom.encoded_frame import MAX_FRAGMENTS
 from dlp_lab.dicom.header import Header
-from dlp_lab.dicom.quiet import quiet
-from dlp_lab.errors import DicomError, Malformed, Truncated, Unreadable, UnsupportedPixels
+from dlp_lab.errors import Malformed, Truncated, Unreadable, UnsupportedPixels
 
 _ITEM, _SEQUENCE_END = 0xFFFEE000, 0xFFFEE0DD
 _ITEM_HEADER = struct.Struct("<HHL")
-_EXTENDED_OFFSETS = 0x7FE00001
 
 Fragment = tuple[int, int]
 """Where its bytes begin in the file, and how many they are."""
@@ -70,12 +68,12 @@ def _fragments_by_frame(header: Header, pixels: PixelElement) -> list[list[Fragm
     name = header.path.name
     try:
         with open(header.path, "rb") as file:
-            table, fragments = _read_items(header, pixels, file)
+            starts, fragments = _read_items(header, pixels, file)
+            # so it always is where there is an ExtendedOffsetTable (7FE0,0001) (PS3.5 A.4)
             if len(fragments) == header.frames:
                 return [[fragment] for fragment in fragments]
             if header.frames == 1:
                 return [fragments]
-            starts = _extended_offsets(header, file) or table
     except OSError as error:
         raise Unreadable(f"{name} cannot be read ({error.strerror}); was it moved meanwhile?") from None
     if not starts:
@@ -124,19 +122,6 @@ def _read_items(header: Header, pixels: PixelElement, file: BinaryIO) -> tuple[l
         items.append((place, length))
         file.seek(length, os.SEEK_CUR)
     raise Malformed(f"{name}: its compressed pixels have more than {MAX_FRAGMENTS} fragments; export it again")
-
-
-def _extended_offsets(header: Header, file: BinaryIO) -> list[int]:
-    """ExtendedOffsetTable (7FE0,0001), which counts like the basic one; empty where it is absent."""
-    try:
-        with quiet():
-            ds, _ = read_data_set(file, part_10=not header.without_preamble, tags=[_EXTENDED_OFFSETS])
-            table = bytes(ds[_EXTENDED_OFFSETS].value) if _EXTENDED_OFFSETS in ds else b""
-    except (DicomError, MemoryError, OSError):
-        raise
-    except Exception as error:
-        raise Malformed(f"{header.path.name}: its header cannot be read again ({type(error).__name__})") from None
-    return list(struct.unpack(f"<{len(table) // 8}Q", table[: len(table) // 8 * 8]))
 
 
 class InflatedFrames:

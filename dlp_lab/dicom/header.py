@@ -95,7 +95,7 @@ _KEYWORDS = (
     "LossyImageCompression",
     *DISCRIMINATING,
 )
-_TAGS: list[BaseTag | int] = [Tag(keyword) for keyword in _KEYWORDS]
+WANTED_TAGS: list[BaseTag | int] = [Tag(keyword) for keyword in _KEYWORDS]
 
 
 @dataclass(frozen=True)
@@ -257,7 +257,7 @@ def parse_header(source: BinaryIO, path: Path, *, part_10: bool) -> Header | Ign
     """
     try:
         with quiet():
-            ds, pixels = read_data_set(source, part_10=part_10, tags=_TAGS)
+            ds, pixels = read_data_set(source, part_10=part_10, tags=WANTED_TAGS)
             return _header(path, ds, pixels, source.seek(0, os.SEEK_END), without_preamble=not part_10)
     except TooLarge as error:
         raise TooLarge(f"{path.name} cannot be read: {error}; take it out of the folder") from None

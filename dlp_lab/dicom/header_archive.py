@@ -64,6 +64,10 @@ class ArchivedSeries:
         """Decode the header of `headers[number]`."""
         return decode_header(self.encoded[number])
 
+    def encoded_header(self, number: int) -> bytes:
+        """The encoded header of `headers[number]`."""
+        return self.encoded[number]
+
 
 def encode_header(header: Header) -> tuple[bytes, ...]:
     """The pieces of a file's encoded header: what comes before the data set, then one piece for each element.

@@ -1,10 +1,14 @@
-"""How a folder is to be read: which of its images, and what may be repaired."""
+"""How a folder is to be read: which of its images, and what may be repaired; and how a result is to be written."""
 
 from __future__ import annotations
 
-from typing import Annotated, Literal
+from typing import Annotated, Literal, get_args
 
 from msgspec import Meta, Struct
+
+OutputForm = Literal["series", "multiframe", "parametric_map"]
+"""How a result is written: a series like its source, one multi-frame image, or one Parametric Map (float)."""
+OUTPUT_FORMS: tuple[OutputForm, ...] = get_args(OutputForm)
 
 
 class ReadOptions(Struct, frozen=True, forbid_unknown_fields=True, kw_only=True):

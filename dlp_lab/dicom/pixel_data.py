@@ -7,11 +7,12 @@ from __future__ import annotations
 
 import os
 import sys
+from functools import cache
 from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
-from pydicom.uid import DeflatedExplicitVRLittleEndian, ExplicitVRBigEndian
+from pydicom.uid import UID, DeflatedExplicitVRLittleEndian, ExplicitVRBigEndian
 
 from dlp_lab.dicom.codestream import READ
 from dlp_lab.dicom.data_set import PIXEL_DATA, PixelElement, open_inflated
@@ -23,7 +24,23 @@ from dlp_lab.errors import DicomError, Malformed, NoDecoder, Truncated, Unsuppor
 
 def stored_dtype(header: Header) -> np.dtype[Any]:
     """Type of the stored values, in the byte order of this machine."""
-    return np.dtype(f"{'i' if header.signed else 'u'}{header.bits_allocated // 8}")
+    return _dtype("i" if header.signed else "u", header.bits_allocated)
+
+
+@cache
+def _dtype(kind: str, bits: int) -> np.dtype[Any]:
+    return np.dtype(f"{kind}{bits // 8}")
+
+
+@cache
+def _is_encapsulated(transfer_syntax: UID) -> bool:
+    """Whether its pixels are compressed. The question to a UID itself is slow, and is asked for every slice."""
+    return transfer_syntax.is_encapsulated
+
+
+@cache
+def _is_transfer_syntax(uid: UID) -> bool:
+    return uid.is_transfer_syntax
 
 
 def present_pixels(header: Header) -> PixelElement:
@@ -47,11 +64,11 @@ def check_pixel_element(header: Header) -> None:
         Truncated, Malformed, UnsupportedPixels, NoDecoder: The message names the file.
     """
     name, pixels = header.name, present_pixels(header)
-    if not header.transfer_syntax_uid.is_transfer_syntax:
+    if not _is_transfer_syntax(header.transfer_syntax_uid):
         raise NoDecoder(f"{name}: its transfer syntax {header.transfer_syntax_uid[:64]!r} (0002,0010) is not known")
     if pixels.tag != PIXEL_DATA:
         raise UnsupportedPixels(f"{name} has floating point pixels (7FE0,0008) or (7FE0,0009), which are not read")
-    if header.transfer_syntax_uid.is_encapsulated:
+    if _is_encapsulated(header.transfer_syntax_uid):
         if header.transfer_syntax_uid not in READ:
             raise NoDecoder(
                 f"{name} is encoded as {header.transfer_syntax_uid.name}, which is not read; convert the series to an "
@@ -124,6 +141,8 @@ def read_uncompressed(header: Header, out: NDArray[Any], frames: InflatedFrames)
         TooLarge: Deflated data inflates beyond the declared size.
     """
     assert header.pixels is not None
+    if _read_directly(header, header.pixels, out):
+        return
     try:
         with open(header.path, "rb", buffering=0) as file:
             source = _positioned(file, header, frames)
@@ -133,6 +152,18 @@ def read_uncompressed(header: Header, out: NDArray[Any], frames: InflatedFrames)
         raise
     except Exception as error:  # zlib and pydicom each raise kinds of their own
         raise Malformed(f"{header.name}: its deflated data is broken; export it again") from error
+
+
+def _read_directly(header: Header, pixels: PixelElement, out: NDArray[Any]) -> bool:
+    """Read pixels that lie in the file as they lie in memory, and are all of the element; whether they did."""
+    foreign = DeflatedExplicitVRLittleEndian, ExplicitVRBigEndian
+    if header.transfer_syntax_uid in foreign or sys.byteorder != "little" or is_padded(header):
+        return False
+    descriptor = os.open(header.path, os.O_RDONLY)
+    try:
+        return os.preadv(descriptor, [out.data], pixels.offset) == out.nbytes
+    finally:
+        os.close(descriptor)
 
 
 def _positioned(file: Any, header: Header, frames: InflatedFrames) -> Any:

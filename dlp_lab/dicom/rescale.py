@@ -41,43 +41,90 @@ class Rescale:
         return float(self.intercept_text)
 
     def store(self, values: NDArray[Any]) -> NDArray[Any]:
-        """16-bit integers for real values, rounded half to even; the error is at most half a slope."""
-        dtype = np.int16 if self.signed else np.uint16
-        if self.slope == 1 and values.dtype.kind in "iu" and self.intercept % 1 == 0:
-            return (values.astype(np.int64) - int(self.intercept)).astype(dtype)
-        return np.rint((values.astype(np.float64) - self.intercept) / self.slope).astype(dtype)
+        """16-bit integers for real values, rounded half to even; the error is at most half a slope.
+
+        Args:
+            values: Such as `choose_rescales` was asked for, so that they fit; of one slice, for they are copied.
+        """
+        dtype = np.dtype(np.int16 if self.signed else np.uint16)
+        if self.keeps_integers and values.dtype.kind in "iu":
+            stored: NDArray[Any] = values.astype(dtype, copy=False)
+            # modulo 2^16, as the conversion is, so that what fits in the end is right whatever lies between
+            if self.intercept:
+                stored = stored - np.int64(self.intercept).astype(dtype)
+            return stored
+        steps = values.astype(np.float64)
+        steps -= self.intercept
+        if self.slope != 1:
+            steps /= self.slope
+        return np.rint(steps, out=steps).astype(dtype)
+
+    @property
+    def keeps_integers(self) -> bool:
+        """Whether integers are on its steps: stored values are these integers, shifted."""
+        return self.slope == 1 and self.intercept % 1 == 0
 
 
-def choose_rescales(headers: Sequence[Header], values: NDArray[Any]) -> tuple[Rescale, ...]:
-    """The rescale of each slice that describes `values` in a series derived from these slices.
+@dataclass(frozen=True)
+class ValueRange:
+    """Least and greatest of some values; nan if one of them is."""
+
+    low: float
+    high: float
+
+    @classmethod
+    def of(cls, values: NDArray[Any]) -> ValueRange:
+        return cls(float(values.min()), float(values.max()))
+
+    @property
+    def is_finite(self) -> bool:
+        return math.isfinite(self.low) and math.isfinite(self.high)
+
+    @property
+    def greatest_magnitude(self) -> float:
+        return max(abs(self.low), abs(self.high))
+
+
+def choose_rescales(
+    headers: Sequence[Header], slices: Sequence[NDArray[Any]], ranges: Sequence[ValueRange] | None = None
+) -> tuple[Rescale, ...]:
+    """The rescale of each slice that describes its values in a series derived from slices with these headers.
 
     Where the slices have slopes of their own, as in PET, and every value lies on a step of its slice, each slice keeps
-    its own: stored values then come back bit for bit. Otherwise all slices get the one of `choose_rescale`.
-    """
-    if len({(header.rescale_slope, header.rescale_intercept) for header in headers}) > 1:
-        kept = tuple(_own_rescale(header) for header in headers)
-        if all(_fits(own, plane) and _on_steps(own, plane) for own, plane in zip(kept, values, strict=True)):
-            return kept
-    return (choose_rescale(headers, values),) * len(headers)
-
-
-def choose_rescale(headers: Sequence[Header], values: NDArray[Any]) -> Rescale:
-    """The one rescale that describes `values` in all slices of a series derived from these.
+    its own: stored values then come back bit for bit. Otherwise all slices get the same one.
 
     The source's own slope and intercept are kept when all slices share them, all values fit in 16 bits with them, and
     they are fine enough to tell `LEAST_STEPS` values apart (or the values lie on their steps): a stored unit then means
     what it meant in the source. Otherwise the slope is chosen so that the values span the 16 bits, with intercept 0 for
     PET, as PS3.3 Table C.8-63 asks.
+
+    Args:
+        headers: One for each slice.
+        slices: The values of each slice.
+        ranges: Of each slice, where they are known already.
     """
+    ranges = [ValueRange.of(values) for values in slices] if ranges is None else ranges
+    if len({(header.rescale_slope, header.rescale_intercept) for header in headers}) > 1:
+        kept = tuple(_own_rescale(header) for header in headers)
+        if all(
+            _fits(own, found) and _on_steps(own, [values], found)
+            for own, values, found in zip(kept, slices, ranges, strict=True)
+        ):
+            return kept
+    whole = ValueRange(min(found.low for found in ranges), max(found.high for found in ranges))
+    return (_shared_rescale(headers, slices, whole),) * len(headers)
+
+
+def _shared_rescale(headers: Sequence[Header], slices: Sequence[NDArray[Any]], whole: ValueRange) -> Rescale:
     first = headers[0]
-    low, high = float(values.min()), float(values.max())
+    low, high = whole.low, whole.high
     absent = first.modality == "MR" and all(h.rescale_slope == 1 and h.rescale_intercept == 0 for h in headers)
     shared = {(header.rescale_slope, header.rescale_intercept) for header in headers}
     if len(shared) == 1:
         kept = Rescale(_decimal(first.rescale_slope), _decimal(first.rescale_intercept), first.signed, not absent)
         steps = (low - kept.intercept) / kept.slope, (high - kept.intercept) / kept.slope
         signed = _signedness(min(steps), max(steps), prefer_signed=first.signed)
-        if signed is not None and (abs(steps[1] - steps[0]) >= LEAST_STEPS or _on_steps(kept, values)):
+        if signed is not None and (abs(steps[1] - steps[0]) >= LEAST_STEPS or _on_steps(kept, slices, whole)):
             return Rescale(kept.slope_text, kept.intercept_text, signed, kept.written)
     if first.modality == "PT":
         signed = low < 0
@@ -101,20 +148,29 @@ def _own_rescale(header: Header) -> Rescale:
     return Rescale(_decimal(header.rescale_slope), _decimal(header.rescale_intercept), header.signed, written=True)
 
 
-def _fits(rescale: Rescale, values: NDArray[Any]) -> bool:
-    ends = sorted((float(end) - rescale.intercept) / rescale.slope for end in (values.min(), values.max()))
+def _fits(rescale: Rescale, found: ValueRange) -> bool:
+    ends = sorted((end - rescale.intercept) / rescale.slope for end in (found.low, found.high))
     return _signedness(ends[0], ends[1], prefer_signed=rescale.signed) == rescale.signed
 
 
-def _on_steps(rescale: Rescale, values: NDArray[Any]) -> bool:
-    if values.dtype.kind in "iu" and rescale.slope == 1 and rescale.intercept % 1 == 0:
+def _on_steps(rescale: Rescale, slices: Sequence[NDArray[Any]], found: ValueRange) -> bool:
+    if slices[0].dtype.kind in "iu" and rescale.keeps_integers:
         return True
-    steps = (values.astype(np.float64) - rescale.intercept) / rescale.slope
+    slope = abs(rescale.slope)
     # float32 values are off by their own rounding, which can be much for a small slope
-    rounding = 2**-22 * float(np.abs(values).max()) / abs(rescale.slope) if values.dtype == np.float32 else 0.0
+    rounding = 2**-22 * found.greatest_magnitude / slope if slices[0].dtype == np.float32 else 0.0
     # it must be small beside what the values differ by, too: all of 0 to 0.0009 is near the step 0
-    limit = min(1e-3 + rounding, 0.1, max(1e-4 * float(np.ptp(steps)), rounding))
-    return bool(np.abs(steps - np.rint(steps)).max() <= limit)
+    limit = min(1e-3 + rounding, 0.1, max(1e-4 * (found.high - found.low) / slope, rounding))
+    return all(_distance_to_steps(rescale, values) <= limit for values in slices)
+
+
+def _distance_to_steps(rescale: Rescale, values: NDArray[Any]) -> float:
+    """The greatest, as a part of a step."""
+    steps = values.astype(np.float64)
+    steps -= rescale.intercept
+    steps /= rescale.slope
+    steps -= np.rint(steps)
+    return float(np.abs(steps, out=steps).max())
 
 
 def _decimal(value: float) -> str:

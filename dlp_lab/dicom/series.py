@@ -13,6 +13,7 @@ import numpy as np
 from pydicom.datadict import tag_for_keyword
 from pydicom.dataset import Dataset
 
+from dlp_lab.dicom.bounded_file import MAX_HEADER_BYTES
 from dlp_lab.dicom.data_set import attribute, read_header_elements
 from dlp_lab.dicom.duplicates import without_copies
 from dlp_lab.dicom.folder import FolderScan, find_series
@@ -37,6 +38,8 @@ class HeaderSource(Protocol):
     * `indices` and `resampling` say how they make it: see `Series`.
     * `dataset(number)` is all that the file of `headers[number]` says but for its pixels, encoded as in that file. It
       is a new one at each call, so that the caller may change it.
+    * `encoded_header(number)` is the same as bytes: the file's, from its start, up to the pixels or a little farther. A
+      deflated file may end sooner.
     """
 
     @property
@@ -52,6 +55,8 @@ class HeaderSource(Protocol):
     def resampling(self) -> Resampling | None: ...
 
     def dataset(self, number: int) -> Dataset: ...
+
+    def encoded_header(self, number: int) -> bytes: ...
 
 
 @dataclass(frozen=True)
@@ -84,6 +89,13 @@ class Series:
         """Read the file of `headers[number]` again, without its pixels."""
         header = self.headers[number]
         return read_header_elements(header.path, part_10=not header.without_preamble)
+
+    def encoded_header(self, number: int) -> bytes:
+        """Read the file of `headers[number]` again, up to its pixels."""
+        header = self.headers[number]
+        size = header.file_bytes if header.pixels is None else header.pixels.offset
+        with open(header.path, "rb", buffering=0) as file:
+            return file.read(min(size, MAX_HEADER_BYTES))
 
 
 def one_series(
@@ -259,10 +271,11 @@ def _without_localizers(headers: Sequence[Header]) -> tuple[list[Header], list[I
         return list(headers), []
     kept, dropped = [], []
     for header in headers:
-        across = header.orientation is not None and (
-            np.abs(np.subtract(header.orientation, others[0].orientation)).max() > ORIENTATION_TOLERANCE
-        )
-        if "LOCALIZER" in header.image_type and across:
+        if (
+            "LOCALIZER" in header.image_type
+            and header.orientation is not None
+            and np.abs(np.subtract(header.orientation, others[0].orientation)).max() > ORIENTATION_TOLERANCE
+        ):
             dropped.append(Ignored(header.path, "localizer"))
         else:
             kept.append(header)

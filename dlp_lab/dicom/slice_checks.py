@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Sequence
+from functools import lru_cache
+from operator import attrgetter
 
 import numpy as np
 
@@ -24,6 +26,22 @@ ORIENTATION_TOLERANCE = 1e-3
 GREYSCALE = ("MONOCHROME1", "MONOCHROME2")
 MAX_SLICE_BYTES = 512 * 2**20
 MAX_SERIES_BYTES = 8 * 2**30
+
+
+_MOSTLY_EQUAL = attrgetter(
+    "rows",
+    "columns",
+    "sop_class_uid",
+    "frame_of_reference_uid",
+    "photometric_interpretation",
+    "has_rescale",
+    "unit",
+    "signed",
+    "bits_allocated",
+    "pixel_spacing_mm",
+    "orientation",
+)
+"""What slices must share, some of it within a tolerance: where it is equal, as nearly always, no more need be asked."""
 
 
 def check_slices(headers: Sequence[Header], warnings: list[str], *, with_pixels: bool = True) -> None:
@@ -99,13 +117,14 @@ def _check_place(header: Header) -> None:
             raise NoGeometry(f"{name} has no {keyword}, so its place is not known; no geometry is guessed")
     if min(header.pixel_spacing_mm or ()) <= 0:
         raise NoGeometry(f"{name}: PixelSpacing (0028,0030) must be above 0")
-    if _roughness(header) > 1e-2:
+    if _roughness(header.orientation or ()) > 1e-2:
         raise NoGeometry(f"{name}: ImageOrientationPatient (0020,0037) is not two perpendicular directions of length 1")
 
 
-def _roughness(header: Header) -> float:
+@lru_cache(maxsize=64)
+def _roughness(orientation: tuple[float, ...]) -> float:
     """How far ImageOrientationPatient is from two perpendicular directions of length 1."""
-    row, column = np.reshape(header.orientation or (), (2, 3))
+    row, column = np.reshape(orientation, (2, 3))
     return float(max(abs(np.linalg.norm(row) - 1), abs(np.linalg.norm(column) - 1), abs(row @ column)))
 
 
@@ -125,7 +144,7 @@ def _note_oddities(headers: Sequence[Header], warnings: list[str]) -> None:
         warnings.append(
             "RescaleSlope or RescaleIntercept (0028,1053) is absent: values are stored values, not in a real unit"
         )
-    if _roughness(first) > 1e-4:
+    if _roughness(first.orientation or ()) > 1e-4:
         warnings.append("ImageOrientationPatient (0020,0037) is rounded; its directions were made perpendicular")
     if first.frame_of_reference_uid is None:
         warnings.append("FrameOfReferenceUID (0020,0052) is absent; the result can be placed only beside its source")
@@ -162,6 +181,8 @@ def _check_common(headers: Sequence[Header]) -> None:
         ("BitsAllocated (0028,0100)", lambda header: header.bits_allocated),
     ]
     for header in headers[1:]:
+        if _MOSTLY_EQUAL(header) == _MOSTLY_EQUAL(first):
+            continue
         for name, value in shared:
             if value(header) != value(first):
                 raise MixedGrid(

@@ -58,8 +58,9 @@ def stacked(headers: Sequence[Header], warnings: list[str], options: ReadOptions
     """
     orientation = [float(v) for v in np.mean([header.orientation or () for header in headers], axis=0)]
     normal = slice_normal(orientation)
-    ordered = sorted(headers, key=lambda header: float(np.dot(normal, header.position_lps_mm or ())))
-    positions = np.array([header.position_lps_mm for header in ordered])
+    positions = np.array([header.position_lps_mm for header in headers])
+    order = np.argsort(positions @ normal, stable=True)
+    ordered, positions = [headers[k] for k in order], positions[order]
     indices = np.arange(len(ordered))
     if len(ordered) == 1:
         _check_single(ordered[0], warnings)

@@ -25,7 +25,6 @@ from dlp_lab.dicom.derived_header import (
     Derivation,
     derived_uid,
     drop_stale,
-    file_meta,
     mark_lossy,
     set_equipment,
     set_identity,
@@ -33,6 +32,7 @@ from dlp_lab.dicom.derived_header import (
 from dlp_lab.dicom.derived_slices import WrittenSlice
 from dlp_lab.dicom.frame_derivations import set_derivations
 from dlp_lab.dicom.header import Header
+from dlp_lab.dicom.pixel_description import set_file_meta
 from dlp_lab.dicom.rescale import Rescale
 from dlp_lab.dicom.series import HeaderSource
 from dlp_lab.errors import TooLarge
@@ -69,7 +69,7 @@ _COLOURS = (
 def write_enhanced(
     source: HeaderSource,
     places: Sequence[WrittenSlice],
-    values: NDArray[Any],
+    values: Sequence[NDArray[Any]],
     rescales: Sequence[Rescale],
     path: Path,
     derivation: Derivation,
@@ -81,7 +81,7 @@ def write_enhanced(
     Args:
         source: The series, whose headers are of frames.
         places: The frames to write, in their order.
-        values: `(n, rows, columns)` real values of them.
+        values: `(rows, columns)` real values of each.
         rescales: How each is stored.
         path: New file.
         derivation: What made the values.
@@ -91,7 +91,7 @@ def write_enhanced(
     Raises:
         TooLarge: The pixels are more than one element can hold.
     """
-    frames, rows, columns = values.shape
+    frames, (rows, columns) = len(values), values[0].shape
     size = frames * rows * columns * 2
     if size > _MAX_PIXEL_BYTES:
         raise TooLarge(
@@ -148,8 +148,7 @@ def _header(
     ds.HighBit, ds.PixelRepresentation = 15, int(rescales[0].signed)
     ds.SharedFunctionalGroupsSequence = [frames.shared]
     ds.PerFrameFunctionalGroupsSequence = list(frames.items)
-    ds.file_meta = file_meta(ds)
-    ds.preamble = b"\0" * 128  # the source's may hold another format's header
+    set_file_meta(ds)
     return ds
 
 

@@ -14,16 +14,17 @@ from dlp_lab.dicom.derived_header import Derivation
 from dlp_lab.dicom.derived_slices import slice_uids
 from dlp_lab.dicom.folder import find_series
 from dlp_lab.dicom.header_archive import series_from_headers
-from dlp_lab.dicom.options import ReadOptions
+from dlp_lab.dicom.options import OUTPUT_FORMS, OutputForm, ReadOptions
 from dlp_lab.dicom.read import read_volume
 from dlp_lab.dicom.report import FolderReport, report_folder
 from dlp_lab.dicom.series import HeaderSource, attribute_values, choose_series, one_series
 from dlp_lab.dicom.template import place_on_template
-from dlp_lab.dicom.write_image import DerivedSeries, write_derived_series
+from dlp_lab.dicom.write_derived import write_derived
+from dlp_lab.dicom.write_image import DerivedSeries
 from dlp_lab.errors import BadParameters, Hdf5Error, MixedGrid, OutputExists, PathRefused
 from dlp_lab.jobs.isolated_decoder import decoded_apart
 from dlp_lab.jobs.stored_headers import SeriesHeaders
-from dlp_lab.store.hdf5 import Normalization, read_hdf5, read_hdf5_headers, write_hdf5
+from dlp_lab.store.hdf5 import Compression, Normalization, read_hdf5, read_hdf5_headers, write_hdf5
 from dlp_lab.store.metadata import shareable, volume_metadata, write_json
 from dlp_lab.store.workspace import published_folder
 from dlp_lab.volume import Volume
@@ -95,6 +96,17 @@ def read_options(options: dict[str, Any]) -> ReadOptions:
         raise BadParameters(f"reading: {error}. The options: {known}.") from None
 
 
+def checked_form(form: str) -> OutputForm:
+    """The form of output of that name.
+
+    Raises:
+        BadParameters: There is none.
+    """
+    if form not in OUTPUT_FORMS:
+        raise BadParameters(f"no output form named {form!r}; there are: {', '.join(OUTPUT_FORMS)}")
+    return form
+
+
 def _folder(folder: Path | str) -> Path:
     path = Path(folder)
     if not path.is_dir():
@@ -109,6 +121,7 @@ def dicom_to_hdf5(
     normalize: Normalization = "none",
     headers: Headers = "full",
     keep_phi: bool = False,
+    compress: Compression = "none",
     **options: Any,
 ) -> Volume:
     """Read the series in `folder` and write it as HDF5 and JSON, both or neither.
@@ -120,6 +133,8 @@ def dicom_to_hdf5(
         headers: "full" stores the DICOM headers in the HDF5 file, with all they tell of the patient, so that
             `hdf5_to_dicom` needs no template; "none" leaves out all but UIDs.
         keep_phi: Whether the JSON also gets the headers. Otherwise it tells nothing of the patient.
+        compress: "gzip" makes the HDF5 file an archive of about half the size; slices of it cannot be looked at
+            through a memory map.
         **options: See `read_series`.
 
     Raises:
@@ -138,9 +153,9 @@ def dicom_to_hdf5(
     if keep_phi:
         metadata["dicom"] = {"common": found.common, "slices": found.slices}
     if headers == "full":
-        write_hdf5(volume, Path(hdf5), normalize, slice_uids(series), found.stored())
+        write_hdf5(volume, Path(hdf5), normalize, slice_uids(series), found.stored(), compress)
     else:
-        write_hdf5(shareable(volume), Path(hdf5), normalize, slice_uids(series))
+        write_hdf5(shareable(volume), Path(hdf5), normalize, slice_uids(series), compress=compress)
     try:
         write_json(metadata, Path(json))
     except BaseException:
@@ -150,7 +165,11 @@ def dicom_to_hdf5(
 
 
 def hdf5_to_dicom(
-    hdf5: Path | str, output: Path | str, template: Path | str | None = None, **options: Any
+    hdf5: Path | str,
+    output: Path | str,
+    template: Path | str | None = None,
+    output_form: OutputForm = "series",
+    **options: Any,
 ) -> DerivedSeries:
     """Write the volume of an HDF5 file as a series derived from the one it came from, or from a template series.
 
@@ -160,11 +179,13 @@ def hdf5_to_dicom(
         template: Folder of the series that gives patient, study and place; the headers in the HDF5 file if omitted. A
             volume that knows its place must lie on the template's grid; a bare array must have its shape, its slices
             in order along the normal.
+        output_form: "series", "multiframe" or "parametric_map"; see `submit`.
         **options: How the template is to be read; see `read_series`.
 
     Raises:
         DlpError: A file is refused, the two do not fit, there is neither template nor header, or the output exists.
     """
+    form = checked_form(output_form)
     values = read_hdf5(Path(hdf5))
     source: HeaderSource
     if template is None:
@@ -179,7 +200,7 @@ def hdf5_to_dicom(
             description="Values taken from an HDF5 file",
             reach_slices=reach_slices,
         )
-        written = write_derived_series(source, volume, folder, derivation)
+        written = write_derived(form, source, volume, folder, derivation)
     return replace(written, files=tuple(Path(output) / path.name for path in written.files))
 
 

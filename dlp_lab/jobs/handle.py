@@ -13,7 +13,7 @@ import msgspec
 
 from dlp_lab.errors import BadParameters, JobFailed
 from dlp_lab.jobs.convert import read_options
-from dlp_lab.jobs.job import Job, JobRequest
+from dlp_lab.jobs.job import Job, JobRequest, OutputForm
 from dlp_lab.jobs.service import JobService
 from dlp_lab.store.workspace import Workspace
 
@@ -124,6 +124,7 @@ def submit(
     root: Path | str | None = None,
     read: dict[str, Any] | None = None,
     priority: int = 0,
+    output_form: OutputForm = "series",
     **params: Any,
 ) -> JobHandle:
     """Submit a job, such as `submit("3dblur", "study1/series2", sigma_mm=2)`.
@@ -138,6 +139,8 @@ def submit(
         root: Folder that holds input and output; `$DLP_LAB_ROOT` or the current folder by default.
         read: Options of `read_series`, such as `{"series": "1.2.3"}`.
         priority: -100 to 100; jobs of a higher one start first.
+        output_form: "series" for files like the source's, "multiframe" for one enhanced file, "parametric_map" for one
+            file of floating point values.
         params: The task's parameters.
 
     Raises:
@@ -145,7 +148,16 @@ def submit(
     """
     workspace = Workspace.from_environment(root)
     service = job_service(workspace)
-    request = job_request(workspace, task, input_dir, keep_hdf5=keep_hdf5, read=read or {}, priority=priority, **params)
+    request = job_request(
+        workspace,
+        task,
+        input_dir,
+        keep_hdf5=keep_hdf5,
+        read=read or {},
+        priority=priority,
+        output_form=output_form,
+        **params,
+    )
     return JobHandle(service, service.submit(request).uid)
 
 
@@ -157,6 +169,7 @@ def job_request(
     keep_hdf5: bool,
     read: dict[str, Any],
     priority: int,
+    output_form: str,
     **params: Any,
 ) -> JobRequest:
     """What is asked, from values as `submit` takes them.
@@ -173,6 +186,7 @@ def job_request(
                 "keep_hdf5": keep_hdf5,
                 "read": read_options(read),
                 "priority": priority,
+                "output_form": output_form,
             },
             JobRequest,
         )

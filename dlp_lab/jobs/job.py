@@ -10,6 +10,7 @@ from typing import Annotated, Any, Literal, get_args
 
 import msgspec
 
+from dlp_lab.dicom.options import OutputForm as OutputForm
 from dlp_lab.dicom.options import ReadOptions as ReadOptions
 
 JobState = Literal["queued", "running", "succeeded", "failed", "cancelled"]
@@ -28,6 +29,7 @@ class JobRequest(msgspec.Struct, frozen=True, forbid_unknown_fields=True, kw_onl
         keep_hdf5: Whether the result folder also gets the source and the result volume as HDF5 + JSON.
         read: Which images of the folder, and which repairs.
         priority: Jobs of a higher one start first; among equals, those submitted first.
+        output_form: Whether the result is a series like its source, one multi-frame image or one Parametric Map.
     """
 
     task: str
@@ -36,6 +38,7 @@ class JobRequest(msgspec.Struct, frozen=True, forbid_unknown_fields=True, kw_onl
     keep_hdf5: bool = False
     read: ReadOptions = ReadOptions()
     priority: Priority = 0
+    output_form: OutputForm = "series"
 
 
 class Job(msgspec.Struct, frozen=True, kw_only=True):
@@ -43,7 +46,7 @@ class Job(msgspec.Struct, frozen=True, kw_only=True):
 
     Attributes:
         uid: 32 lower-case hexadecimal digits, unguessable; also the name of the output folder.
-        task, input_dir, params, keep_hdf5, read, priority: As asked, with defaults filled in.
+        task, input_dir, params, keep_hdf5, read, priority, output_form: As asked, with defaults filled in.
         state: Where it stands.
         progress: 0 to 1.
         message: The step at work, or the sentence that says how it ended.
@@ -74,6 +77,7 @@ class Job(msgspec.Struct, frozen=True, kw_only=True):
     read: ReadOptions = ReadOptions()
     priority: Priority = 0
     position: int | None = None
+    output_form: OutputForm = "series"
 
     @property
     def ended(self) -> bool:

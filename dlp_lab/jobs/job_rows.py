@@ -52,12 +52,16 @@ class JobRows:
         job = job_of(self._existing(uid, "*"))
         if job.state != "queued":
             return job
-        ahead = self._rows(
+        return msgspec.structs.replace(job, position=1 + self._ahead_of(uid))
+
+    def _ahead_of(self, uid: str) -> int:
+        """How many jobs start before a waiting one."""
+        rows = self._rows(
             "SELECT count(*) FROM jobs, (SELECT priority AS own, seq AS place FROM jobs WHERE uid = ?)"
             " WHERE state = 'queued' AND (priority > own OR (priority = own AND seq < place))",
             (uid,),
         )
-        return msgspec.structs.replace(job, position=1 + int(ahead[0][0]))
+        return int(rows[0][0])
 
     def _existing(self, uid: str, columns: str) -> sqlite3.Row:
         rows = self._rows(f"SELECT {columns} FROM jobs WHERE uid = ?", (uid,))

@@ -77,9 +77,9 @@ class JobStore(JobAttempts):
                 return earlier
             self.refuse_when_full(max_queued)
             self._rows(
-                "INSERT INTO jobs (uid, task, input_dir, params, keep_hdf5, read, priority, idempotency_key,"
-                " request_sha256, state, submitted_at, message, revision)"
-                " VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?, 'queued', ?, 'waiting', ?)",
+                "INSERT INTO jobs (uid, task, input_dir, params, keep_hdf5, read, priority, output_form,"
+                " idempotency_key, request_sha256, state, submitted_at, message, revision)"
+                " VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?, ?, 'queued', ?, 'waiting', ?)",
                 (
                     uid,
                     request.task,
@@ -88,6 +88,7 @@ class JobStore(JobAttempts):
                     int(request.keep_hdf5),
                     msgspec.json.encode(request.read).decode(),
                     request.priority,
+                    request.output_form,
                     key and key.key,
                     key and key.request_sha256,
                     now(),
@@ -123,14 +124,20 @@ class JobStore(JobAttempts):
             NoSuchJob: There is no job of the uid `before`.
         """
         condition, values = self._condition(states, before)
-        rows = self._rows(
-            "SELECT jobs.*, turns.position FROM jobs LEFT JOIN"
-            " (SELECT seq, row_number() OVER (ORDER BY priority DESC, seq) AS position"
-            "  FROM jobs WHERE state = 'queued')"
-            f" AS turns USING (seq) WHERE {condition} ORDER BY seq DESC LIMIT ?",
-            (*values, limit),
-        )
-        return [job_of(row) for row in rows]
+        rows = self._rows(f"SELECT * FROM jobs WHERE {condition} ORDER BY seq DESC LIMIT ?", (*values, limit))
+        return self._with_positions([job_of(row) for row in rows])
+
+    def _with_positions(self, jobs: Sequence[Job]) -> list[Job]:
+        """Jobs that were submitted one after the other, newest first, with their places in the queue."""
+        placed: list[Job] = []
+        last: dict[int, int] = {}  # of each priority, for those behind are next in line
+        for job in reversed(jobs):
+            if job.state == "queued":
+                position = 1 + (last[job.priority] if job.priority in last else self._ahead_of(job.uid))
+                last[job.priority] = position
+                job = msgspec.structs.replace(job, position=position)
+            placed.append(job)
+        return placed[::-1]
 
     def count(self, states: Sequence[JobState] = (), before: str | None = None) -> int:
         """How many jobs there are that `newest` would list without a limit."""

@@ -37,6 +37,7 @@ STEPS: tuple[tuple[str, ...], ...] = (
     ),
     (
         "ALTER TABLE jobs ADD COLUMN priority INTEGER NOT NULL DEFAULT 0",
+        "ALTER TABLE jobs ADD COLUMN output_form TEXT NOT NULL DEFAULT 'series'",
         "ALTER TABLE jobs ADD COLUMN idempotency_key TEXT",
         "ALTER TABLE jobs ADD COLUMN request_sha256 TEXT",
         "CREATE UNIQUE INDEX jobs_by_key ON jobs (idempotency_key)",

@@ -17,7 +17,8 @@ from dlp_lab.dicom.options import ReadOptions
 from dlp_lab.dicom.read import read_volume
 from dlp_lab.dicom.report import report_folder
 from dlp_lab.dicom.series import Series, choose_series
-from dlp_lab.dicom.write_image import DerivedSeries, write_derived_series
+from dlp_lab.dicom.write_derived import write_derived
+from dlp_lab.dicom.write_image import DerivedSeries
 from dlp_lab.jobs.job import Job
 from dlp_lab.jobs.memory_limit import limited_memory
 from dlp_lab.jobs.stored_headers import SeriesHeaders
@@ -33,8 +34,9 @@ from dlp_lab.volume import Volume
 def run_job(workspace: Workspace, job: Job, report: Report, threads: int | None = None) -> list[str]:
     """Run a job to its end: its output folder is whole when this returns, and absent when it raises.
 
-    The folder holds the derived series (`0001.dcm`, ...; one file if the source is multi-frame), `job.json` with
-    how it came about, and with `keep_hdf5` also `source.h5`, `source.json`, `result.h5` and `result.json`.
+    The folder holds the derived series (`0001.dcm`, ..., or that file alone for the forms of output that are one file),
+    `job.json` with how it came about, and with `keep_hdf5` also `source.h5`, `source.json`, `result.h5` and
+    `result.json`.
 
     Args:
         workspace: Where the job's folders are.
@@ -64,7 +66,7 @@ def run_job(workspace: Workspace, job: Job, report: Report, threads: int | None 
             code=result.derivation_code,
             reach_slices=result.reach_slices,
         )
-        written = write_derived_series(series, result.volume, folder, derivation, _part(report, 0.8, 1.0))
+        written = write_derived(job.output_form, series, result.volume, folder, derivation, _part(report, 0.8, 1.0))
         if job.keep_hdf5:
             _keep_hdf5(series, volume, result.volume, folder, job.read)
         write_json(_record(job, scan, series, volume, result, written), folder / RECORD)
@@ -104,6 +106,7 @@ def _record(
             "input_dir": job.input_dir,
             "params": msgspec.to_builtins(job.params),
             "keep_hdf5": job.keep_hdf5,
+            "output_form": job.output_form,
             "read": msgspec.to_builtins(job.read),
         },
         "ingestion": msgspec.to_builtins(report_folder(scan, job.read)),
@@ -121,7 +124,7 @@ def _record(
             "files": [path.name for path in written.files],
             "rescale_slope": written.rescale.slope,
             "rescale_intercept": written.rescale.intercept,
-            "greatest_rounding_error": written.rescale.slope / 2,
+            "greatest_rounding_error": written.greatest_rounding_error,
             **_expected_values(result.volume, written),
         },
     }
@@ -139,7 +142,8 @@ def _expected_values(volume: Volume, written: DerivedSeries) -> dict[str, object
     if len(written.indices) < len(voxels):
         voxels = voxels[list(written.indices)]  # without padded slices
     # slices keep steps of their own only where all values lie on them already
-    steps = (written.rescale.slope, written.rescale.intercept) if len(set(written.rescales)) == 1 else ()
+    on_steps = written.float_rounding is None and len(set(written.rescales)) == 1
+    steps = (written.rescale.slope, written.rescale.intercept) if on_steps else ()
     return {
         "shape": list(voxels.shape),
         "affine_kji_to_lps": volume.geometry.affine_kji_to_lps.tolist(),

@@ -10,6 +10,7 @@ import msgspec
 
 from dlp_lab.dicom.folder import find_series
 from dlp_lab.dicom.series import choose_series
+from dlp_lab.dicom.write_derived import refuse_form
 from dlp_lab.errors import DiskFull
 from dlp_lab.jobs.job import JobRequest
 from dlp_lab.store.workspace import Workspace
@@ -54,10 +55,12 @@ def checked_request(
         UnknownTask: No such task is installed.
         BadParameters: The parameters do not fit it.
         PathRefused: The input folder does not exist or leaves the root.
-        DicomError: It holds no series that can be processed.
+        DicomError: It holds no series that can be processed, or none that can be written in the form asked for.
     """
     task = task_named(request.task).from_params(request.params)
     folder = workspace.input_folder(request.input_dir)
     scan = find_series(folder, workspace.root, workspace.output_folder, before_each_file)
-    task.check(choose_series(scan, request.read).geometry)
+    series = choose_series(scan, request.read)
+    task.check(series.geometry)
+    refuse_form(request.output_form, series)
     return msgspec.structs.replace(request, input_dir=workspace.relative(folder), params=task.params())

@@ -9,7 +9,7 @@ import msgspec
 from jupyter_server.auth.decorator import authorized
 from tornado import web
 
-from dlp_lab.jobs.job import Job, JobRequest, Priority, ReadOptions
+from dlp_lab.jobs.job import Job, JobRequest, OutputForm, Priority, ReadOptions
 from dlp_lab.server.api_handler import DlpHandler
 
 _EXAMPLE = '{"job_name": "3dblur", "in_dir": "dicom_data"}'
@@ -24,6 +24,7 @@ class SubmitBody(msgspec.Struct, frozen=True, forbid_unknown_fields=True, kw_onl
     keep_hdf5: bool = False
     read: ReadOptions = ReadOptions()
     priority: Priority = 0
+    output_form: OutputForm = "series"
 
 
 class Submitted(msgspec.Struct, frozen=True):
@@ -64,6 +65,7 @@ class SubmitHandler(MsgHandler):
             keep_hdf5=body.keep_hdf5,
             read=body.read,
             priority=body.priority,
+            output_form=body.output_form,
         )
         jobs = await self.jobs()
         job = await self.in_slow_thread(jobs.submit, request, self.request.headers.get("Idempotency-Key"))

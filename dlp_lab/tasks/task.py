@@ -21,7 +21,7 @@ JsonObject = dict[str, Any]
 
 RESERVED_PARAMETERS = frozenset(
     (
-        *("task", "input_dir", "volume", "root", "read", "keep_hdf5", "priority", "help"),
+        *("task", "input_dir", "volume", "root", "read", "keep_hdf5", "priority", "output_form", "help"),
         *("series", "select", "gaps", "irregular", "tilt"),  # how a folder is read
     )
 )

@@ -47,6 +47,10 @@ export class Api {
     return this._request<Job>(`jobs/${encodeURIComponent(uid)}/cancel`, {});
   }
 
+  async retry(uid: string): Promise<Job> {
+    return this._request<Job>(`jobs/${encodeURIComponent(uid)}/retry`, {});
+  }
+
   /** GET, or POST where there is a body. */
   private async _request<Reply>(route: string, body?: object): Promise<Reply> {
     const url = URLExt.join(this._settings.baseUrl, BASE, route);

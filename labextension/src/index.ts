@@ -40,14 +40,12 @@ const plugin: JupyterFrontEndPlugin<void> = {
       new Api(serviceManager.serverSettings),
       serviceManager
     );
+    const tellRefusal = (error: Error) => Notification.error(error.message);
     const panel = new JobsPanel(
       model,
       {
-        cancel: uid => {
-          model
-            .cancel(uid)
-            .catch((error: Error) => Notification.error(error.message));
-        },
+        cancel: uid => void model.cancel(uid).catch(tellRefusal),
+        retry: uid => void model.retry(uid).catch(tellRefusal),
         showResult: outputDir => {
           const offset = model.health?.root_offset ?? null;
           if (offset === null) {

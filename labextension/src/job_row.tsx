@@ -13,6 +13,7 @@ export interface JobRowProps {
   logsDir: string;
   trans: TranslationBundle;
   onCancel: (uid: string) => void;
+  onRetry: (uid: string) => void;
   onShowResult: (outputDir: string) => void;
 }
 
@@ -60,6 +61,14 @@ export function JobRow(props: JobRowProps): JSX.Element {
             onClick={() => props.onCancel(job.uid)}
           >
             {trans.__('Cancel')}
+          </button>
+        )}
+        {(job.state === 'failed' || job.state === 'cancelled') && (
+          <button
+            className="dlp-Job-action"
+            onClick={() => props.onRetry(job.uid)}
+          >
+            {trans.__('Try again')}
           </button>
         )}
         {job.state === 'succeeded' && outputDir !== null && (

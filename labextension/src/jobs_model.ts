@@ -102,8 +102,17 @@ export class JobsModel extends VDomModel {
 
   /** Throws with the server's sentence when it refuses. */
   async cancel(uid: string): Promise<void> {
+    await this._change(this._api.cancel(uid));
+  }
+
+  /** Throws with the server's sentence when it refuses. */
+  async retry(uid: string): Promise<void> {
+    await this._change(this._api.retry(uid));
+  }
+
+  private async _change(changed: Promise<Job>): Promise<void> {
     try {
-      this._replace(await this._api.cancel(uid));
+      this._replace(await changed);
     } finally {
       this._refreshQuietly();
     }

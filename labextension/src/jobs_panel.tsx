@@ -8,6 +8,7 @@ import { JobsModel } from './jobs_model';
 /** What the panel's buttons do. */
 export interface PanelActions {
   cancel: (uid: string) => void;
+  retry: (uid: string) => void;
   showResult: (outputDir: string) => void;
 }
 
@@ -49,6 +50,7 @@ export class JobsPanel extends VDomRenderer<JobsModel> {
                 logsDir={health?.logs_dir ?? ''}
                 trans={trans}
                 onCancel={this._actions.cancel}
+                onRetry={this._actions.retry}
                 onShowResult={this._actions.showResult}
               />
             ))}

@@ -4,6 +4,8 @@ import React from 'react';
 import { JobRequest, TaskInfo } from './generated/types';
 import { Field, fieldsOf, textOf, valueOf } from './params_schema';
 
+type OutputForm = NonNullable<JobRequest['output_form']>;
+
 /** What the form starts from. */
 export interface RunFormOptions {
   task: TaskInfo;
@@ -45,7 +47,8 @@ export class RunForm extends ReactWidget {
       task: this._options.task.name,
       input_dir: this._options.path,
       params: Object.fromEntries(params) as Record<string, unknown>,
-      keep_hdf5: this._keepHdf5
+      keep_hdf5: this._keepHdf5,
+      output_form: this._outputForm
     };
   }
 
@@ -87,6 +90,7 @@ export class RunForm extends ReactWidget {
             )}
           </div>
         ))}
+        {this._outputFormRow()}
         <label className="dlp-RunForm-check">
           <input
             type="checkbox"
@@ -107,6 +111,34 @@ export class RunForm extends ReactWidget {
           </p>
         )}
       </>
+    );
+  }
+
+  private _outputFormRow(): JSX.Element {
+    const { trans } = this._options;
+    const labels: Record<OutputForm, string> = {
+      series: trans.__('a series like the source'),
+      multiframe: trans.__('one multi-frame file'),
+      parametric_map: trans.__('one Parametric Map (floating point)')
+    };
+    return (
+      <div className="dlp-RunForm-row">
+        <label className="dlp-RunForm-label" htmlFor="dlp-RunForm-output_form">
+          {trans.__('Result')}
+        </label>
+        <HTMLSelect
+          id="dlp-RunForm-output_form"
+          name="output_form"
+          options={Object.entries(labels).map(([value, label]) => ({
+            value,
+            label
+          }))}
+          defaultValue={this._outputForm}
+          onChange={event => {
+            this._outputForm = event.target.value as OutputForm;
+          }}
+        />
+      </div>
     );
   }
 
@@ -158,6 +190,7 @@ export class RunForm extends ReactWidget {
   private readonly _fields: Field[];
   private readonly _texts: Map<string, string>;
   private _keepHdf5 = false;
+  private _outputForm: OutputForm = 'series';
   private _error: string | null = null;
   private _isChecking = false;
 }

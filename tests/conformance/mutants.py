@@ -5,10 +5,10 @@
 
 from __future__ import annotations
 
-from tests.conformance import content_mutants, identity_mutants
+from tests.conformance import content_mutants, frame_mutants, identity_mutants
 from tests.conformance.mutation import Equivalent, Mutant, each, in_references, setting, without
 
-MUTANTS: tuple[Mutant, ...] = (*identity_mutants.MUTANTS, *content_mutants.MUTANTS)
+MUTANTS: tuple[Mutant, ...] = (*identity_mutants.MUTANTS, *content_mutants.MUTANTS, *frame_mutants.MUTANTS)
 
 EQUIVALENTS: tuple[Equivalent, ...] = (
     Equivalent(
@@ -32,4 +32,5 @@ EQUIVALENTS: tuple[Equivalent, ...] = (
     Equivalent(
         "padded patient ID", "spaces at the end say nothing (PS3.5 6.2)", setting("PatientID", "PHANTOM-1   "), "MR"
     ),
+    *frame_mutants.EQUIVALENTS,
 )

@@ -17,6 +17,7 @@ import numpy as np
 import pydicom
 from pydicom.dataset import Dataset
 
+from dlp_lab.dicom.options import OUTPUT_FORMS, OutputForm
 from dlp_lab.dicom.series import one_series
 from dlp_lab.jobs.job import Job
 from dlp_lab.jobs.pipeline import run_job
@@ -59,6 +60,13 @@ class Files:
             change(ds, k, source)
             ds.save_as(path)
 
+    def edit_file(self, change: Callable[[Dataset], Any]) -> None:
+        """Call `change` for the one file of a result in one file, and write what it leaves."""
+        (path,) = self.derived_paths()
+        ds = pydicom.dcmread(path)
+        change(ds)
+        ds.save_as(path)
+
     def edit_record(self, change: Callable[[dict[str, Any]], Any]) -> None:
         """Change `job.json`."""
         path = self.derived / "job.json"
@@ -68,9 +76,11 @@ class Files:
 
 
 Change = Callable[[Files], None]
+Jobs = dict[tuple[str, OutputForm], Files]
+"""Results that are right, by modality and form."""
 
 
-def job_output(root: Path, modality: str) -> Files:
+def job_output(root: Path, modality: str, form: OutputForm = "series") -> Files:
     """A phantom series and its blur, made by a job."""
 
     def lossy_ct(k: int, ds: Dataset) -> None:
@@ -86,10 +96,23 @@ def job_output(root: Path, modality: str) -> Files:
     workspace.create()
     params = {"sigma_mm": [2.5, 0.8, 0.5]}
     job = Job(
-        uid=UID, task="3dblur", input_dir="source", params=params, keep_hdf5=False, state="running", submitted_at=""
+        uid=UID,
+        task="3dblur",
+        input_dir="source",
+        params=params,
+        keep_hdf5=False,
+        state="running",
+        submitted_at="",
+        output_form=form,
     )
     run_job(workspace, job, lambda fraction, message: None)
     return Files(root / "source", workspace.job_folder(UID))
+
+
+def all_jobs(root: Path) -> Jobs:
+    """A job of every modality and form."""
+    cases: list[tuple[str, OutputForm]] = [(m, form) for m in ("CT", "MR", "PT") for form in OUTPUT_FORMS]
+    return {case: job_output(root / "-".join(case), *case) for case in cases}
 
 
 @dataclass(frozen=True)
@@ -100,13 +123,14 @@ class Mutant:
         name: What is wrong.
         found_by: Rules that must say so, as "layer:code"; others may too.
         change: What makes it from a right one.
-        modality: Of the right one.
+        modality, form: Of the right one.
     """
 
     name: str
     found_by: tuple[str, ...]
     change: Change
     modality: str = "CT"
+    form: OutputForm = "series"
 
 
 @dataclass(frozen=True)
@@ -117,6 +141,7 @@ class Equivalent:
     reason: str
     change: Change
     modality: str = "CT"
+    form: OutputForm = "series"
 
 
 # --- ways to change attributes ----------------------------------------------------------------------------------------

@@ -19,6 +19,7 @@ from pydicom.uid import (
     RLELossless,
 )
 
+from dlp_lab.dicom.header_archive import decode_header
 from dlp_lab.dicom.read import read_volume
 from dlp_lab.dicom.series import HeaderSource, Series, one_series
 from dlp_lab.dicom.write_image import Derivation, write_derived_series
@@ -94,6 +95,16 @@ class HeaderSourceContract:
                 else:
                     assert after[tag] == before[tag], tag
             assert after.file_meta == before.file_meta
+
+    def test_an_encoded_header_is_the_file_up_to_its_pixels_at_least(
+        self, phantom: Phantom, open_source: OpenSource
+    ) -> None:
+        source = open_source(one_series(phantom.folder))
+        for k, path in enumerate(phantom.files):
+            encoded = source.encoded_header(k)
+            if source.headers[k].transfer_syntax_uid != DeflatedExplicitVRLittleEndian:
+                assert path.read_bytes().startswith(encoded)
+                assert decode_header(encoded).keys() == source.dataset(k).keys()
 
     def test_a_data_set_is_the_callers_own(self, phantom: Phantom, open_source: OpenSource) -> None:
         source = open_source(one_series(phantom.folder))

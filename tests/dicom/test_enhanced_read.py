@@ -29,8 +29,8 @@ from dlp_lab.conformance.independent_reading import read_with_dcm2niix
 from dlp_lab.dicom.read import read_volume
 from dlp_lab.dicom.series import one_series
 from dlp_lab.jobs.convert import list_series
-from tests.dicom.quirks.frames import FRAMES, in_frames, two_echoes, two_stacks
-from tests.enhanced_phantom import EnhancedPhantom, write_enhanced_phantom
+from tests.dicom.quirks.frames import FRAMES, halves, in_frames, two_echoes, two_stacks
+from tests.enhanced_phantom import EnhancedPhantom, save, write_enhanced_phantom
 from tests.phantom import ORIENTATIONS, write_phantom_series
 
 NATIVE = [ExplicitVRLittleEndian, ImplicitVRLittleEndian, ExplicitVRBigEndian, DeflatedExplicitVRLittleEndian]
@@ -66,6 +66,15 @@ def test_a_group_counts_whether_all_frames_share_it_or_not(tmp_path, group):
         assert_read_as_it_is(
             write_enhanced_phantom(tmp_path / folder / "a.dcm", shared=[f"{name}Sequence" for name in shared])
         )
+
+
+def test_a_group_that_all_frames_share_rules_over_converted_attributes_of_a_frame(tmp_path):
+    def contradict(number: int, item: Dataset) -> None:
+        converted = Dataset()
+        converted.RescaleSlope, converted.RescaleIntercept = "9", str(number)
+        item.UnassignedPerFrameConvertedAttributesSequence = [converted]
+
+    assert_read_as_it_is(write_enhanced_phantom(tmp_path / "a.dcm", edit=in_frames(contradict)))
 
 
 def test_what_a_frame_says_of_itself_rules_over_what_is_said_of_all(tmp_path):
@@ -146,6 +155,26 @@ def test_missing_frames_are_named_by_file_and_number(tmp_path):
     with pytest.raises(errors.MissingSlices, match=rf"\(a.dcm, frame {before}\) and slice 3 \(a.dcm, frame {after}\)"):
         dlp.read_series(tmp_path)
     assert dlp.read_series(tmp_path, gaps="pad").geometry.shape == (8, 5, 6)
+
+
+def test_a_missing_part_of_a_concatenation_is_named(tmp_path):
+    halves(tmp_path, concatenated=True)
+    (tmp_path / "0.dcm").unlink()
+    with pytest.raises(errors.MissingSlices, match="part 1 of 2 of a multi-frame image"):
+        dlp.read_series(tmp_path)
+
+
+def test_frames_of_several_deflated_files_are_read(tmp_path):
+    phantom = halves(tmp_path, concatenated=False)
+    for path in tmp_path.iterdir():
+        save(pydicom.dcmread(path), path, DeflatedExplicitVRLittleEndian)
+    np.testing.assert_array_equal(dlp.read_series(tmp_path).voxels, phantom.values)
+
+
+def test_an_offset_table_that_leads_elsewhere_is_refused_by_itself(tmp_path):
+    FRAMES["an offset table that lies"].build(tmp_path)
+    with pytest.raises(errors.Malformed, match="offset table"):
+        one_series(tmp_path)
 
 
 def test_single_images_and_frames_are_not_mixed(tmp_path):

@@ -23,8 +23,8 @@ from dlp_lab.dicom.read import read_volume
 from dlp_lab.dicom.series import one_series
 from dlp_lab.dicom.write_image import DerivedSeries, write_derived_series
 from dlp_lab.volume import Volume
+from tests.dicom.deriving import blurred
 from tests.dicom.quirks.frames import halves, in_frames, mixed_types, setting, two_stacks
-from tests.dicom.test_write_image import blurred
 from tests.enhanced_phantom import ENHANCED, EnhancedPhantom, write_enhanced_phantom
 from tests.phantom import ORIENTATIONS
 
@@ -242,8 +242,9 @@ def test_a_valid_window_stays(tmp_path, ct):
     [
         ({"shear_mm_per_slice": 0.6}, {"tilt": "resample"}),
         ({"slice_offsets_mm": [0, 2, 5, 7, 10, 12.6, 15]}, {"irregular": "resample"}),
+        ({"slice_offsets_mm": [0, 1, 2, 3, 7, 8, 9]}, {"irregular": "resample"}),
     ],
-    ids=["tilt", "irregular"],
+    ids=["tilt", "irregular", "headers taken twice"],
 )
 def test_resampled_frames_have_places_of_their_own_and_say_so(tmp_path, phantom, options):
     def tilted(number: int, item: Dataset) -> None:

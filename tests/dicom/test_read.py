@@ -66,6 +66,29 @@ def test_bits_above_those_stored_are_cut_off_and_the_sign_is_extended(tmp_path):
     np.testing.assert_array_equal(read_volume(one_series(tmp_path)).voxels, phantom.values)
 
 
+def test_a_bit_above_those_stored_is_cut_off_where_it_makes_a_value_too_small(tmp_path):
+    def twelve_bits_below_a_sign(k: int, ds: Dataset) -> None:
+        stored = np.frombuffer(ds.PixelData, "<i2")
+        ds.BitsStored, ds.HighBit = 12, 11
+        ds.PixelData = (stored - 4096).astype("<i2").tobytes()
+
+    phantom = write_phantom_series(tmp_path, modality="MR", edit=twelve_bits_below_a_sign)
+    volume = read_volume(one_series(tmp_path))
+    np.testing.assert_array_equal(volume.voxels, phantom.values)
+    assert any("BitsStored" in warning for warning in volume.warnings)
+
+
+def test_values_below_16_bits_are_kept_in_a_wider_type(tmp_path):
+    def lower(k: int, ds: Dataset) -> None:
+        ds.RescaleSlope, ds.RescaleIntercept = "1", "-32700"
+
+    phantom = write_phantom_series(tmp_path, modality="MR", edit=lower)
+    assert phantom.values.min() < -68
+    volume = read_volume(one_series(tmp_path))
+    assert volume.voxels.dtype == np.int32
+    np.testing.assert_array_equal(volume.voxels, phantom.values - 32700)
+
+
 def test_monochrome1_keeps_its_values_and_says_so(tmp_path):
     phantom = write_phantom_series(tmp_path, edit=lambda k, ds: setattr(ds, "PhotometricInterpretation", "MONOCHROME1"))
     volume = read_volume(one_series(tmp_path))

@@ -5,7 +5,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from dlp_lab.dicom.rescale import choose_rescale
+from dlp_lab.dicom.rescale import choose_rescales
 from dlp_lab.dicom.series import one_series
 from tests.phantom import write_phantom_series
 
@@ -25,7 +25,7 @@ def headers(tmp_path_factory):
 @given(modality=st.sampled_from(["CT", "MR", "PT"]), low=FINITE, high=FINITE)
 def test_every_value_is_stored_within_half_a_slope_and_none_is_clipped(headers, modality, low, high):
     values = np.linspace(min(low, high), max(low, high), 1001)
-    rescale = choose_rescale(headers[modality], values)
+    rescale = choose_rescales(headers[modality], [values] * 3)[0]
     stored = rescale.store(values)
     real = stored.astype(np.float64) * rescale.slope + rescale.intercept
     # the last term is the rounding of the decimal strings themselves
@@ -35,11 +35,11 @@ def test_every_value_is_stored_within_half_a_slope_and_none_is_clipped(headers, 
 
 
 def test_the_slope_of_the_source_is_kept_where_it_serves(headers):
-    ct = choose_rescale(headers["CT"], np.array([-1000.0, 3000.25]))
+    ct = choose_rescales(headers["CT"], [np.array([-1000.0, 3000.25])] * 3)[0]
     assert (ct.slope, ct.intercept, ct.signed, ct.written) == (1, -1024, True, True)
-    mr = choose_rescale(headers["MR"], np.array([0.0, 3000.25]))
+    mr = choose_rescales(headers["MR"], [np.array([0.0, 3000.25])] * 3)[0]
     assert (mr.slope, mr.intercept, mr.signed, mr.written) == (1, 0, True, False)
 
 
 def test_stored_values_become_unsigned_when_only_that_holds_them(headers):
-    assert choose_rescale(headers["MR"], np.array([0.0, 60000.0])).signed is False
+    assert choose_rescales(headers["MR"], [np.array([0.0, 60000.0])] * 3)[0].signed is False

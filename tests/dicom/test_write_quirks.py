@@ -10,9 +10,9 @@ from pydicom.uid import ImplicitVRLittleEndian
 
 from dlp_lab import errors
 from dlp_lab.dicom.series import one_series
+from tests.dicom.deriving import derive
 from tests.dicom.quirks import QUIRKS
 from tests.dicom.quirks.verdict import rewritten
-from tests.dicom.test_write_image import derive
 from tests.phantom import write_phantom_series
 
 
@@ -35,3 +35,9 @@ def test_once_lossy_is_always_lossy(tmp_path):
     written, _, _ = derive(tmp_path / "derived", tmp_path / "source")
     assert [pydicom.dcmread(path).LossyImageCompression for path in written.files] == ["01"] * 3
     assert "compressed with loss" in one_series(tmp_path / "derived").warnings[0]
+
+
+def test_what_is_set_anew_is_not_written_under_a_wrong_vr_of_the_source(tmp_path):
+    QUIRKS["Rows as UL"].build(tmp_path / "source")
+    written, _, _ = derive(tmp_path / "derived", tmp_path / "source")
+    assert pydicom.dcmread(written.files[0])["Rows"].VR == "US"

@@ -6,10 +6,11 @@ from pathlib import Path
 
 import pytest
 
-from dlp_lab.errors import JobFailed, PathRefused, UnknownTask
+from dlp_lab.errors import BadParameters, JobFailed, PathRefused, UnknownTask, UnsupportedPixels
 from dlp_lab.jobs.handle import job_service, submit
 from dlp_lab.store.workspace import Workspace
 from tests.jobs.waiting import wait_for_end
+from tests.phantom import write_phantom_series
 
 
 @pytest.fixture(autouse=True)
@@ -35,6 +36,23 @@ def test_an_absolute_folder_and_a_named_root_do_as_well(workspace: Workspace, tm
     assert (handle.output_path / "result.h5").is_file()
     with pytest.raises(PathRefused):
         submit("probe", tmp_path, root=workspace.root)
+
+
+def test_a_form_of_output_is_asked_for_by_its_name(workspace: Workspace) -> None:
+    handle = submit("probe", "dicom_data", output_form="parametric_map").wait(timeout=30, progress=False)
+    assert handle.job.output_form == "parametric_map"
+    assert [path.name for path in handle.output_path.glob("*.dcm")] == ["0001.dcm"]
+    with pytest.raises(BadParameters, match="no output form named 'pdf'; there are: series, multiframe, para"):
+        submit("probe", "dicom_data", output_form="pdf")  # type: ignore[arg-type]
+
+
+def test_a_form_that_the_source_cannot_have_is_refused_at_submission(workspace: Workspace) -> None:
+    write_phantom_series(
+        workspace.root / "inverted", edit=lambda k, ds: setattr(ds, "PhotometricInterpretation", "MONOCHROME1")
+    )
+    with pytest.raises(UnsupportedPixels, match="MONOCHROME1"):
+        submit("probe", "inverted", output_form="multiframe")
+    assert job_service(workspace).count() == 0
 
 
 def test_waiting_for_a_job_that_fails_raises_its_sentence() -> None:

@@ -61,6 +61,8 @@ def test_a_job_of_higher_priority_starts_first_and_positions_tell_so(store: JobS
     turns = [uids[3], uids[0], uids[2], uids[1]]
     assert [store.get(uid).position for uid in turns] == [1, 2, 3, 4]
     assert {job.uid: job.position for job in store.newest(9)} == {uid: 1 + n for n, uid in enumerate(turns)}
+    assert [job.position for job in store.newest(2)] == [1, 3]
+    assert [job.position for job in store.newest(2, before=uids[2])] == [4, 2]
     assert [job.uid for job in iter(store.claim_next, None)] == turns
     assert store.get(uids[0]).position is None
 
@@ -260,6 +262,9 @@ def test_a_queue_of_version_1_is_taken_over_and_a_copy_of_it_kept(path: Path) ->
     }
     assert (jobs["a"].params, jobs["a"].output_dir, jobs["a"].warnings) == ({"sigma_mm": 2.0}, "out/a", ["odd"])
     assert (jobs["b"].error_code, jobs["b"].read.gaps, jobs["c"].keep_hdf5) == ("SHEARED", "pad", True)
+    assert {job.output_form for job in jobs.values()} == {"series"}
+    floats = store.add(msgspec.structs.replace(REQUEST, output_form="parametric_map"))
+    assert store.get(floats.uid).output_form == "parametric_map"
     assert store.retry(jobs["b"].uid).position == 1
     copy = path.with_name("jobs.sqlite.version-1")
     assert stat.S_IMODE(copy.stat().st_mode) == 0o600

@@ -56,6 +56,17 @@ async def test_parameters_and_hdf5_can_be_asked_for(fetch: Fetch, jp_root_dir: P
     assert record["request"]["params"]["sigma_mm"] == [0, 1, 2]
 
 
+@pytest.mark.parametrize("form", ["multiframe", "parametric_map"])
+async def test_the_form_of_the_output_can_be_asked_for(fetch: Fetch, jp_root_dir: Path, form: str) -> None:
+    body = {"job_name": "3dblur", "in_dir": "dicom_data", "output_form": form}
+    uid = json.loads((await fetch("job/", body)).body)["uid"]
+    done = await query_until(fetch, uid, 200)
+    assert [path.name for path in (jp_root_dir / done["output_dir"]).glob("*.dcm")] == ["0001.dcm"]
+    record = json.loads((jp_root_dir / done["output_dir"] / "job.json").read_text())
+    assert (record["request"]["output_form"], record["result"]["files"]) == (form, ["0001.dcm"])
+    assert json.loads((await fetch(f"api/v1/jobs/{uid}")).body)["output_form"] == form
+
+
 @pytest.mark.parametrize(
     ("body", "words"),
     [
@@ -71,6 +82,7 @@ async def test_parameters_and_hdf5_can_be_asked_for(fetch: Fetch, jp_root_dir: P
         ({"job_name": "3dblur", "in_dir": None}, "`$.in_dir`"),
         ({"job_name": "3dblur", "in_dir": "dicom_data", "sigma": 2}, "unknown field `sigma`"),
         ({"job_name": "3dblur", "in_dir": "dicom_data", "params": []}, "`$.params`"),
+        ({"job_name": "3dblur", "in_dir": "dicom_data", "output_form": "pdf"}, "`$.output_form`"),
         ('{"job_name": "3dblur", "in_dir": "dicom_data", "params": {"sigma_mm": NaN}}', "not JSON"),
         ('{"job_name": "3dblur", "in_dir": "dicom_data", "params": ' + '{"a":' * 2000 + "1" + "}" * 2001, "nested"),
     ],

@@ -12,6 +12,7 @@ export function makeJob(changes: Partial<Job> = {}): Job {
     input_dir: 'study/series',
     params: { sigma_mm: 2, mode: 'nearest' },
     keep_hdf5: false,
+    output_form: 'series',
     read: {
       series: null,
       select: {},
@@ -29,6 +30,8 @@ export function makeJob(changes: Partial<Job> = {}): Job {
     started_at: null,
     ended_at: null,
     attempts: 0,
+    priority: 0,
+    position: null,
     ...changes
   };
 }

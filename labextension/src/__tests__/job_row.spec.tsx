@@ -11,6 +11,7 @@ describe('JobRow', () => {
   let host: HTMLElement;
   let root: Root;
   const onCancel = jest.fn();
+  const onRetry = jest.fn();
   const onShowResult = jest.fn();
 
   beforeEach(() => {
@@ -30,6 +31,7 @@ describe('JobRow', () => {
           logsDir="out/logs"
           trans={nullTranslator.load('dlp_lab')}
           onCancel={onCancel}
+          onRetry={onRetry}
           onShowResult={onShowResult}
         />
       )
@@ -69,7 +71,7 @@ describe('JobRow', () => {
     expect(host.textContent).toContain('the top folder');
   });
 
-  it('shows the sentence of a failed job, its log and nothing to press', () => {
+  it('shows the sentence of a failed job, its log and a way to try again', () => {
     show({ state: 'failed', message: 'Slice 4 is missing.' });
     expect(host.querySelector('.dlp-Job-failure')?.textContent).toBe(
       'Slice 4 is missing.'
@@ -77,7 +79,9 @@ describe('JobRow', () => {
     expect(host.querySelector('.dlp-Job-log')?.textContent).toBe(
       `Log: out/logs/${'a'.repeat(32)}.log`
     );
-    expect(buttons()).toHaveLength(0);
+    expect(buttons().map(button => button.textContent)).toEqual(['Try again']);
+    buttons()[0].click();
+    expect(onRetry).toHaveBeenCalledWith('a'.repeat(32));
   });
 
   it('counts the warnings and lists them', () => {

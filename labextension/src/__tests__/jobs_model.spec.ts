@@ -109,6 +109,16 @@ describe('JobsModel', () => {
     expect(model.jobs[0].state).toBe('succeeded');
   });
 
+  it('shows at once that a job is to be tried again', async () => {
+    server.jobs = [makeJob({ uid: A, state: 'failed' })];
+    server.postReply = { status: 200, body: makeJob({ uid: A }) };
+    await model.retry(A);
+    expect(server.seen.some(({ route }) => route === `jobs/${A}/retry`)).toBe(
+      true
+    );
+    expect(model.jobs[0].state).toBe('queued');
+  });
+
   it('says that the server is lost, keeps the jobs, and lists them when it is back', async () => {
     jest.useFakeTimers();
     try {

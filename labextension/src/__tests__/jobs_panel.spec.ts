@@ -8,7 +8,7 @@ describe('JobsPanel', () => {
   const model = server.model();
   const panel = new JobsPanel(
     model,
-    { cancel: jest.fn(), showResult: jest.fn() },
+    { cancel: jest.fn(), retry: jest.fn(), showResult: jest.fn() },
     nullTranslator.load('dlp_lab')
   );
 

@@ -45,9 +45,10 @@ describe('RunDialog', () => {
   };
   const sentence = () => dialog.node.querySelector('[role=alert]')?.textContent;
 
-  it('starts from the defaults and what the command was given', () => {
+  it('starts from the defaults and what the command was given', async () => {
     expect(input('sigma_mm').value).toBe('1');
     expect(input('truncate').value).toBe('3');
+    await until(() => document.activeElement === input('sigma_mm'));
     expect(document.activeElement).toBe(input('sigma_mm'));
   });
 
@@ -63,10 +64,27 @@ describe('RunDialog', () => {
           task: '3dblur',
           input_dir: 'study',
           params: { sigma_mm: [2, 1, 1], truncate: 3, mode: 'nearest' },
-          keep_hdf5: false
+          keep_hdf5: false,
+          output_form: 'series'
         }
       ]
     ]);
+  });
+
+  it('asks for the form of the result that is chosen', async () => {
+    const select = dialog.node.querySelector<HTMLSelectElement>(
+      'select[name=output_form]'
+    )!;
+    expect([...select.options].map(option => option.value)).toEqual([
+      'series',
+      'multiframe',
+      'parametric_map'
+    ]);
+    select.value = 'parametric_map';
+    select.dispatchEvent(new Event('change', { bubbles: true }));
+    dialog.resolve();
+    await closed;
+    expect(submit.mock.calls[0][0].output_form).toBe('parametric_map');
   });
 
   it('leaves out what is left empty, for the server to fill in', async () => {

@@ -54,6 +54,8 @@ export interface Job {
   priority: number;
   /** Its place in the queue while it waits, 1 being the next to start; only in an answer about the job or in a listing, for it changes with every other job. */
   position: number | null;
+  /** As asked, with defaults filled in. */
+  output_form: 'multiframe' | 'parametric_map' | 'series';
 }
 
 /** What Jupyter's event bus carries when a job changes. It reaches every client, so it names no folder, no file. */
@@ -85,6 +87,8 @@ export interface JobRequest {
   read?: ReadOptions;
   /** Jobs of a higher one start first; among equals, those submitted first. */
   priority?: number;
+  /** Whether the result is a series like its source, one multi-frame image or one Parametric Map. */
+  output_form?: 'multiframe' | 'parametric_map' | 'series';
 }
 
 /** Which images of a folder to read, and which repairs to make: by default all, and none. */

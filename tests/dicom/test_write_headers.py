@@ -1,34 +1,21 @@
-"""A derived series is valid DICOM, in the right place, with the right values, and refers to its source."""
+"""The header of a derived series is valid DICOM, its source's where it can be, and refers to its source."""
 
 from __future__ import annotations
-
-import datetime
-from pathlib import Path
 
 import numpy as np
 import pydicom
 import pytest
-import SimpleITK
 from pydicom.dataset import Dataset
-from scipy import ndimage
 
 from dlp_lab import errors
 from dlp_lab.conformance.programs import dcentvfy_errors, dciodvfy_errors
 from dlp_lab.dicom.derived_header import Derivation
-from dlp_lab.dicom.read import read_volume
-from dlp_lab.dicom.series import Series, one_series
-from dlp_lab.dicom.write_image import DerivedSeries, write_derived_series
 from dlp_lab.tasks.gaussian import Gaussian3D
 from dlp_lab.tasks.task import no_report
 from dlp_lab.volume import Volume
-from tests.phantom import ORIENTATIONS, Phantom, write_phantom_series
+from tests.dicom.deriving import MADE_AT, derive
+from tests.phantom import Phantom, write_phantom_series
 from tests.test_geometry import oblique_geometry
-from tools.conformance import blur_and_compare
-
-MADE_AT = datetime.datetime(2025, 3, 4, 5, 6, 7, 89, tzinfo=datetime.timezone(datetime.timedelta(hours=2)))
-BLUR = Derivation(
-    "job-1", "3dblur", "3D Gaussian sigma 1 mm", ("113088", "DCM", "Gaussian blur"), reach_slices=2, made_at=MADE_AT
-)
 
 KEPT = (
     "SpecificCharacterSet",
@@ -62,59 +49,9 @@ KEPT = (
 )
 
 
-def blurred(volume: Volume) -> Volume:
-    sigma = [1 / mm for mm in volume.geometry.spacing_kji_mm]
-    return volume.with_voxels(ndimage.gaussian_filter(volume.voxels.astype(np.float32), sigma, mode="nearest"))
-
-
-def derive(
-    folder: Path, source: Path, derivation: Derivation = BLUR, result: Volume | None = None
-) -> tuple[DerivedSeries, Volume, Series]:
-    series = one_series(source)
-    values = blurred(read_volume(series)) if result is None else result
-    folder.mkdir()
-    return write_derived_series(series, values, folder, derivation), values, series
-
-
 @pytest.fixture
 def ct(tmp_path) -> Phantom:
     return write_phantom_series(tmp_path / "source", shape=(7, 24, 32))
-
-
-@pytest.mark.parametrize("modality", ["CT", "MR", "PT"])
-@pytest.mark.parametrize("orientation", sorted(ORIENTATIONS))
-def test_read_again_it_has_the_same_place_and_the_values_within_half_a_stored_unit(tmp_path, modality, orientation):
-    write_phantom_series(tmp_path / "source", modality=modality, orientation=orientation)
-    written, values, series = derive(tmp_path / "derived", tmp_path / "source")
-    again = read_volume(one_series(tmp_path / "derived"))
-    assert again.geometry.matches(series.geometry)
-    np.testing.assert_array_equal(again.geometry.affine_kji_to_lps, series.geometry.affine_kji_to_lps)
-    error = np.abs(again.voxels.astype(np.float64) - values.voxels).max()
-    assert error <= written.rescale.slope * 0.5 * (1 + 1e-3)
-    assert again.unit == values.unit
-
-
-@pytest.mark.parametrize("modality", ["CT", "MR", "PT"])
-@pytest.mark.parametrize("orientation", ["axial", "coronal", "oblique", "oblique-sagittal"])
-def test_dcm2niix_reads_source_and_result_at_the_same_place_with_the_values_of_scipy(tmp_path, modality, orientation):
-    write_phantom_series(tmp_path / "phantom", modality=modality, orientation=orientation, shape=(7, 24, 32))
-    agreement = blur_and_compare(tmp_path / "phantom", tmp_path)
-    assert agreement.holds, agreement
-
-
-@pytest.mark.parametrize("modality", ["CT", "MR", "PT"])
-def test_simpleitk_finds_the_result_where_the_source_is(tmp_path, modality):
-    write_phantom_series(tmp_path / "source", modality=modality, shape=(7, 24, 32))
-    derive(tmp_path / "derived", tmp_path / "source")
-    images = []
-    for name in ("source", "derived"):
-        reader = SimpleITK.ImageSeriesReader()
-        reader.SetFileNames(reader.GetGDCMSeriesFileNames(str(tmp_path / name)))
-        images.append(reader.Execute())
-    corner = (31, 23, 6)
-    for index in ((0, 0, 0), corner, (31, 0, 3)):
-        places = [image.TransformIndexToPhysicalPoint(index) for image in images]
-        np.testing.assert_allclose(places[0], places[1], atol=1e-3)
 
 
 @pytest.mark.parametrize("modality", ["CT", "MR", "PT"])
@@ -246,92 +183,11 @@ def test_a_foreign_preamble_is_not_copied(tmp_path, ct):
     assert written.files[0].read_bytes()[:128] == b"\0" * 128
 
 
-def test_the_source_is_not_touched(tmp_path, ct):
-    before = [path.read_bytes() for path in ct.files]
-    derive(tmp_path / "derived", ct.folder)
-    assert [path.read_bytes() for path in ct.files] == before
-
-
-def constant_source_values(ct: Phantom, voxels: np.ndarray) -> Volume:
-    series = one_series(ct.folder)
-    return Volume(voxels, series.geometry, "HU", "CT")
-
-
-def test_halves_are_rounded_to_even(tmp_path, ct):
-    voxels = np.zeros((7, 24, 32), np.float32)
-    voxels[0, 0, :6] = [0.5, 1.5, 2.5, -0.5, -1.5, 100]
-    derive(tmp_path / "derived", ct.folder, result=constant_source_values(ct, voxels))
-    again = read_volume(one_series(tmp_path / "derived"))
-    assert again.voxels[0, 0, :6].tolist() == [0, 2, 2, 0, -2, 100]
-
-
-def test_values_beyond_16_bits_are_scaled_and_never_clipped(tmp_path, ct):
-    voxels = np.linspace(-5e5, 3e6, 7 * 24 * 32, dtype=np.float32).reshape(7, 24, 32)
-    written, _, _ = derive(tmp_path / "derived", ct.folder, result=constant_source_values(ct, voxels))
-    again = read_volume(one_series(tmp_path / "derived"))
-    assert written.rescale.slope > 1
-    assert np.abs(again.voxels - voxels).max() <= written.rescale.slope * 0.51
-    assert dciodvfy_errors(written.files[0]) == set()
-
-
-def test_values_within_0_and_1_keep_their_detail(tmp_path, ct):
-    voxels = np.random.default_rng(0).random((7, 24, 32), dtype=np.float32)
-    derive(tmp_path / "derived", ct.folder, result=constant_source_values(ct, voxels))
-    again = read_volume(one_series(tmp_path / "derived"))
-    assert np.abs(again.voxels - voxels).max() < 1e-4
-
-
-def test_a_constant_result_is_written(tmp_path, ct):
-    voxels = np.full((7, 24, 32), 0.3, np.float32)
-    derive(tmp_path / "derived", ct.folder, result=constant_source_values(ct, voxels))
-    again = read_volume(one_series(tmp_path / "derived"))
-    np.testing.assert_allclose(again.voxels, 0.3, atol=1e-6)
-
-
-def test_a_pet_intercept_is_zero(tmp_path):
-    write_phantom_series(tmp_path / "source", modality="PT")
-    written, _, _ = derive(tmp_path / "derived", tmp_path / "source")
-    assert float(pydicom.dcmread(written.files[0]).RescaleIntercept) == 0
-
-
-def test_a_result_that_is_not_finite_is_refused(tmp_path, ct):
-    voxels = np.zeros((7, 24, 32), np.float32)
-    voxels[1, 2, 3] = np.nan
-    with pytest.raises(errors.TaskResultInvalid, match="not finite"):
-        derive(tmp_path / "derived", ct.folder, result=constant_source_values(ct, voxels))
-
-
-def test_a_result_on_another_grid_is_refused(tmp_path, ct):
-    elsewhere = write_phantom_series(tmp_path / "elsewhere", shape=(7, 24, 32), origin_lps_mm=(0, 0, 0))
-    with pytest.raises(errors.TemplateMismatch):
-        derive(tmp_path / "derived", ct.folder, result=read_volume(one_series(elsewhere.folder)))
-
-
 def test_the_times_of_a_pet_series_stay_for_its_decay_correction_counts_from_them(tmp_path):
     write_phantom_series(tmp_path / "source", modality="PT")
     written, _, _ = derive(tmp_path / "derived", tmp_path / "source")
     ds = pydicom.dcmread(written.files[0])
     assert (ds.SeriesDate, ds.SeriesTime, ds.ContentDate) == ("20240102", "101500", "20250304")
-
-
-@pytest.mark.parametrize("greatest", [0.0009, 1e-12])
-def test_values_that_are_all_near_0_are_not_lost(tmp_path, ct, greatest):
-    voxels = np.linspace(0, greatest, 7 * 24 * 32).reshape(7, 24, 32)
-    written, _, _ = derive(tmp_path / "derived", ct.folder, result=constant_source_values(ct, voxels))
-    stored = np.stack([pydicom.dcmread(path).pixel_array for path in written.files])
-    real = stored * written.rescale.slope + written.rescale.intercept
-    np.testing.assert_allclose(real, voxels, atol=greatest / 60000)
-
-
-def test_a_result_in_another_unit_is_refused(tmp_path, ct):
-    wrong = Volume(np.zeros((7, 24, 32)), one_series(ct.folder).geometry, "BQML", "PT")
-    with pytest.raises(errors.TemplateMismatch, match="BQML, those of the series in HU"):
-        derive(tmp_path / "derived", ct.folder, result=wrong)
-
-
-def test_values_that_could_not_be_read_again_are_refused(tmp_path, ct):
-    with pytest.raises(errors.TaskResultInvalid, match="beyond 1e"):
-        derive(tmp_path / "derived", ct.folder, result=constant_source_values(ct, np.full((7, 24, 32), 1e20)))
 
 
 ODD_HEADERS = {
