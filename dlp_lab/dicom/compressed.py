@@ -51,7 +51,7 @@ def decoded_here(
     """
 
     def work(frame: EncodedFrame, place: NDArray[Any]) -> NDArray[Any]:
-        fits = place.dtype.kind in "iu" and place.itemsize == frame.dtype.itemsize
+        fits = place.itemsize == frame.dtype.itemsize
         out = place.view(frame.dtype) if fits else np.empty(place.shape, frame.dtype)
         read_compressed(frame, out)
         return out

@@ -42,6 +42,7 @@ BOMBS = [
     "JPEG 2000 of 4 billion x 4 billion",
     "JPEG-LS of 60000 x 60000",
     "JPEG lossless of 60000 x 60000",
+    "JPEG of 60 000 scans",
     "100 000 frames",
     "a million items for frames",
     "a million items of a defined length",
