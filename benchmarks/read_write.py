@@ -7,6 +7,8 @@ all contestants in turn, best CPU time of the rounds (a busy machine leaves CPU 
 
 * Reading: from a folder to a volume in Hounsfield units, slices in order. The floor is reading the bytes of all files
   into one fresh array. dicomsdl takes part where it is installed (`pip install dlp-lab[bench]`).
+* Reading one enhanced multi-frame file of as many frames: the same, beside pydicom and SimpleITK, which leave frames in
+  the order of the file.
 * Writing: the floor is writing the bytes of the source's files into as many new ones.
 
 It also prints how much memory dlp-lab takes at most while it reads, beside the volume.
@@ -35,6 +37,7 @@ from dlp_lab.dicom.derived_header import Derivation
 from dlp_lab.dicom.read import read_volume
 from dlp_lab.dicom.series import one_series
 from dlp_lab.dicom.write_image import write_derived_series
+from tests.enhanced_phantom import write_enhanced_phantom
 
 ROUNDS = 5
 FLOOR, OURS = "floor: the bytes", "dlp-lab"
@@ -83,6 +86,32 @@ def readers() -> dict[str, Callable[[Path], object]]:
         "pydicom loop": read_with_pydicom,
         "SimpleITK": read_with_simpleitk,
     }
+
+
+def write_enhanced_file(folder: Path, frames: int) -> None:
+    """One enhanced CT file of FRAMES x 512 x 512."""
+
+    def enlarge(ds: Dataset) -> None:
+        ds.Rows = ds.Columns = 512
+        ds.PixelData = np.random.default_rng(0).integers(0, 4096, frames * 512 * 512, np.uint16).tobytes()
+
+    write_enhanced_phantom(folder / "all.dcm", shape=(frames, 4, 4), before_saving=enlarge)
+
+
+def read_frames_with_pydicom(folder: Path) -> object:
+    return pydicom.dcmread(folder / "all.dcm").pixel_array + np.int16(-1024)
+
+
+def read_frames_with_simpleitk(folder: Path) -> object:
+    return SimpleITK.GetArrayFromImage(SimpleITK.ReadImage(folder / "all.dcm"))
+
+
+FRAME_READERS: dict[str, Callable[[Path], object]] = {
+    FLOOR: read_bytes,
+    OURS: read_with_dlp_lab,
+    "pydicom": read_frames_with_pydicom,
+    "SimpleITK": read_frames_with_simpleitk,
+}
 
 
 def print_peak_memory(folder: Path) -> None:
@@ -172,6 +201,9 @@ def main(slices: int) -> int:
         write_scanner_series(source, slices)
         print_table(f"reading {slices} x 512 x 512", best_cpu_seconds(readers(), source, fresh=False))
         print_peak_memory(source)
+        write_enhanced_file(Path(made, "enhanced"), slices)
+        best = best_cpu_seconds(FRAME_READERS, Path(made, "enhanced"), fresh=False)
+        print_table(f"reading one file of {slices} frames", best)
         print_table("writing", best_cpu_seconds(writers(source), Path(made, "target"), fresh=True))
     return 0
 
