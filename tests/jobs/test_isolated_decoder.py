@@ -15,13 +15,14 @@ import pytest
 from pydicom.uid import JPEG2000Lossless
 
 import dlp_lab as dlp
-from dlp_lab.dicom.compressed import FrameDecoder
+from dlp_lab.dicom.compressed import FrameDecoder, decoded_here
 from dlp_lab.dicom.encoded_frame import EncodedFrame
 from dlp_lab.dicom.read import read_volume
 from dlp_lab.dicom.series import one_series
 from dlp_lab.errors import DecoderCrashed, DlpError, JobCancelled
 from dlp_lab.jobs.isolated_decoder import decoded_apart
 from tests.contracts.frame_decoder_contract import FrameDecoderContract
+from tests.dicom.quirks.pixels import compressed as in_file
 from tests.encoded_images import SYNTAXES, noisy_image, stored_frame
 from tests.jobs.waiting import child_processes, process_is_gone, wait_until
 from tests.phantom import Phantom, write_phantom_series
@@ -202,6 +203,19 @@ def test_a_file_whose_name_is_no_text_is_read_and_named(compressed):
     with pytest.raises(DlpError, match=r"\\udcff\\n: no JPEG 2000 codestream") as caught:
         dlp.read_series(compressed.folder)
     assert caught.value.code == "MALFORMED"
+
+
+@pytest.mark.parametrize("decode", [decoded_here, decoded_apart])
+def test_a_volume_that_becomes_wider_while_frames_are_decoded_ahead_keeps_all_values(tmp_path, decode):
+    phantom = write_phantom_series(tmp_path / "in", modality="MR", shape=(20, 40, 48))
+    for k, path in enumerate(phantom.files):
+        values = (phantom.values[k] + (40_000 if k == 7 else 1000)).astype("u2")
+        phantom.values[k] = values
+        bits = {"BitsStored": 16, "HighBit": 15, "PixelRepresentation": 0}
+        in_file(path, SYNTAX.encode(values, 16), JPEG2000Lossless, **bits)
+    volume = read_volume(one_series(phantom.folder), decode=decode)
+    assert volume.voxels.dtype == np.int32
+    np.testing.assert_array_equal(volume.voxels, phantom.values)
 
 
 @pytest.mark.parametrize("modality", ["CT", "PT"])
