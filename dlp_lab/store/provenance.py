@@ -14,7 +14,7 @@ from dlp_lab import __version__
 RECORD = "job.json"
 """The record's name in the folder of the result."""
 
-_PACKAGES = ("numpy", "scipy", "pydicom", "h5py")
+_PACKAGES = ("numpy", "scipy", "pydicom", "imagecodecs", "h5py")
 
 
 def software_versions() -> dict[str, str]:
