@@ -85,7 +85,7 @@ def test_only_folders_have_the_entry(page: Page, lab: Lab) -> None:
     expect(page.get_by_role("menuitem", name="on this folder")).to_have_count(0)
 
 
-def test_running_and_waiting_jobs_can_be_cancelled(page: Page, lab: Lab) -> None:
+def test_running_and_waiting_jobs_can_be_cancelled_and_tried_again(page: Page, lab: Lab) -> None:
     write_large_series(lab.root / "cancelled")
     lab.open(page)
     for _ in range(2):
@@ -100,7 +100,11 @@ def test_running_and_waiting_jobs_can_be_cancelled(page: Page, lab: Lab) -> None
     for job in (waiting, running):
         job.get_by_role("button", name="Cancel").click()
         expect(job).to_have_attribute("data-state", "cancelled", timeout=10_000)
-        expect(job.get_by_role("button")).to_have_count(0)
+        expect(job.get_by_role("button")).to_have_text(["Try again"])
+    running.get_by_role("button", name="Try again").click()
+    expect(running).to_have_attribute("data-state", "running", timeout=JOB_TIMEOUT_MS)
+    running.get_by_role("button", name="Cancel").click()
+    expect(running).to_have_attribute("data-state", "cancelled", timeout=10_000)
 
 
 @pytest.mark.parametrize("name", ["<img src=x onerror=alert(1)>", "Müller & Söhne; $(touch x)"])
