@@ -168,6 +168,22 @@ def test_modules_in_the_working_directory_are_not_imported(compressed, tmp_path,
     np.testing.assert_array_equal(dlp.read_series(compressed.folder).voxels, compressed.values)
 
 
+def test_nor_are_they_where_it_is_on_the_import_path_as_in_a_notebook(compressed, tmp_path, monkeypatch):
+    (tmp_path / "imagecodecs.py").write_text("raise RuntimeError")
+    (tmp_path / "queue.py").write_text("raise RuntimeError")
+    monkeypatch.chdir(tmp_path)
+    monkeypatch.syspath_prepend("")
+    np.testing.assert_array_equal(dlp.read_series(compressed.folder).voxels, compressed.values)
+
+
+def test_the_working_directory_may_be_gone(compressed, tmp_path, monkeypatch):
+    (tmp_path / "gone").mkdir()
+    monkeypatch.chdir(tmp_path / "gone")
+    monkeypatch.syspath_prepend("")
+    (tmp_path / "gone").rmdir()
+    np.testing.assert_array_equal(dlp.read_series(compressed.folder).voxels, compressed.values)
+
+
 HANGING = """
 import sys, time
 from pathlib import Path
