@@ -179,6 +179,7 @@ def _like_first(header: Header, pixels: PixelElement, beginnings: _Beginnings) -
             if values.step.length > _LONGEST_COMPARED:
                 return {}
             walked.keep(walked.same(values))
+            changing.pop(SIMPLE_VALUES.get(values.step.tag), None)  # it is there twice, and pydicom takes the last
     files = walked.files.tolist()
     fields = {
         "path": [beginnings.paths[number] for number in files],

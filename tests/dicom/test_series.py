@@ -175,6 +175,8 @@ REFUSED = {
     "a high bit in the middle": (change("HighBit", 11), errors.UnsupportedPixels, "HighBit"),
     "12 bits allocated": (change("BitsAllocated", 12), errors.UnsupportedPixels, "12 allocated"),
     "a slope of 0": (change("RescaleSlope", "0"), errors.Malformed, "RescaleSlope"),
+    "a slope that is 0 in float32": (change("RescaleSlope", "1e-50"), errors.Malformed, "RescaleSlope"),
+    "an intercept without a slope": (lambda k, ds: delattr(ds, "RescaleSlope"), errors.Malformed, "without the other"),
     "40000 x 40000 pixels": (
         lambda k, ds: (setattr(ds, "Rows", 40000), setattr(ds, "Columns", 40000)),
         errors.TooLarge,
