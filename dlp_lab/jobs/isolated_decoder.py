@@ -7,6 +7,7 @@ A job needs none of it, for it has its own process.
 from __future__ import annotations
 
 import contextlib
+import fcntl
 import mmap
 import os
 import subprocess
@@ -63,10 +64,13 @@ def decoded_apart(
 def _anonymous_file(size: int) -> Iterator[int]:
     """Descriptor of a file that no one else can open, and that ends with the last process that has it."""
     if sys.platform == "linux":
-        descriptor = os.memfd_create("dlp-lab-decoder")
+        opened = os.memfd_create("dlp-lab-decoder")
     else:
         with tempfile.TemporaryFile() as file:
-            descriptor = os.dup(file.fileno())
+            opened = os.dup(file.fileno())
+    # below 3, where a program without standard input has room, it would be the pipes' place in the new process
+    descriptor = fcntl.fcntl(opened, fcntl.F_DUPFD_CLOEXEC, 3)
+    os.close(opened)
     try:
         os.ftruncate(descriptor, size)
         yield descriptor

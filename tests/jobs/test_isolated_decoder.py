@@ -161,6 +161,15 @@ def test_a_script_that_comes_through_a_pipe_and_has_no_guard_reads_compressed_se
     np.testing.assert_array_equal(np.load(tmp_path / "voxels.npy"), compressed.values)
 
 
+def test_a_program_without_standard_input_reads_compressed_series(compressed, tmp_path):
+    subprocess.run(
+        ["sh", "-c", 'exec "$@" <&-', "sh", sys.executable, "-c", SCRIPT, compressed.folder, tmp_path / "voxels.npy"],
+        check=True,
+        timeout=60,
+    )
+    np.testing.assert_array_equal(np.load(tmp_path / "voxels.npy"), compressed.values)
+
+
 def test_modules_in_the_working_directory_are_not_imported(compressed, tmp_path, monkeypatch):
     (tmp_path / "struct.py").write_text("raise RuntimeError")
     (tmp_path / "imagecodecs.py").write_text("raise RuntimeError")
