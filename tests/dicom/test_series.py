@@ -360,6 +360,19 @@ def test_a_ct_without_rescale_has_no_unit_and_says_so(tmp_path):
     assert "stored values" in series.warnings[0]
 
 
+@pytest.mark.parametrize("name", ["0", "x"], ids=["first", "last"])
+@pytest.mark.parametrize(
+    ("keyword", "value"),
+    [("RescaleSlope", "2"), ("RescaleType", "US"), ("PixelSpacing", [0.9, 0.5]), ("PatientID", "SOMEONE-ELSE")],
+)
+def test_a_copy_whose_values_or_place_mean_something_else_is_refused(tmp_path, keyword, value, name):
+    ds = pydicom.dcmread(write_phantom_series(tmp_path).files[3])
+    setattr(ds, keyword, value)
+    ds.save_as(tmp_path / name)
+    with pytest.raises(errors.DuplicateConflict):
+        one_series(tmp_path)
+
+
 def test_rounded_direction_cosines_are_made_perpendicular_with_a_warning(tmp_path):
     write_phantom_series(tmp_path, orientation=[0.71, 0.71, 0, -0.71, 0.71, 0])
     series = one_series(tmp_path)
