@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import hashlib
 from collections.abc import Sequence
+from operator import attrgetter
 
 from pydicom.uid import DeflatedExplicitVRLittleEndian
 
@@ -14,9 +15,33 @@ from dlp_lab.errors import DuplicateConflict
 
 _PIECE_BYTES = 2**20
 
+_MEANING = attrgetter(
+    "patient_id",
+    "study_instance_uid",
+    "sop_class_uid",
+    "frame_of_reference_uid",
+    "position_lps_mm",
+    "orientation",
+    "pixel_spacing_mm",
+    "rows",
+    "columns",
+    "samples_per_pixel",
+    "photometric_interpretation",
+    "bits_allocated",
+    "bits_stored",
+    "high_bit",
+    "signed",
+    "rescale_slope",
+    "rescale_intercept",
+    "has_rescale",
+    "unit",
+    "has_modality_lut",
+)
+"""Whose image it is, where it lies, and what the bytes of its pixels mean."""
+
 
 def without_copies(headers: Sequence[Header]) -> tuple[list[Header], list[Ignored]]:
-    """Drop copies of an image: files with the same SOPInstanceUID, place and pixels, frame by frame.
+    """Drop copies of an image: files with the same SOPInstanceUID, place and values, frame by frame.
 
     Returns:
         One header for each image, and the copies left out.
@@ -31,10 +56,10 @@ def without_copies(headers: Sequence[Header]) -> tuple[list[Header], list[Ignore
         first = kept.setdefault((header.sop_instance_uid, header.frame), header)
         if first is header:
             continue
-        if first.position_lps_mm != header.position_lps_mm or _pixels_digest(first) != _pixels_digest(header):
+        if _MEANING(first) != _MEANING(header) or _pixels_digest(first) != _pixels_digest(header):
             raise DuplicateConflict(
                 f"{first.name} and {header.name} have the same SOPInstanceUID (0008,0018) and differ in "
-                "pixels or position; take the wrong one out of the folder"
+                "pixels, place or what their values mean; take the wrong one out of the folder"
             )
         dropped.append(Ignored(header.path, f"copy of {first.name}"))
     return list(kept.values()), dropped

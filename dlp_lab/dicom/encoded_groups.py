@@ -230,6 +230,8 @@ def walk_groups(elements: EncodedElements) -> tuple[EncodedGroups, Element | Non
         if _FIRST_OF_PIXELS <= tag <= _LAST_OF_PIXELS:
             pixels = place
             break
+        if tag < SHARED_GROUPS:
+            raise Unfamiliar  # out of order; it may be one that was asked for
         if tag in sequences:
             _, vr, at, length = place
             if vr not in (b"SQ", b""):

@@ -179,6 +179,8 @@ def _like_first(header: Header, pixels: PixelElement, beginnings: _Beginnings) -
             if values.step.length > _LONGEST_COMPARED:
                 return {}
             walked.keep(walked.same(values))
+            if values.step.tag in SIMPLE_VALUES:  # if it is there twice, pydicom takes the last
+                changing.pop(SIMPLE_VALUES[values.step.tag], None)
     files = walked.files.tolist()
     fields = {
         "path": [beginnings.paths[number] for number in files],

@@ -27,6 +27,9 @@ GREYSCALE = ("MONOCHROME1", "MONOCHROME2")
 MAX_SLICE_BYTES = 512 * 2**20
 MAX_SERIES_BYTES = 8 * 2**30
 
+_LEAST_SLOPE = float(np.finfo(np.float32).tiny)
+"""Values with a smaller one are not told apart in float32."""
+
 
 _MOSTLY_EQUAL = attrgetter(
     "rows",
@@ -98,8 +101,13 @@ def _check_pixels(header: Header) -> None:
         raise UnsupportedPixels(
             f"{name}: HighBit (0028,0102) is {header.high_bit}, {header.bits_stored - 1} was expected"
         )
-    if header.rescale_slope == 0:
-        raise Malformed(f"{name}: RescaleSlope (0028,1053) is 0, so all values would be lost")
+    if abs(header.rescale_slope) < _LEAST_SLOPE:
+        raise Malformed(f"{name}: RescaleSlope (0028,1053) is {header.rescale_slope:g}, so all values would be lost")
+    if not header.has_rescale and (header.rescale_slope, header.rescale_intercept) != (1, 0):
+        raise Malformed(
+            f"{name} has one of RescaleSlope (0028,1053) and RescaleIntercept (0028,1052) without the other, so its "
+            "values are not known; export it again"
+        )
     if header.slice_bytes > MAX_SLICE_BYTES:
         raise TooLarge(
             f"{name} declares {header.rows} x {header.columns} pixels; up to {MAX_SLICE_BYTES >> 20} MiB are read"

@@ -7,17 +7,20 @@ A job needs none of it, for it has its own process.
 from __future__ import annotations
 
 import contextlib
+import fcntl
 import mmap
 import os
 import subprocess
 import sys
 import tempfile
 from collections.abc import Generator, Iterator, Sequence
+from pathlib import Path
 from typing import Any
 
 import msgspec
 from numpy.typing import NDArray
 
+import dlp_lab
 from dlp_lab.dicom.compressed import decoding_threads, frames_ahead
 from dlp_lab.dicom.encoded_frame import EncodedFrame
 from dlp_lab.errors import DecoderCrashed, DlpError
@@ -61,10 +64,13 @@ def decoded_apart(
 def _anonymous_file(size: int) -> Iterator[int]:
     """Descriptor of a file that no one else can open, and that ends with the last process that has it."""
     if sys.platform == "linux":
-        descriptor = os.memfd_create("dlp-lab-decoder")
+        opened = os.memfd_create("dlp-lab-decoder")
     else:
         with tempfile.TemporaryFile() as file:
-            descriptor = os.dup(file.fileno())
+            opened = os.dup(file.fileno())
+    # below 3, where a program without standard input has room, it would be the pipes' place in the new process
+    descriptor = fcntl.fcntl(opened, fcntl.F_DUPFD_CLOEXEC, 3)
+    os.close(opened)
     try:
         os.ftruncate(descriptor, size)
         yield descriptor
@@ -75,8 +81,6 @@ def _anonymous_file(size: int) -> Iterator[int]:
 @contextlib.contextmanager
 def _started(descriptor: int) -> Iterator[subprocess.Popen[bytes]]:
     """A new interpreter: no fork, for a kernel has threads, and no second run of the main script."""
-    # it imports from where this one does
-    path = os.pathsep.join(entry or os.getcwd() for entry in sys.path)
     process = subprocess.Popen(
         [sys.executable, "-P", "-m", "dlp_lab.jobs.decoding_process"],
         stdin=subprocess.PIPE,
@@ -84,7 +88,7 @@ def _started(descriptor: int) -> Iterator[subprocess.Popen[bytes]]:
         stderr=subprocess.DEVNULL,
         bufsize=0,
         pass_fds=[descriptor],
-        env={**os.environ, "PYTHONPATH": path},
+        env={**os.environ, "PYTHONPATH": os.pathsep.join(_import_path())},
         start_new_session=True,  # so that an interrupt from the keyboard is ours to answer
     )
     try:
@@ -93,6 +97,20 @@ def _started(descriptor: int) -> Iterator[subprocess.Popen[bytes]]:
         process.kill()
         with process:  # waits for it, and closes its pipes
             pass
+
+
+def _import_path() -> list[str]:
+    """Where this process imports from, so that its decoder finds the same modules.
+
+    The working directory comes last: a file in it that is called like a module would hide it from the decoder, while
+    this process imported the module long ago, or before it went there.
+    """
+    path = [entry for entry in sys.path if entry]
+    path.append(str(Path(dlp_lab.__file__).parents[1]))
+    if "" in sys.path:
+        with contextlib.suppress(FileNotFoundError):  # it was removed
+            path.append(os.getcwd())
+    return path
 
 
 def _send(process: subprocess.Popen[bytes], order: Order) -> None:

@@ -22,7 +22,7 @@ from dlp_lab.dicom.data_set import read_data_set, read_with_groups
 from dlp_lab.dicom.element_values import element_values
 from dlp_lab.dicom.encoded_groups import PER_FRAME_GROUPS, EncodedElements, Unfamiliar
 from dlp_lab.dicom.functional_groups import FRAME_DISCRIMINATING, read_frames_values, read_functional_groups
-from dlp_lab.dicom.header import DISCRIMINATING, ENHANCED
+from dlp_lab.dicom.header import DISCRIMINATING, ENHANCED, Header, read_header
 from dlp_lab.errors import TooLarge
 from tests.dicom.quirks.frames import FRAMES, in_frames, undefined_lengths
 from tests.dicom.quirks.verdict import Accepted, resaved
@@ -130,6 +130,16 @@ def test_a_sequence_in_an_unknown_encoding_is_left_to_pydicom(tmp_path):
     path.write_bytes(content.replace(b"\x00\x52\x30\x92SQ", b"\x00\x52\x30\x92UN"))
     with open(path, "rb") as file, pytest.raises(Unfamiliar):
         read_with_groups(file, part_10=True, tags=[])
+
+
+def test_what_stands_behind_the_groups_out_of_order_is_read_by_pydicom(tmp_path):
+    path = write_enhanced_phantom(tmp_path / "a.dcm").file
+    content = path.read_bytes()
+    at = content.index(b"\xe0\x7f\x10\0OW")
+    lut = b"\x28\0\x00\x30SQ\0\0\x08\0\0\0\xfe\xff\0\xe0\0\0\0\0"
+    path.write_bytes(content[:at] + lut + content[at:])
+    header = read_header(path)
+    assert isinstance(header, Header) and header.has_modality_lut
 
 
 def test_large_groups_that_only_pydicom_can_read_are_refused(tmp_path):

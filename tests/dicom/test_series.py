@@ -175,6 +175,8 @@ REFUSED = {
     "a high bit in the middle": (change("HighBit", 11), errors.UnsupportedPixels, "HighBit"),
     "12 bits allocated": (change("BitsAllocated", 12), errors.UnsupportedPixels, "12 allocated"),
     "a slope of 0": (change("RescaleSlope", "0"), errors.Malformed, "RescaleSlope"),
+    "a slope that is 0 in float32": (change("RescaleSlope", "1e-50"), errors.Malformed, "RescaleSlope"),
+    "an intercept without a slope": (lambda k, ds: delattr(ds, "RescaleSlope"), errors.Malformed, "without the other"),
     "40000 x 40000 pixels": (
         lambda k, ds: (setattr(ds, "Rows", 40000), setattr(ds, "Columns", 40000)),
         errors.TooLarge,
@@ -356,6 +358,19 @@ def test_a_ct_without_rescale_has_no_unit_and_says_so(tmp_path):
     series = one_series(tmp_path)
     assert series.first.unit is None
     assert "stored values" in series.warnings[0]
+
+
+@pytest.mark.parametrize("name", ["0", "x"], ids=["first", "last"])
+@pytest.mark.parametrize(
+    ("keyword", "value"),
+    [("RescaleSlope", "2"), ("RescaleType", "US"), ("PixelSpacing", [0.9, 0.5]), ("PatientID", "SOMEONE-ELSE")],
+)
+def test_a_copy_whose_values_or_place_mean_something_else_is_refused(tmp_path, keyword, value, name):
+    ds = pydicom.dcmread(write_phantom_series(tmp_path).files[3])
+    setattr(ds, keyword, value)
+    ds.save_as(tmp_path / name)
+    with pytest.raises(errors.DuplicateConflict):
+        one_series(tmp_path)
 
 
 def test_rounded_direction_cosines_are_made_perpendicular_with_a_warning(tmp_path):

@@ -223,6 +223,17 @@ def test_of_an_element_that_is_there_twice_the_same_is_taken_as_by_pydicom(tmp_p
     check(files)
 
 
+def test_of_an_element_that_is_there_twice_the_first_plays_no_part_whatever_the_last_looks_like(tmp_path):
+    files = write_phantom_series(tmp_path / "in").files
+    for k, path in enumerate(files):
+        content = path.read_bytes()
+        at = content.index(b"\x20\0\x32\0DS")
+        behind = at + 8 + int.from_bytes(content[at + 6 : at + 8], "little")
+        twice = b"\x20\0\x32\0DS\x06\0%d\\2\\3 \x20\0\x32\0DS\x06\0 0\\2\\3" % k
+        path.write_bytes(content[:at] + twice + content[behind:])
+    check(files)
+
+
 def test_a_pipe_among_the_files_holds_nothing_up(tmp_path):
     files = write_phantom_series(tmp_path / "in").files
     os.mkfifo(tmp_path / "in" / "pipe")

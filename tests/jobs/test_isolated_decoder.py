@@ -162,10 +162,35 @@ def test_a_script_that_comes_through_a_pipe_and_has_no_guard_reads_compressed_se
     np.testing.assert_array_equal(np.load(tmp_path / "voxels.npy"), compressed.values)
 
 
+def test_a_program_without_standard_input_reads_compressed_series(compressed, tmp_path):
+    subprocess.run(
+        ["sh", "-c", 'exec "$@" <&-', "sh", sys.executable, "-c", SCRIPT, compressed.folder, tmp_path / "voxels.npy"],
+        check=True,
+        timeout=60,
+    )
+    np.testing.assert_array_equal(np.load(tmp_path / "voxels.npy"), compressed.values)
+
+
 def test_modules_in_the_working_directory_are_not_imported(compressed, tmp_path, monkeypatch):
     (tmp_path / "struct.py").write_text("raise RuntimeError")
     (tmp_path / "imagecodecs.py").write_text("raise RuntimeError")
     monkeypatch.chdir(tmp_path)
+    np.testing.assert_array_equal(dlp.read_series(compressed.folder).voxels, compressed.values)
+
+
+def test_nor_are_they_where_it_is_on_the_import_path_as_in_a_notebook(compressed, tmp_path, monkeypatch):
+    (tmp_path / "imagecodecs.py").write_text("raise RuntimeError")
+    (tmp_path / "queue.py").write_text("raise RuntimeError")
+    monkeypatch.chdir(tmp_path)
+    monkeypatch.syspath_prepend("")
+    np.testing.assert_array_equal(dlp.read_series(compressed.folder).voxels, compressed.values)
+
+
+def test_the_working_directory_may_be_gone(compressed, tmp_path, monkeypatch):
+    (tmp_path / "gone").mkdir()
+    monkeypatch.chdir(tmp_path / "gone")
+    monkeypatch.syspath_prepend("")
+    (tmp_path / "gone").rmdir()
     np.testing.assert_array_equal(dlp.read_series(compressed.folder).voxels, compressed.values)
 
 
