@@ -21,6 +21,8 @@ if TYPE_CHECKING:
     from dlp_lab.jobs.convert import read_stack as read_stack
     from dlp_lab.jobs.handle import JobHandle as JobHandle
     from dlp_lab.jobs.handle import submit as submit
+    from dlp_lab.store.hdf5 import open_hdf5 as open_hdf5
+    from dlp_lab.store.hdf5 import read_hdf5 as read_hdf5
     from dlp_lab.tasks import run as run
     from dlp_lab.volume import Volume as Volume
     from dlp_lab.widgets.planes import show_planes as show_planes
@@ -34,6 +36,8 @@ _PUBLIC = {
     "dicom_to_hdf5": "dlp_lab.jobs.convert",
     "hdf5_to_dicom": "dlp_lab.jobs.convert",
     "list_series": "dlp_lab.jobs.convert",
+    "open_hdf5": "dlp_lab.store.hdf5",
+    "read_hdf5": "dlp_lab.store.hdf5",
     "read_series": "dlp_lab.jobs.convert",
     "read_stack": "dlp_lab.jobs.convert",
     "run": "dlp_lab.tasks",

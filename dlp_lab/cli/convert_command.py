@@ -36,6 +36,12 @@ def add_dicom_to_hdf5(parser: argparse.ArgumentParser) -> None:
         action="store_true",
         help="write the headers into the JSON file too; without it the JSON file tells nothing of the patient",
     )
+    parser.add_argument(
+        "--compress",
+        choices=("none", "gzip"),
+        default="none",
+        help="gzip makes an archive, which every HDF5 library reads; none leaves slices at hand (default: none)",
+    )
     parser.set_defaults(command=_dicom_to_hdf5)
 
 
@@ -64,6 +70,7 @@ def _dicom_to_hdf5(arguments: argparse.Namespace) -> int:
         arguments.normalize,
         arguments.headers,
         arguments.keep_phi,
+        arguments.compress,
         **read_options_of(arguments),
     )
     for warning in volume.warnings:

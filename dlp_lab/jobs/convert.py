@@ -22,7 +22,7 @@ from dlp_lab.dicom.template import place_on_template
 from dlp_lab.dicom.write_image import DerivedSeries, write_derived_series
 from dlp_lab.errors import BadParameters, Hdf5Error, MixedGrid, OutputExists, PathRefused
 from dlp_lab.jobs.stored_headers import SeriesHeaders
-from dlp_lab.store.hdf5 import Normalization, read_hdf5, read_hdf5_headers, write_hdf5
+from dlp_lab.store.hdf5 import Compression, Normalization, read_hdf5, read_hdf5_headers, write_hdf5
 from dlp_lab.store.metadata import shareable, volume_metadata, write_json
 from dlp_lab.store.workspace import published_folder
 from dlp_lab.volume import Volume
@@ -106,6 +106,7 @@ def dicom_to_hdf5(
     normalize: Normalization = "none",
     headers: Headers = "full",
     keep_phi: bool = False,
+    compress: Compression = "none",
     **options: Any,
 ) -> Volume:
     """Read the series in `folder` and write it as HDF5 and JSON, both or neither.
@@ -117,6 +118,8 @@ def dicom_to_hdf5(
         headers: "full" stores the DICOM headers in the HDF5 file, with all they tell of the patient, so that
             `hdf5_to_dicom` needs no template; "none" leaves out all but UIDs.
         keep_phi: Whether the JSON also gets the headers. Otherwise it tells nothing of the patient.
+        compress: "gzip" makes the HDF5 file an archive of less than half the size, as a rule; slices of it cannot be
+            looked at through a memory map.
         **options: See `read_series`.
 
     Raises:
@@ -135,9 +138,9 @@ def dicom_to_hdf5(
     if keep_phi:
         metadata["dicom"] = {"common": found.common, "slices": found.slices}
     if headers == "full":
-        write_hdf5(volume, Path(hdf5), normalize, slice_uids(series), found.stored())
+        write_hdf5(volume, Path(hdf5), normalize, slice_uids(series), found.stored(), compress)
     else:
-        write_hdf5(shareable(volume), Path(hdf5), normalize, slice_uids(series))
+        write_hdf5(shareable(volume), Path(hdf5), normalize, slice_uids(series), compress=compress)
     try:
         write_json(metadata, Path(json))
     except BaseException:

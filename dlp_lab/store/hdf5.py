@@ -12,21 +12,32 @@ import os
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 from pathlib import Path
-from typing import Any, Literal
+from typing import Any, Literal, get_args
 
 import h5py
 import numpy as np
 from numpy.typing import NDArray
 
-from dlp_lab.errors import Hdf5Error, OutputExists
+from dlp_lab.errors import BadParameters, Hdf5Error, OutputExists
 from dlp_lab.geometry import Geometry
+from dlp_lab.store.hdf5_chunks import chunk_shape, write_packed
 from dlp_lab.store.hdf5_guard import GuardedFile, opened_guarded
 from dlp_lab.store.hdf5_headers import EncodedHeaders, StoredHeaders, read_headers, write_headers
 from dlp_lab.volume import Volume
 
 FORMAT = "dlp-lab-volume"
 FORMAT_VERSION = 2
+_VERSION_WITH_CHUNKS = 3
+"""Of files whose voxels are compressed; a program that looks for them at one place must not take such a file."""
+_NEWEST_VERSION = 3
 Normalization = Literal["none", "minmax"]
+Compression = Literal["none", "gzip"]
+
+# from this version of its format on, the library keeps checksums of shapes and types; large arrays lie at whole pages,
+# so that a map of them is aligned
+_FILE_OPTIONS = {"libver": ("v110", "v110"), "alignment_threshold": 2**20, "alignment_interval": 4096}
+
+_SLAB_BYTES = 2 * 2**20
 
 _ENTRY = "entry"
 _DATA = "entry/volume"
@@ -40,6 +51,7 @@ def write_hdf5(
     normalize: Normalization = "none",
     sop_instance_uids: Sequence[str] = (),
     headers: StoredHeaders | None = None,
+    compress: Compression = "none",
 ) -> None:
     """Write a volume, for its owner alone to read.
 
@@ -50,16 +62,22 @@ def write_hdf5(
             file, and `read_hdf5` undoes it.
         sop_instance_uids: SOPInstanceUID of the image that each slice comes from; empty if it comes from none.
         headers: The DICOM headers of these images, with all they tell of the patient.
+        compress: "gzip" packs the voxels in chunks, which takes less than half the space for most images, and which
+            every HDF5 library reads; `open_hdf5` then has to read all of them.
 
     Raises:
         OutputExists: `path` exists; nothing is overwritten.
+        BadParameters: `normalize` or `compress` is not one of its values.
     """
-    # from this version of its format on, the library keeps checksums of shapes and types
-    with _published_file(path) as partial, h5py.File(partial, "w", libver=("v110", "v110")) as file:
-        file.attrs["format"], file.attrs["format_version"] = FORMAT, FORMAT_VERSION
+    for name, value, known in (("normalize", normalize, Normalization), ("compress", compress, Compression)):
+        if value not in get_args(known):
+            raise BadParameters(f"{name}: expected one of {', '.join(get_args(known))}; got {value!r}")
+    with _published_file(path) as partial, h5py.File(partial, "w", **_FILE_OPTIONS) as file:
+        file.attrs["format"] = FORMAT
+        file.attrs["format_version"] = FORMAT_VERSION if compress == "none" else _VERSION_WITH_CHUNKS
         file.attrs["default"] = "entry"
         _write_entry(file.create_group(_ENTRY), volume, headers)
-        _write_data(file.create_group(_DATA), volume, normalize)
+        _write_data(file.create_group(_DATA), volume, normalize, compress)
         if sop_instance_uids:
             slices = file.create_group("entry/slices")
             slices.attrs["NX_class"] = "NXcollection"
@@ -86,7 +104,7 @@ def _write_entry(entry: h5py.Group, volume: Volume, headers: StoredHeaders | Non
     geometry["spacing_kji_mm"] = volume.geometry.spacing_kji_mm
 
 
-def _write_data(data: h5py.Group, volume: Volume, normalize: Normalization) -> None:
+def _write_data(data: h5py.Group, volume: Volume, normalize: Normalization, compress: Compression) -> None:
     data.attrs["NX_class"], data.attrs["signal"] = "NXdata", "image"
     data.attrs["axes"] = ["slice", "row", "column"]
     data.attrs["default_slice"] = [str(volume.geometry.shape[0] // 2), ".", "."]
@@ -95,19 +113,48 @@ def _write_data(data: h5py.Group, volume: Volume, normalize: Normalization) -> N
     ):
         data[name] = np.arange(length) * step
         data[name].attrs["units"] = "mm"
-    low, high = volume.value_range()
-    stored = _normalized(volume.voxels, low, high, normalize)
-    image = data.create_dataset("image", data=stored)
-    image.attrs["sha256"] = _sha256(stored)
+    value_range = volume.value_range() if normalize == "minmax" else None
+    image = _create_image(data, volume, normalize, compress)
+    image.attrs["sha256"] = _write_values(image, volume.voxels, value_range)
     image.attrs["normalization"] = normalize
-    if normalize == "minmax":
-        image.attrs["value_range"] = [low, high]
+    if value_range:
+        image.attrs["value_range"] = value_range
     if volume.unit:
         image.attrs["units"] = volume.unit
 
 
-def read_hdf5(path: Path) -> Volume | NDArray[Any]:
-    """Read a volume.
+def _create_image(data: h5py.Group, volume: Volume, normalize: Normalization, compress: Compression) -> h5py.Dataset:
+    dtype = np.dtype(np.float32) if normalize == "minmax" else volume.voxels.dtype
+    packed = {"chunks": chunk_shape(volume.voxels.shape), "compression": "gzip", "shuffle": True}
+    layout = packed if compress == "gzip" and volume.voxels.size else {}
+    return data.create_dataset("image", volume.voxels.shape, dtype, fill_time="never", **layout)
+
+
+def _write_values(image: h5py.Dataset, voxels: NDArray[Any], value_range: tuple[float, float] | None) -> str:
+    """Write voxels slab by slab, so that each is normalised, hashed and stored while it is in the processor's cache.
+
+    Returns:
+        The SHA-256 of what is stored.
+    """
+    digest = hashlib.sha256()
+    step = image.chunks[0] if image.chunks else max(1, _SLAB_BYTES // max(1, voxels[:1].nbytes))
+
+    def slabs() -> Iterator[NDArray[Any]]:
+        for first in range(0, len(voxels), step):
+            slab = np.ascontiguousarray(_normalized(voxels[first : first + step], value_range))
+            digest.update(slab.data)
+            yield slab
+
+    if image.chunks:
+        write_packed(image, slabs())
+    else:
+        for number, slab in enumerate(slabs()):
+            image.write_direct(slab, dest_sel=np.s_[number * step : number * step + len(slab)])
+    return digest.hexdigest()
+
+
+def read_hdf5(path: Path | str) -> Volume | NDArray[Any]:
+    """Read a volume into memory.
 
     Returns:
         The `Volume` of a file written by `write_hdf5`, its normalisation undone; the bare `(k, j, i)` array of any
@@ -117,10 +164,34 @@ def read_hdf5(path: Path) -> Volume | NDArray[Any]:
         Hdf5Error: The file does not exist, is no HDF5 file, is damaged, holds none or several 3-D datasets, or holds
             what `hdf5_guard` refuses.
     """
-    with opened_guarded(path) as file:
+    with opened_guarded(Path(path)) as file:
         if _is_own(file):
             return _read_own(file)
         return file.array(_only_volume(file))
+
+
+def open_hdf5(path: Path | str) -> Volume:
+    """Open the volume of an HDF5 file without reading it: slices come from the file when they are looked at.
+
+    The voxels are a read-only memory map of the file, which any number of programs share, and which may be larger than
+    the memory. So the SHA-256 of the affine is checked, but not that of the voxels, for which all of them would have
+    to be read: `dlp.read_hdf5` does. The file must not be written to, or cut off, while the volume is in use.
+
+    Voxels that do not lie in the file as they are (compressed, normalised, in another byte order) are read whole and
+    checked; they are read-only too.
+
+    Args:
+        path: A file that `dicom_to_hdf5` or a job made.
+
+    Raises:
+        Hdf5Error: The file is none of these, is damaged, or holds what is refused (`docs/format.md`).
+    """
+    with opened_guarded(Path(path)) as file:
+        if not _is_own(file):
+            raise Hdf5Error(f"{file.name} does not tell where its voxels lie; open_hdf5 opens files of dicom_to_hdf5")
+        volume = _read_own(file, mapped=True)
+    volume.voxels.flags.writeable = False
+    return volume
 
 
 def read_hdf5_headers(path: Path) -> EncodedHeaders | None:
@@ -138,23 +209,24 @@ def _is_own(file: GuardedFile) -> bool:
     return file.text("", "format") == FORMAT or file.holds(_AFFINE)
 
 
-def _read_own(file: GuardedFile) -> Volume:
+def _read_own(file: GuardedFile, *, mapped: bool = False) -> Volume:
     (version,) = file.numbers("", "format_version") or (0,)
-    if not 1 <= version <= FORMAT_VERSION:
-        raise Hdf5Error(f"{file.name} has format version {version:g}; this program reads 1 to {FORMAT_VERSION}")
+    if not 1 <= version <= _NEWEST_VERSION:
+        raise Hdf5Error(f"{file.name} has format version {version:g}; this program reads 1 to {_NEWEST_VERSION}")
+    normalization = file.text(_IMAGE, "normalization")
     affine = file.array(_AFFINE, "f", max_bytes=4 * 4 * 8)
-    voxels = file.array(_IMAGE)
+    found = file.mapped(_IMAGE) if mapped and normalization == "none" else None
+    voxels = file.array(_IMAGE) if found is None else found
     # version 1 had no hashes
     if version > 1:
         _check_sha256(file, _AFFINE, affine)
-        _check_sha256(file, _IMAGE, voxels)
-    normalization = file.text(_IMAGE, "normalization")
+        if found is None:
+            _check_sha256(file, _IMAGE, voxels)
     if normalization not in ("none", "minmax"):
         raise Hdf5Error(f"{file.name}: normalization is {normalization!r}; 'none' and 'minmax' are read")
     if normalization == "minmax":
         low, high = file.numbers(_IMAGE, "value_range") or ()
-        # in float64, so that integers of 16 bits come back within far less than their rounding
-        voxels = (voxels.astype(np.float64) * (high - low) + low).astype(np.float32)
+        voxels = _undo_normalization(voxels, low, high)
     return Volume(
         voxels=voxels,
         geometry=Geometry(voxels.shape, affine, file.text(_ENTRY, "frame_of_reference_uid")),
@@ -188,13 +260,21 @@ def _sha256(values: NDArray[Any]) -> str:
     return digest.hexdigest()
 
 
-def _normalized(voxels: NDArray[Any], low: float, high: float, normalize: Normalization) -> NDArray[Any]:
-    if normalize == "none":
-        return voxels
-    width = high - low
-    if width == 0:
-        return np.zeros(voxels.shape, dtype=np.float32)
-    return ((voxels.astype(np.float64) - low) / width).astype(np.float32)
+def _normalized(values: NDArray[Any], value_range: tuple[float, float] | None) -> NDArray[Any]:
+    if value_range is None:
+        return values
+    low, high = value_range
+    if low == high:
+        return np.zeros(values.shape, dtype=np.float32)
+    return ((values.astype(np.float64) - low) / (high - low)).astype(np.float32)
+
+
+def _undo_normalization(voxels: NDArray[Any], low: float, high: float) -> NDArray[np.float32]:
+    values = np.empty(voxels.shape, np.float32)
+    for k, plane in enumerate(voxels):
+        # in float64, so that integers of 16 bits come back within far less than their rounding
+        values[k] = plane.astype(np.float64) * (high - low) + low
+    return values
 
 
 @contextmanager

@@ -7,9 +7,10 @@ file, are numbers, are of a size that can be held, and pass only filters that co
 
 from __future__ import annotations
 
+import io
 import math
 from collections.abc import Iterator
-from contextlib import contextmanager
+from contextlib import ExitStack, contextmanager
 from pathlib import Path
 from typing import Any
 
@@ -18,7 +19,8 @@ import numpy as np
 from numpy.typing import NDArray
 
 from dlp_lab.errors import DlpError, Hdf5Error
-from dlp_lab.store.hdf5_heap import texts_can_be_read
+from dlp_lab.store.hdf5_chunks import UNPACKED_HERE, BrokenChunk, check_chunks, filters_of, read_chunked
+from dlp_lab.store.hdf5_heap import CheckedContent
 
 MAX_BYTES = 8 * 2**30
 MAX_CHUNK_BYTES = 64 * 2**20
@@ -27,28 +29,30 @@ MAX_ATTRIBUTE_BYTES = 64 * 2**10
 MAX_EXPANSION = 1100
 """Deflate packs at most 1032 to 1. What declares more holds nothing but fill values."""
 
-_FILTERS = {h5py.h5z.FILTER_DEFLATE, h5py.h5z.FILTER_SHUFFLE, h5py.h5z.FILTER_FLETCHER32, h5py.h5z.FILTER_LZF}
+_LZF = {h5py.h5z.FILTER_SHUFFLE, h5py.h5z.FILTER_LZF, h5py.h5z.FILTER_FLETCHER32}
+"""Left to the library, which comes with them; lzf packs at most 88 to 1."""
 _NUMBERS = {h5py.h5t.INTEGER, h5py.h5t.FLOAT}
 
 
 @contextmanager
 def opened_guarded(path: Path) -> Iterator[GuardedFile]:
-    """Open a file for guarded reading.
+    """Open a file for guarded reading. Nothing is read but what is asked for.
 
     Raises:
         Hdf5Error: The file does not exist, is no HDF5 file, is damaged, or holds what is refused.
     """
     if not path.is_file():
         raise Hdf5Error(f"{path.name} does not exist; give an HDF5 file")
-    if not texts_can_be_read(path):
-        raise Hdf5Error(f"{path.name} is damaged (global heap); make it again")
-    try:
-        file = h5py.File(path, "r")
-    except Exception:  # h5py raises several kinds here too
-        raise Hdf5Error(f"{path.name} is not a readable HDF5 file") from None
-    with file:
+    with ExitStack() as opened:
         try:
-            yield GuardedFile(file, path.name)
+            content = opened.enter_context(io.FileIO(path))
+            file = opened.enter_context(h5py.File(CheckedContent(content, path.name), "r"))
+        except (DlpError, MemoryError):
+            raise
+        except Exception:  # h5py raises several kinds here too
+            raise Hdf5Error(f"{path.name} is not a readable HDF5 file") from None
+        try:
+            yield GuardedFile(file, content, path.name)
         except (DlpError, MemoryError):
             raise
         except Exception as error:
@@ -62,8 +66,9 @@ class GuardedFile:
     Every method raises `Hdf5Error` for what is refused, naming the file, the path and the reason.
     """
 
-    def __init__(self, file: h5py.File, name: str) -> None:
+    def __init__(self, file: h5py.File, content: io.FileIO, name: str) -> None:
         self._file = file
+        self._content = content
         self.name = name
 
     def holds(self, path: str) -> bool:
@@ -93,12 +98,28 @@ class GuardedFile:
             kinds: Kinds of dtype that are expected: "i", "u", "f".
             max_bytes: Refuse what declares more, before anything is read.
         """
-        dataset = self._dataset(path)
-        self._check_storage(dataset, path)
-        self._check_type(dataset, path, kinds)
-        self._check_size(dataset, path, max_bytes)
-        values: NDArray[Any] = dataset[()]
+        dataset = self._checked(path, kinds, max_bytes)
+        if dataset.chunks:
+            return self._chunked(dataset, path)
+        offset = dataset.id.get_offset()
+        if offset is None:
+            values: NDArray[Any] = dataset[()]
+            return values
+        values = np.empty(dataset.shape, dataset.dtype)
+        self._fill(values.reshape(-1).view(np.uint8).data, offset)
         return values
+
+    def mapped(self, path: str) -> NDArray[Any] | None:
+        """The values of a dataset as a read-only map of the file, of which nothing is read.
+
+        None where there is no such map: the values are in chunks, or not in the byte order of this machine.
+        """
+        dataset = self._checked(path, "iuf", MAX_BYTES)
+        # None for chunks, and for few values, which lie among the declarations
+        offset = dataset.id.get_offset()
+        if offset is None or not dataset.size or not dataset.dtype.isnative:
+            return None
+        return np.memmap(self._content, dataset.dtype, "r", offset, dataset.shape)
 
     def volumes(self) -> list[str]:
         """Paths of all 3-D datasets of numbers; links are not followed."""
@@ -143,6 +164,13 @@ class GuardedFile:
             raise self._refused(path, "it is no dataset")
         return dataset
 
+    def _checked(self, path: str, kinds: str, max_bytes: int) -> h5py.Dataset:
+        dataset = self._dataset(path)
+        self._check_storage(dataset, path)
+        self._check_type(dataset, path, kinds)
+        self._check_size(dataset, path, max_bytes)
+        return dataset
+
     def _attribute(self, path: str, attribute: str, classes: set[int]) -> Any:
         owner = self._object(path)
         if owner is None or attribute not in owner.attrs:
@@ -156,18 +184,19 @@ class GuardedFile:
         created = dataset.id.get_create_plist()
         if created.get_layout() == h5py.h5d.VIRTUAL or created.get_external_count():
             raise self._refused(path, "it refers to data in other files, which is not read")
-        filters = [created.get_filter(n)[0] for n in range(created.get_nfilters())]
-        unknown = set(filters) - _FILTERS
-        if unknown or len(filters) > len(_FILTERS):
-            raise self._refused(
-                path, f"it is packed by filter {', '.join(map(str, sorted(unknown or filters)))}; write it with gzip"
-            )
+        filters = filters_of(dataset)
+        if not (set(filters) <= UNPACKED_HERE or set(filters) <= _LZF) or len(filters) > len(set(filters)):
+            numbers = ", ".join(map(str, filters))
+            raise self._refused(path, f"it is packed by filter {numbers}; write it with gzip")
 
     def _check_type(self, dataset: h5py.Dataset, path: str, kinds: str) -> None:
         if not _holds_numbers(dataset) or dataset.dtype.kind not in kinds:
             raise self._refused(path, "it does not hold the expected kind of values")
         if dataset.dtype.itemsize > 8:
             raise self._refused(path, f"its numbers have {dataset.dtype.itemsize} bytes; up to 8 are read")
+        # their bytes are taken as they are
+        if dataset.id.get_type() != h5py.h5t.py_create(dataset.dtype):
+            raise self._refused(path, "its numbers are of a type that numpy does not have")
 
     def _check_size(self, dataset: h5py.Dataset, path: str, max_bytes: int) -> None:
         if dataset.shape is None:
@@ -181,6 +210,26 @@ class GuardedFile:
         stored = dataset.id.get_storage_size()
         if declared > (MAX_EXPANSION * stored if dataset.chunks else stored):
             raise self._refused(path, f"it declares {declared:,} bytes but holds {stored:,}")
+
+    # --- reading ------------------------------------------------------------------------------------------------------
+
+    def _fill(self, buffer: memoryview, offset: int) -> None:
+        self._content.seek(offset)
+        while buffer:
+            got = self._content.readinto(buffer)
+            if not got:
+                raise Hdf5Error(f"{self.name} ends before its values do; make it again")
+            buffer = buffer[got:]
+
+    def _chunked(self, dataset: h5py.Dataset, path: str) -> NDArray[Any]:
+        try:
+            if set(filters_of(dataset)) <= UNPACKED_HERE:
+                return read_chunked(self._content, dataset)
+            check_chunks(self._content, dataset)
+        except BrokenChunk as error:
+            raise self._refused(path, str(error)) from None
+        values: NDArray[Any] = dataset[()]
+        return values
 
     def _refused(self, path: str, reason: str) -> Hdf5Error:
         return Hdf5Error(f"{self.name}: {path or '/'} is refused: {reason}")

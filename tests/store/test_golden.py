@@ -1,6 +1,7 @@
 """Files of every version of the format, as the program of that version wrote them, are read: by us, and by h5py alone.
 
-`format-1.h5` holds the volume of `tests/store/test_hdf5.py`, `format-2.h5` the phantom with its headers.
+`format-1.h5` holds the volume of `tests/store/test_hdf5.py`, `format-2.h5` the phantom with its headers, `format-3.h5`
+the same, compressed.
 """
 
 from __future__ import annotations
@@ -13,6 +14,7 @@ from pathlib import Path
 import h5py
 import numpy as np
 import pydicom
+import pytest
 
 import dlp_lab as dlp
 from dlp_lab.store.hdf5 import read_hdf5, read_hdf5_headers
@@ -33,20 +35,26 @@ def test_version_1_is_read():
     assert read_hdf5_headers(GOLDEN / "format-1.h5") is None
 
 
-def test_version_2_is_read_and_becomes_dicom(tmp_path):
-    volume = read_hdf5(GOLDEN / "format-2.h5")
+@pytest.mark.parametrize("name", ["format-2.h5", "format-3.h5"])
+def test_versions_2_and_3_are_read_and_become_dicom(tmp_path, name):
+    volume = read_hdf5(GOLDEN / name)
     assert isinstance(volume, Volume)
     positions = volume.geometry.positions_lps_mm(np.moveaxis(np.indices((7, 5, 6)), 0, -1))
     np.testing.assert_array_equal(volume.voxels, np.rint(value_at(positions)))
-    written = dlp.hdf5_to_dicom(GOLDEN / "format-2.h5", tmp_path / "out")
+    written = dlp.hdf5_to_dicom(GOLDEN / name, tmp_path / "out")
     assert pydicom.dcmread(written.files[6]).PatientName == "Phantom^Änne"
     np.testing.assert_array_equal(dlp.read_series(tmp_path / "out").voxels, volume.voxels)
 
 
-def test_h5py_alone_reads_version_2_as_the_document_says():
-    with h5py.File(GOLDEN / "format-2.h5") as file:
-        assert (file.attrs["format"], file.attrs["format_version"]) == ("dlp-lab-volume", 2)
+@pytest.mark.parametrize(
+    ("name", "version", "filters"), [("format-2.h5", 2, []), ("format-3.h5", 3, [b"shuffle", b"deflate"])]
+)
+def test_h5py_alone_reads_versions_2_and_3_as_the_document_says(name, version, filters):
+    with h5py.File(GOLDEN / name) as file:
+        assert (file.attrs["format"], file.attrs["format_version"]) == ("dlp-lab-volume", version)
         entry, image = file["entry"], file["entry/volume/image"]
+        created = image.id.get_create_plist()
+        assert [created.get_filter(n)[3] for n in range(created.get_nfilters())] == filters
         affine = entry["geometry/affine_kji_to_lps"]
         for dataset in (image, affine):
             assert dataset.attrs["sha256"] == hashlib.sha256(dataset[()].tobytes()).hexdigest()
@@ -63,15 +71,15 @@ def test_h5py_alone_reads_version_2_as_the_document_says():
         assert (headers.attrs["origin"], entry.attrs["headers"]) == ("source", "full")
 
 
-def test_a_viewer_that_knows_nexus_opens_the_middle_slice_with_axes_in_mm():
+@pytest.mark.parametrize("name", ["format-2.h5", "format-3.h5"])
+def test_a_viewer_that_knows_nexus_opens_the_middle_slice_with_axes_in_mm(name):
     """What h5web looks at: the chain of `default`, then `signal`, `axes`, `default_slice` and `units`."""
-    with h5py.File(GOLDEN / "format-2.h5") as file:
+    with h5py.File(GOLDEN / name) as file:
         entry = file[file.attrs["default"]]
         data = entry[entry.attrs["default"]]
         assert (entry.attrs["NX_class"], data.attrs["NX_class"]) == ("NXentry", "NXdata")
         signal = data[data.attrs["signal"]]
         assert [str(v) for v in data.attrs["default_slice"]] == ["3", ".", "."]
-        assert signal.chunks is None
         assert signal.attrs["units"] == "HU"
         for axis, (name, step) in enumerate(zip(data.attrs["axes"], (2.5, 0.8, 0.5), strict=True)):
             assert data[name].shape == (signal.shape[axis],)

@@ -1,0 +1,309 @@
+"""What is compressed is packed and unpacked here: as the HDF5 library does it, and within bounds whatever comes."""
+
+from __future__ import annotations
+
+import time
+import zlib
+from collections.abc import Callable
+from pathlib import Path
+
+import h5py
+import numpy as np
+import pytest
+from h5py import h5d, h5s, h5t, h5z
+from hypothesis import HealthCheck, given, settings
+from hypothesis import strategies as st
+
+from dlp_lab import errors
+from dlp_lab.geometry import Geometry
+from dlp_lab.store.hdf5 import read_hdf5, write_hdf5
+from dlp_lab.store.hdf5_guard import opened_guarded
+from dlp_lab.volume import Volume
+from tests.store.samples import peak_memory, volume
+
+IMAGE = "entry/volume/image"
+SHAPE = (7, 5, 6)
+Hostile = Callable[[h5py.File], object]
+
+
+def of_shape(shape: tuple[int, int, int], dtype: str) -> Volume:
+    values = np.random.default_rng(1).normal(0, 300, shape).astype(dtype)
+    return Volume(values, Geometry(shape, volume().geometry.affine_kji_to_lps), "HU")
+
+
+# ---- our own ---------------------------------------------------------------------------------------------------------
+
+
+@pytest.mark.parametrize("dtype", ["i1", "u1", "<i2", ">i2", "<u4", "<f4", ">f8", "<f2"])
+@pytest.mark.parametrize("shape", [(7, 5, 6), (16, 128, 128), (33, 129, 257), (1, 300, 2)])
+def test_a_compressed_volume_is_read_alike_by_us_and_by_h5py_alone(tmp_path, shape, dtype):
+    written = of_shape(shape, dtype)
+    write_hdf5(written, tmp_path / "v.h5", compress="gzip")
+    read = read_hdf5(tmp_path / "v.h5").voxels
+    np.testing.assert_array_equal(read, written.voxels)
+    assert read.dtype == written.voxels.dtype
+    with h5py.File(tmp_path / "v.h5") as file:
+        image = file[IMAGE]
+        np.testing.assert_array_equal(image[()], written.voxels)
+        assert (image.compression, image.shuffle, image.fillvalue) == ("gzip", True, 0)
+
+
+def test_compressing_makes_the_file_smaller_and_changes_the_version(tmp_path):
+    geometry = Geometry((40, 200, 300), volume().geometry.affine_kji_to_lps)
+    smooth = Volume(np.random.default_rng(0).normal(40, 20, geometry.shape).astype(np.int16), geometry)
+    write_hdf5(smooth, tmp_path / "plain.h5")
+    write_hdf5(smooth, tmp_path / "packed.h5", compress="gzip")
+    assert (tmp_path / "packed.h5").stat().st_size < 0.6 * (tmp_path / "plain.h5").stat().st_size
+    versions = [h5py.File(tmp_path / name).attrs["format_version"] for name in ("plain.h5", "packed.h5")]
+    assert versions == [2, 3]
+
+
+def test_a_normalised_volume_is_compressed_too(tmp_path):
+    write_hdf5(volume(), tmp_path / "v.h5", "minmax", compress="gzip")
+    np.testing.assert_allclose(read_hdf5(tmp_path / "v.h5").voxels, volume().voxels, atol=1e-3)
+
+
+def test_views_of_other_arrays_are_written_as_they_look(tmp_path):
+    for name, compress in (("v.h5", "none"), ("w.h5", "gzip")):
+        turned = volume().with_voxels(volume().voxels[::-1, ::-1, ::-1])
+        write_hdf5(turned, tmp_path / name, compress=compress)
+        np.testing.assert_array_equal(read_hdf5(tmp_path / name).voxels, turned.voxels)
+
+
+def test_another_way_to_compress_is_refused_naming_those_there_are(tmp_path):
+    with pytest.raises(errors.BadParameters, match="compress: expected one of none, gzip; got 'lzf'"):
+        write_hdf5(volume(), tmp_path / "v.h5", compress="lzf")
+    assert not list(tmp_path.iterdir())
+
+
+@settings(max_examples=200, deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture])
+@given(fraction=st.floats(0, 1, exclude_max=True))
+def test_no_changed_bit_of_a_compressed_file_changes_values_or_place_unnoticed(tmp_path, fraction):
+    path = tmp_path / "whole.h5"
+    if not path.exists():
+        write_hdf5(volume(), path, compress="gzip")
+    content = bytearray(path.read_bytes())
+    place = int(fraction * len(content) * 8)
+    content[place // 8] ^= 1 << place % 8
+    (tmp_path / "mutant.h5").write_bytes(content)
+    try:
+        read = read_hdf5(tmp_path / "mutant.h5")
+    except errors.DlpError:
+        return
+    assert isinstance(read, Volume)
+    np.testing.assert_array_equal(read.voxels, volume().voxels)
+    np.testing.assert_array_equal(read.geometry.affine_kji_to_lps, volume().geometry.affine_kji_to_lps)
+
+
+# ---- files of the HDF5 library ---------------------------------------------------------------------------------------
+
+
+@pytest.mark.parametrize("level", [None, 1, 9])
+@pytest.mark.parametrize("checksum", [False, True])
+@pytest.mark.parametrize("shuffle", [False, True])
+@pytest.mark.parametrize("dtype", ["u1", ">i2", "<f4", "<i8"])
+def test_what_the_library_packed_is_unpacked_alike(tmp_path, dtype, shuffle, checksum, level):
+    """Also odd numbers of bytes, values that cannot be packed, and checksums of zeros and of ones alone."""
+    noise = np.frombuffer(np.random.default_rng(2).bytes(5 * 7 * 3 * np.dtype(dtype).itemsize), np.uint8)
+    options = {"shuffle": shuffle, "fletcher32": checksum, "compression": level and "gzip", "compression_opts": level}
+    for values in (noise, np.zeros_like(noise), np.full_like(noise, 255)):
+        array = values.view(dtype).reshape(5, 7, 3)
+        for chunks in ((5, 7, 3), (2, 3, 3), (1, 1, 1)):
+            with h5py.File(tmp_path / "v.h5", "w") as file:
+                file.create_dataset("v", data=array, chunks=chunks, **options)
+            with opened_guarded(tmp_path / "v.h5") as opened:
+                found = opened.array("v")
+            assert (found.dtype, found.tobytes()) == (array.dtype, array.tobytes())
+
+
+def test_a_wrong_checksum_is_refused(tmp_path):
+    with h5py.File(tmp_path / "v.h5", "w") as file:
+        file.create_dataset("v", data=np.arange(210.0).reshape(SHAPE), chunks=SHAPE, fletcher32=True)
+        place = file["v"].id.get_chunk_info(0).byte_offset
+    content = bytearray((tmp_path / "v.h5").read_bytes())
+    content[place + 9] ^= 1
+    (tmp_path / "v.h5").write_bytes(content)
+    with pytest.raises(errors.Hdf5Error, match="checksum of a chunk"):
+        read_hdf5(tmp_path / "v.h5")
+
+
+@pytest.mark.parametrize("options", [{"compression": "gzip"}, {"compression": "lzf"}, {"shuffle": True}, {}])
+def test_chunks_that_were_never_written_hold_the_fill_value(tmp_path, options):
+    with h5py.File(tmp_path / "v.h5", "w") as file:
+        image = file.create_dataset("v", (6, 8, 8), "i2", chunks=(1, 8, 8), fillvalue=-1024, **options)
+        image[1:] = np.random.default_rng(0).integers(0, 2000, (5, 8, 8))
+        expected = image[()]
+    found = read_hdf5(tmp_path / "v.h5")
+    np.testing.assert_array_equal(found, expected)
+    assert (found[0] == -1024).all()
+
+
+def test_chunks_that_hang_over_the_end_are_cut_off(tmp_path):
+    with h5py.File(tmp_path / "v.h5", "w") as file:
+        data = np.arange(7 * 5 * 6).reshape(SHAPE)
+        file.create_dataset("v", data=data, chunks=(4, 4, 4), maxshape=(None,) * 3, compression="gzip")
+    np.testing.assert_array_equal(read_hdf5(tmp_path / "v.h5"), data)
+
+
+# ---- hostile files ---------------------------------------------------------------------------------------------------
+
+
+def packed_image(file: h5py.File, chunk: bytes, mask: int = 0, dtype: str = "<i2", **options: object) -> None:
+    """An image of one chunk, which holds these bytes."""
+    image = file.create_dataset(IMAGE, SHAPE, dtype, chunks=SHAPE, compression="gzip", **options)
+    image.id.write_direct_chunk((0, 0, 0), chunk, mask)
+
+
+def filtered_image(file: h5py.File, *filters: tuple[int, tuple[int, ...]]) -> None:
+    created = h5py.h5p.create(h5py.h5p.DATASET_CREATE)
+    created.set_chunk(SHAPE)
+    for number, parameters in filters:
+        created.set_filter(number, h5z.FLAG_OPTIONAL, parameters)
+    group = file.require_group("entry/volume")
+    image = h5d.create(group.id, b"image", h5t.STD_I16LE, h5s.create_simple(SHAPE), created)
+    image.write_direct_chunk((0, 0, 0), zlib.compress(bytes(420)))
+
+
+def bomb(file: h5py.File) -> None:
+    """One chunk of 1 MiB, which would inflate to 256 MiB."""
+    packer = zlib.compressobj(9)
+    packed = b"".join(packer.compress(bytes(2**20)) for _ in range(256)) + packer.flush()
+    file.create_dataset(IMAGE, (1, 1024, 1024), "u1", chunks=(1, 1024, 1024), compression="gzip")
+    file[IMAGE].id.write_direct_chunk((0, 0, 0), packed)
+
+
+def bomb_within_a_large_chunk(file: h5py.File) -> None:
+    """A chunk may hold 64 MiB, of which this one declares 1 MiB: what is stored is more than that already."""
+    file.create_dataset(IMAGE, (1, 1024, 1024), "u1", chunks=(1, 1024, 1024), compression="gzip")
+    file[IMAGE].id.write_direct_chunk((0, 0, 0), bytes(2 * 2**20))
+
+
+def a_byte_too_many(file: h5py.File) -> None:
+    packed_image(file, zlib.compress(bytes(421)))
+
+
+def a_byte_too_few(file: h5py.File) -> None:
+    packed_image(file, zlib.compress(bytes(419)))
+
+
+def shuffled_too_few(file: h5py.File) -> None:
+    packed_image(file, zlib.compress(bytes(417)), shuffle=True)
+
+
+def cut_off(file: h5py.File) -> None:
+    packed_image(file, zlib.compress(np.random.default_rng(0).bytes(420))[:-30])
+
+
+def one_byte(file: h5py.File) -> None:
+    packed_image(file, zlib.compress(bytes(420))[:1])
+
+
+def no_deflate(file: h5py.File) -> None:
+    packed_image(file, b"no deflated data at all")
+
+
+def wrong_adler(file: h5py.File) -> None:
+    packed_image(file, zlib.compress(bytes(420))[:-4] + b"none")
+
+
+def unpacked_of_another_size(file: h5py.File) -> None:
+    packed_image(file, bytes(100), mask=1)
+
+
+def checksum_alone(file: h5py.File) -> None:
+    packed_image(file, b"ab", mask=1, fletcher32=True)
+
+
+def deflated_twice(file: h5py.File) -> None:
+    filtered_image(file, (h5z.FILTER_DEFLATE, (4,)), (h5z.FILTER_DEFLATE, (4,)))
+
+
+def deflated_and_lzf(file: h5py.File) -> None:
+    filtered_image(file, (h5z.FILTER_DEFLATE, (4,)), (h5z.FILTER_LZF, (4, 0, 420)))
+
+
+def lzf_larger_than_its_values(file: h5py.File) -> None:
+    image = file.create_dataset(IMAGE, SHAPE, "<i2", chunks=SHAPE, compression="lzf")
+    image.id.write_direct_chunk((0, 0, 0), bytes(2**20))
+
+
+def very_many_chunks(file: h5py.File) -> None:
+    file.create_dataset(IMAGE, (101, 100, 100), "u1", chunks=(1, 1, 1), compression="gzip")
+    for k in range(101):
+        file[IMAGE].id.write_direct_chunk((k, 0, 0), zlib.compress(b"1") + bytes(1000))
+
+
+HOSTILE = {
+    bomb: "inflates to more than 1,048,580 bytes",
+    bomb_within_a_large_chunk: "2,097,152 bytes, more than it can have",
+    a_byte_too_many: "unpacks to 421 bytes instead of 420",
+    a_byte_too_few: "unpacks to 419 bytes instead of 420",
+    shuffled_too_few: "unpacks to 417 bytes instead of 420",
+    cut_off: "ends before its data do",
+    one_byte: "ends before its data do",
+    no_deflate: "cannot be inflated",
+    wrong_adler: "cannot be inflated",
+    unpacked_of_another_size: "unpacks to 100 bytes instead of 420",
+    checksum_alone: "checksum of a chunk",
+    deflated_twice: "filter 1, 1",
+    deflated_and_lzf: "filter 1, 32000",
+    lzf_larger_than_its_values: "1,048,576 bytes, more than it can have",
+    very_many_chunks: "1,010,000 chunks; up to 1,000,000",
+}
+
+
+@pytest.mark.parametrize("own", [True, False], ids=["own", "foreign"])
+@pytest.mark.parametrize(("make", "reason"), HOSTILE.items(), ids=lambda value: getattr(value, "__name__", ""))
+def test_a_hostile_chunk_is_refused_at_once_naming_file_and_reason(tmp_path, make: Hostile, reason: str, own: bool):
+    path = tmp_path / "v.h5"
+    if own:
+        write_hdf5(volume(), path)
+    with h5py.File(path, "a") as file:
+        if own:
+            del file[IMAGE]
+        make(file)
+    before, began = peak_memory(), time.monotonic()
+    with pytest.raises(errors.Hdf5Error, match=rf"v\.h5: {IMAGE} is refused: .*({reason})"):
+        read_hdf5(path)
+    assert time.monotonic() - began < 2
+    assert peak_memory() - before < 32 * 2**20
+
+
+def test_bytes_that_are_shuffled_by_another_size_than_the_numbers_have_are_refused(tmp_path):
+    path = tmp_path / "v.h5"
+    with h5py.File(path, "w") as file:
+        file.create_dataset("v", data=np.zeros(SHAPE, "<i2"), chunks=SHAPE, shuffle=True, compression="gzip")
+    name = b"shuffle\0"
+    content = path.read_bytes()
+    assert name + b"\2\0\0\0" in content
+    path.write_bytes(content.replace(name + b"\2", name + b"\4"))
+    with pytest.raises(errors.Hdf5Error, match="shuffled by another size"):
+        read_hdf5(path)
+
+
+def test_a_chunk_that_was_stored_as_it_is_is_read_so(tmp_path):
+    """A filter that cannot pack a chunk leaves it out, and a bit of the chunk's mask tells."""
+    values = np.random.default_rng(0).integers(-99, 99, SHAPE, dtype="<i2")
+    with h5py.File(tmp_path / "v.h5", "w") as file:
+        packed_image(file, values.tobytes(), mask=1)
+    np.testing.assert_array_equal(read_hdf5(tmp_path / "v.h5"), values)
+
+
+def test_chunks_beyond_the_end_of_a_file_are_refused(tmp_path):
+    write_hdf5(of_shape((16, 256, 256), "<i2"), tmp_path / "v.h5", compress="gzip")
+    content = (tmp_path / "v.h5").read_bytes()
+    (tmp_path / "v.h5").write_bytes(content[: len(content) // 2])
+    with pytest.raises(errors.Hdf5Error, match=r"v\.h5"):
+        read_hdf5(tmp_path / "v.h5")
+
+
+def test_numbers_that_numpy_does_not_have_are_refused_for_their_bytes_mean_something_else(tmp_path: Path):
+    twelve_bits = h5t.STD_I16LE.copy()
+    twelve_bits.set_precision(12)
+    twelve_bits.set_offset(4)
+    with h5py.File(tmp_path / "v.h5", "w") as file:
+        h5d.create(file.id, b"v", twelve_bits, h5s.create_simple(SHAPE)).write(
+            h5s.ALL, h5s.ALL, np.zeros(SHAPE, np.int16)
+        )
+    with pytest.raises(errors.Hdf5Error, match="type that numpy does not have"):
+        read_hdf5(tmp_path / "v.h5")
