@@ -52,6 +52,7 @@ screenshots: $(VENV)/.test $(DEMO_SLICES)
 bench: $(VENV)/.test $(DEMO_SLICES)
 	$(BIN)/python -m benchmarks.end_to_end
 	$(BIN)/python -m benchmarks.read_write
+	$(BIN)/python -m benchmarks.hdf5
 	$(BIN)/python -m benchmarks.phantom_table
 
 fuzz: $(VENV)/.test

@@ -22,7 +22,7 @@ from pydicom.uid import (
 from dlp_lab.dicom.read import read_volume
 from dlp_lab.dicom.series import one_series
 from dlp_lab.errors import DlpError
-from dlp_lab.store.hdf5 import read_hdf5, write_hdf5
+from dlp_lab.store.hdf5 import open_hdf5, read_hdf5, write_hdf5
 from tests.phantom import write_phantom_series
 
 _SYNTAXES = (
@@ -45,12 +45,14 @@ def read_dicom(content: bytes) -> None:
 
 
 def read_hdf5_file(content: bytes) -> None:
-    """Read an HDF5 file of this content."""
+    """Read an HDF5 file of this content, and open it."""
     with tempfile.TemporaryDirectory(dir=_fast_folder()) as folder:
         path = Path(folder, "volume.h5")
         path.write_bytes(content)
         with contextlib.suppress(DlpError):
             read_hdf5(path)
+        with contextlib.suppress(DlpError):
+            open_hdf5(path).voxels.sum()
 
 
 TARGETS: dict[str, Callable[[bytes], None]] = {"dicom": read_dicom, "hdf5": read_hdf5_file}
@@ -65,8 +67,9 @@ def write_corpus(target: str, folder: Path) -> list[Path]:
             if target == "dicom":
                 (folder / f"{number}").write_bytes(phantom.files[0].read_bytes())
                 continue
-            (folder / "own").unlink(missing_ok=True)
-            write_hdf5(read_volume(one_series(phantom.folder)), folder / "own")
+            for compress in ("none", "gzip"):
+                (folder / f"own-{compress}").unlink(missing_ok=True)
+                write_hdf5(read_volume(one_series(phantom.folder)), folder / f"own-{compress}", compress=compress)
     if target == "hdf5":
         _write_plain_hdf5(folder / "plain")
     return sorted(folder.iterdir())
@@ -76,7 +79,8 @@ def _write_plain_hdf5(path: Path) -> None:
     import h5py
 
     with h5py.File(path, "w") as file:
-        file.create_dataset("a", data=np.arange(60).reshape(3, 4, 5), chunks=(1, 4, 5), compression="gzip")
+        options = {"compression": "gzip", "shuffle": True, "fletcher32": True}
+        file.create_dataset("a", data=np.arange(60).reshape(3, 4, 5), chunks=(1, 4, 5), **options)
 
 
 def _fast_folder() -> str | None:

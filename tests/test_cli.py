@@ -208,6 +208,15 @@ def test_an_hdf5_file_with_its_headers_needs_no_template(root):
     assert "Phantom^" not in (root / "v.json").read_text()
 
 
+def test_a_compressed_hdf5_file_becomes_the_same_series(root):
+    flags = ["-i", "case", "-h", "v.h5", "-j", "v.json", "--compress", "gzip"]
+    assert cli("dicom-to-hdf5", *flags, cwd=root).returncode == 0
+    with h5py.File(root / "v.h5") as file:
+        assert file["entry/volume/image"].compression == "gzip"
+    assert cli("hdf5-to-dicom", "-h", "v.h5", "-o", "out", cwd=root).returncode == 0
+    np.testing.assert_array_equal(dlp.read_series(root / "out").voxels, dlp.read_series(root / "case").voxels)
+
+
 def test_without_headers_and_template_the_refusal_names_the_flags(root):
     flags = ["--headers", "none", "--keep-phi"]
     assert cli("dicom-to-hdf5", "-i", "case", "-h", "v.h5", "-j", "v.json", *flags, cwd=root).returncode == 0

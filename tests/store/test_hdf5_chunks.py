@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import struct
 import time
 import zlib
 from collections.abc import Callable
@@ -307,3 +308,16 @@ def test_numbers_that_numpy_does_not_have_are_refused_for_their_bytes_mean_somet
         )
     with pytest.raises(errors.Hdf5Error, match="type that numpy does not have"):
         read_hdf5(tmp_path / "v.h5")
+
+
+def test_a_chunk_outside_of_the_image_is_refused(tmp_path):
+    """In the oldest form of a file, whose index of chunks has no checksum."""
+    path = tmp_path / "v.h5"
+    with h5py.File(path, "w") as file:
+        file.create_dataset("v", data=np.zeros(SHAPE, "<i2"), chunks=(4, 5, 6), compression="gzip")
+    content = path.read_bytes()
+    second, outside = struct.pack("<4Q", 4, 0, 0, 0), struct.pack("<4Q", 8, 0, 0, 0)
+    assert content.count(second) == 1
+    path.write_bytes(content.replace(second, outside))
+    with pytest.raises(errors.Hdf5Error, match=r"a chunk lies at \(8, 0, 0\), where it has none"):
+        read_hdf5(path)
