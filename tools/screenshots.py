@@ -86,6 +86,20 @@ def take_all(page: Page, lab: Lab, folder: Path) -> None:
         _save(page, folder / name)
 
 
+def take_hdf5(page: Page, lab: Lab, folder: Path) -> None:
+    """An HDF5 file as the viewer jupyterlab-h5web opens it: the middle slice, with axes in mm."""
+    files = lab.root / f"{SMALL}.h5", lab.root / f"{SMALL}.json"
+    dlp.dicom_to_hdf5(lab.root / SMALL, *files)
+    lab.open(page)
+    folder_item(page, files[0].name).dblclick()
+    for text in ("row (mm)", "column (mm)"):
+        page.get_by_text(text).wait_for()
+    page.wait_for_load_state("networkidle")
+    _save(page, folder / "hdf5.png")
+    for file in files:
+        file.unlink()
+
+
 def _open_before_and_after(page: Page, lab: Lab) -> None:
     """The picture that the demo draws, as a document beside the panel."""
     (result,) = (path for path in (lab.root / DEFAULT_OUTPUT).iterdir() if not path.name.startswith("."))
@@ -118,6 +132,7 @@ def main() -> int:
         write_folders(root)
         with running_lab(root, home, "--DlpLabApp.max_concurrent_jobs=1") as lab:
             browser = playwright.chromium.launch(executable_path=CHROMIUM, args=CHROMIUM_ARGS)
+            take_hdf5(browser.new_page(viewport={"width": 1200, "height": 720}), lab, target)
             take_all(browser.new_page(viewport={"width": 1560, "height": 940}), lab, target)
             browser.close()
     return 0

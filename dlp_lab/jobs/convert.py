@@ -118,8 +118,8 @@ def dicom_to_hdf5(
         headers: "full" stores the DICOM headers in the HDF5 file, with all they tell of the patient, so that
             `hdf5_to_dicom` needs no template; "none" leaves out all but UIDs.
         keep_phi: Whether the JSON also gets the headers. Otherwise it tells nothing of the patient.
-        compress: "gzip" makes the HDF5 file an archive of less than half the size, as a rule; slices of it cannot be
-            looked at through a memory map.
+        compress: "gzip" makes the HDF5 file an archive of about half the size; slices of it cannot be looked at
+            through a memory map.
         **options: See `read_series`.
 
     Raises:

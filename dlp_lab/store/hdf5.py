@@ -62,8 +62,8 @@ def write_hdf5(
             file, and `read_hdf5` undoes it.
         sop_instance_uids: SOPInstanceUID of the image that each slice comes from; empty if it comes from none.
         headers: The DICOM headers of these images, with all they tell of the patient.
-        compress: "gzip" packs the voxels in chunks, which takes less than half the space for most images, and which
-            every HDF5 library reads; `open_hdf5` then has to read all of them.
+        compress: "gzip" packs the voxels in chunks, which takes about half the space, and which every HDF5 library
+            reads; `open_hdf5` then has to read all of them.
 
     Raises:
         OutputExists: `path` exists; nothing is overwritten.
