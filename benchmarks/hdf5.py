@@ -157,10 +157,16 @@ def floor() -> Contestant:
             for plane in volume.voxels:
                 file.write(plane.data)
 
+    def read(path: Path) -> NDArray[Any]:
+        values = np.empty(path.stat().st_size // 2, np.int16)
+        with open(path, "rb", buffering=0) as file:
+            file.readinto(values.data)
+        return values.reshape(-1, 512, 512)
+
     def look(path: Path) -> Any:
         return np.memmap(path, np.int16, "r").reshape(-1, 512, 512)
 
-    return Contestant(write, lambda path: np.fromfile(path, np.int16).reshape(-1, 512, 512), look)
+    return Contestant(write, read, look)
 
 
 def contestants() -> dict[str, Contestant]:
@@ -190,8 +196,9 @@ def measure(volume: Volume, folder: Path) -> dict[str, Measured]:
             path = folder / "volume.nii.gz"
             measured.write = min(measured.write, cpu_seconds(contestant.write, volume, path)[1])
             measured.ratio = volume.voxels.nbytes / size_of(path)
-            values, seconds = cpu_seconds(contestant.read, path)
-            measured.read = min(measured.read, seconds)
+            for _ in range(2):  # who comes first may get memory that the system has yet to find
+                values, seconds = cpu_seconds(contestant.read, path)
+                measured.read = min(measured.read, seconds)
             if not np.array_equal(values, volume.voxels):
                 raise AssertionError(f"{name} reads other values than it wrote")
             del values

@@ -270,7 +270,8 @@ def _normalized(values: NDArray[Any], value_range: tuple[float, float] | None) -
 
 
 def _undo_normalization(voxels: NDArray[Any], low: float, high: float) -> NDArray[np.float32]:
-    values = np.empty(voxels.shape, np.float32)
+    # as we write them, they are of this type, and need no second volume
+    values = voxels.astype(np.float32, copy=False)
     for k, plane in enumerate(voxels):
         # in float64, so that integers of 16 bits come back within far less than their rounding
         values[k] = plane.astype(np.float64) * (high - low) + low
