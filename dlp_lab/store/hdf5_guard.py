@@ -19,8 +19,8 @@ import numpy as np
 from numpy.typing import NDArray
 
 from dlp_lab.errors import DlpError, Hdf5Error
+from dlp_lab.store.checked_content import CheckedContent
 from dlp_lab.store.hdf5_chunks import UNPACKED_HERE, BrokenChunk, check_chunks, filters_of, read_chunked
-from dlp_lab.store.hdf5_heap import CheckedContent
 
 MAX_BYTES = 8 * 2**30
 MAX_CHUNK_BYTES = 64 * 2**20

@@ -14,9 +14,9 @@ import pytest
 import dlp_lab as dlp
 from dlp_lab import errors
 from dlp_lab.geometry import Geometry
+from dlp_lab.store.checked_content import CheckedContent
 from dlp_lab.store.hdf5 import write_hdf5
 from dlp_lab.store.hdf5_guard import GuardedFile, opened_guarded
-from dlp_lab.store.hdf5_heap import CheckedContent
 from dlp_lab.volume import Volume
 from tests.store.samples import volume
 
@@ -175,3 +175,20 @@ def test_a_lack_of_memory_is_not_taken_for_a_damaged_file(tmp_path, monkeypatch)
     monkeypatch.setattr(CheckedContent, "readinto", no_memory)
     with pytest.raises(MemoryError):
         dlp.open_hdf5(tmp_path / "v.h5")
+
+
+@pytest.mark.parametrize("userblock", [0, 512])
+def test_an_index_of_chunks_that_leads_back_to_itself_would_keep_the_library_busy_for_ever_and_is_refused(
+    tmp_path, userblock
+):
+    path = tmp_path / "v.h5"
+    with h5py.File(path, "w", userblock_size=userblock) as file:
+        file.create_dataset("v", data=np.zeros((7, 5, 6), np.int16), chunks=(1, 5, 6), compression="gzip")
+    content = path.read_bytes()
+    node = content.index(b"TREE\1")  # an index of chunks; those of names are of kind 0
+    right = node + 16
+    assert content[right : right + 8] == b"\xff" * 8
+    path.write_bytes(content[:right] + struct.pack("<Q", node - userblock) + content[right + 8 :])
+    for read in (dlp.read_hdf5, dlp.open_hdf5):
+        with pytest.raises(errors.Hdf5Error, match="leads back to itself" if read is dlp.read_hdf5 else "v.h5"):
+            read(path)
