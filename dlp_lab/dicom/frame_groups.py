@@ -8,11 +8,12 @@ from __future__ import annotations
 
 import math
 import struct
-from collections.abc import Iterable, Sequence
+from collections.abc import Callable, Iterable, Iterator, Sequence
 from io import BytesIO
 from pathlib import Path
 from typing import Any
 
+import numpy as np
 import pydicom
 from numpy.typing import NDArray
 from pydicom.dataelem import RawDataElement
@@ -21,6 +22,7 @@ from pydicom.tag import BaseTag, Tag
 
 from dlp_lab.dicom.derived_header import code_item, derived_uid
 from dlp_lab.dicom.header import Header
+from dlp_lab.dicom.rescale import Rescale
 from dlp_lab.errors import TooLarge
 from dlp_lab.geometry import Geometry
 
@@ -176,17 +178,30 @@ def set_frame_of_reference(ds: Dataset, series_uid: str) -> None:
         ds.PositionReferenceIndicator = ""
 
 
-def refuse_too_many_bytes(frames: int, frame_bytes: int) -> None:
+def refuse_too_many_bytes(frames: int, frame_bytes: int, way_out: str) -> None:
     """Make sure that the pixels fit into one element.
+
+    Args:
+        frames, frame_bytes: How many, and the size of each.
+        way_out: What to do otherwise.
 
     Raises:
         TooLarge: They do not.
     """
     if frames * frame_bytes > _LARGEST_ELEMENT_BYTES:
         raise TooLarge(
-            f"{frames} frames of {frame_bytes} bytes do not fit into one file (PS3.5 7.1.1: 4 GiB); write the result "
-            "as a series of single frames (output_form series)"
+            f"{frames} frames of {frame_bytes} bytes do not fit into one file (PS3.5 7.1.1: 4 GiB); {way_out}"
         )
+
+
+def stored_frames(
+    rescales: Sequence[Rescale], slices: Sequence[NDArray[Any]], report: Callable[[float, str], None]
+) -> Iterator[NDArray[Any]]:
+    """The 16-bit integers of each frame, in little endian, when they are asked for."""
+    for number, (rescale, values) in enumerate(zip(rescales, slices, strict=True)):
+        report(number / len(rescales), f"writing frame {number + 1} of {len(rescales)}")
+        stored = rescale.store(values)
+        yield np.ascontiguousarray(stored, stored.dtype.newbyteorder("<"))
 
 
 def save_frames(

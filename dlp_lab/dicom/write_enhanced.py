@@ -2,12 +2,10 @@
 
 from __future__ import annotations
 
-import struct
 from collections.abc import Callable, Sequence
 from pathlib import Path
 from typing import Any
 
-import pydicom
 from numpy.typing import NDArray
 from pydicom.dataset import Dataset
 from pydicom.tag import Tag
@@ -31,15 +29,12 @@ from dlp_lab.dicom.derived_header import (
 )
 from dlp_lab.dicom.derived_slices import WrittenSlice
 from dlp_lab.dicom.frame_derivations import set_derivations
+from dlp_lab.dicom.frame_groups import save_frames, stored_frames
 from dlp_lab.dicom.header import Header
 from dlp_lab.dicom.pixel_description import set_file_meta
 from dlp_lab.dicom.rescale import Rescale
 from dlp_lab.dicom.series import HeaderSource
-from dlp_lab.errors import TooLarge
 
-_MAX_PIXEL_BYTES = 0xFFFFFFFE
-"""An element's length has 32 bits, of which the largest number means that it is undefined."""
-_PIXEL_ELEMENT = struct.Struct("<HH2s2xL")
 _OF_SINGLE_IMAGES = (
     *("ImagePositionPatient", "ImageOrientationPatient", "PixelSpacing", "SliceThickness", "SliceLocation"),
     *RESCALE,
@@ -87,27 +82,11 @@ def write_enhanced(
         derivation: What made the values.
         series_uid: Of the new series.
         report: Called with the fraction written and the step's name.
-
-    Raises:
-        TooLarge: The pixels are more than one element can hold.
     """
-    frames, (rows, columns) = len(values), values[0].shape
-    size = frames * rows * columns * 2
-    if size > _MAX_PIXEL_BYTES:
-        raise TooLarge(
-            f"the result has {size / 2**30:.1f} GiB of pixels; one multi-frame file holds up to 4 GiB; choose fewer "
-            "frames with --select"
-        )
+    rows, columns = values[0].shape
     ds = _header(source, places, rescales, derivation, series_uid)
-    ds.NumberOfFrames, ds.Rows, ds.Columns = frames, rows, columns
-    pydicom.dcmwrite(path, ds, enforce_file_format=True, implicit_vr=False, little_endian=True)
-    with open(path, "ab") as file:
-        # no element follows the pixels, so they are appended frame by frame instead of being copied as a whole
-        file.write(_PIXEL_ELEMENT.pack(0x7FE0, 0x0010, b"OW", size))
-        for number, rescale in enumerate(rescales):
-            report(number / frames, f"writing frame {number + 1} of {frames}")
-            stored = rescale.store(values[number])
-            file.write(stored.astype(stored.dtype.newbyteorder("<"), copy=False).tobytes())
+    ds.NumberOfFrames, ds.Rows, ds.Columns = len(values), rows, columns
+    save_frames(ds, path, "PixelData", "OW", stored_frames(rescales, values, report), rows * columns * 2)
 
 
 def _header(

@@ -7,12 +7,9 @@ rest goes, as it is, to the unassigned converted attributes, so that nothing of 
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Sequence
 from pathlib import Path
-from typing import Any
 
-import numpy as np
-from numpy.typing import NDArray
 from pydicom.dataset import Dataset
 from pydicom.tag import Tag
 from pydicom.uid import (
@@ -42,6 +39,7 @@ from dlp_lab.dicom.frame_groups import (
     set_dimensions,
     set_frame_of_reference,
     set_functional_groups,
+    stored_frames,
     taken,
 )
 from dlp_lab.dicom.header import Header
@@ -93,7 +91,7 @@ def write_multiframe(
     path = folder / FILE_NAME
     with quiet(), broken_elements_named(source.headers[0]):
         ds = _data_set(made, places, rescales, slices[0].shape)
-        save_frames(ds, path, "PixelData", "OW", _stored(rescales, slices, report), slices[0].size * 2)
+        save_frames(ds, path, "PixelData", "OW", stored_frames(rescales, slices, report), slices[0].size * 2)
     report(1.0, "written")
     return DerivedSeries(made.series_uid, (path,), tuple(place.k for place in places), rescales)
 
@@ -109,15 +107,6 @@ def refuse_monochrome1(headers: Sequence[Header]) -> None:
             f"{headers[0].path.name}: PhotometricInterpretation (0028,0004) is MONOCHROME1, which multi-frame CT, MR "
             "and PET images do not have; write the result as a series or a parametric map"
         )
-
-
-def _stored(
-    rescales: Sequence[Rescale], slices: Sequence[NDArray[Any]], report: Callable[[float, str], None]
-) -> Iterator[NDArray[Any]]:
-    for number, (rescale, values) in enumerate(zip(rescales, slices, strict=True)):
-        report(number / len(rescales), f"writing frame {number + 1} of {len(rescales)}")
-        stored = rescale.store(values)
-        yield np.ascontiguousarray(stored, stored.dtype.newbyteorder("<"))
 
 
 def _data_set(

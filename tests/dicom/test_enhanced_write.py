@@ -15,7 +15,6 @@ from pydicom.uid import ExplicitVRBigEndian, ImplicitVRLittleEndian, JPEGLSNearL
 from dlp_lab import errors
 from dlp_lab.conformance.independent_reading import read_with_dcm2niix
 from dlp_lab.conformance.programs import dcentvfy_errors, dciodvfy_errors
-from dlp_lab.dicom import write_enhanced
 from dlp_lab.dicom.derived_header import Derivation
 from dlp_lab.dicom.header_archive import encode_header, series_from_headers
 from dlp_lab.dicom.options import ReadOptions
@@ -330,13 +329,6 @@ def test_frames_that_an_archive_does_not_have_are_refused(tmp_path, ct):
     blob = b"".join(encode_header(one_series(tmp_path / "in").headers[0]))
     with pytest.raises(errors.Malformed, match=r"v\.h5 names frames"):
         series_from_headers([blob], "v.h5", frames=[(0, 7)])
-
-
-def test_more_pixels_than_one_element_holds_are_refused_before_anything_is_written(tmp_path, ct, monkeypatch):
-    monkeypatch.setattr(write_enhanced, "_MAX_PIXEL_BYTES", 7 * 24 * 32 * 2 - 1)
-    with pytest.raises(errors.TooLarge, match="4 GiB"):
-        derive(tmp_path / "in", tmp_path / "out")
-    assert list((tmp_path / "out").iterdir()) == []
 
 
 def test_the_source_is_not_touched(tmp_path, ct):

@@ -321,6 +321,15 @@ def test_more_than_one_file_can_hold_is_refused_before_anything_is_computed(tmp_
     refuse_form("series", large)
 
 
+@pytest.mark.parametrize("form", OUTPUT_FORMS)
+def test_so_is_a_multi_frame_result_of_a_multi_frame_source_whatever_its_form_is_called(tmp_path, form):
+    write_enhanced_phantom(tmp_path / "file.dcm")
+    series = one_series(tmp_path)
+    large = replace(series, geometry=replace(series.geometry, shape=(8192, 512, 512)))
+    with pytest.raises(errors.TooLarge, match=r"4 GiB.*--select"):
+        refuse_form(form, large)
+
+
 @pytest.mark.parametrize("modality", ["CT", "MR", "PT"])
 @pytest.mark.parametrize("form", OUTPUT_FORMS)
 def test_an_enhanced_source_is_written_in_every_form(tmp_path, form, modality):
