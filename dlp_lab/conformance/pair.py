@@ -5,6 +5,7 @@ A frame of a multi-frame file is a slice like any other: see `unfolding`.
 
 from __future__ import annotations
 
+import copy
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from functools import cached_property
@@ -13,6 +14,7 @@ from typing import Any, Literal
 
 import numpy as np
 import pydicom
+from pydicom.dataelem import DataElement
 from pydicom.dataset import Dataset, FileDataset
 from pydicom.tag import BaseTag, Tag
 from pydicom.uid import ParametricMapStorage
@@ -66,7 +68,7 @@ class Slice:
             return mine is not theirs
         if self.ds[tag].VR not in _BINARY and isinstance(mine.value, bytes) and isinstance(theirs.value, bytes):
             return bool(mine.value.rstrip(b" \0") != theirs.value.rstrip(b" \0"))
-        return bool(self.ds[tag].value != other.ds[tag].value)
+        return bool(_without_private(self.ds[tag]) != _without_private(other.ds[tag]))
 
 
 @dataclass(frozen=True, eq=False)
@@ -148,6 +150,16 @@ def _read_slices(headers: Sequence[Header]) -> Iterator[Slice]:
             continue
         for number, flat in enumerate(unfolded(ds)):
             yield Slice(frame_header(header, flat), flat, _as_stored(flat), number)
+
+
+def _without_private(element: DataElement) -> Any:
+    """Its value; private elements in a sequence are left out, for `private-absent` is about them."""
+    if element.VR != "SQ":
+        return element.value
+    items = copy.deepcopy(element.value)
+    for item in items:
+        item.remove_private_tags()
+    return items
 
 
 def _as_stored(ds: FileDataset) -> dict[BaseTag, Any]:

@@ -22,6 +22,7 @@ from dlp_lab.conformance.rules import RULES
 from dlp_lab.dicom.read import read_volume
 from dlp_lab.dicom.series import one_series
 from tests.conformance.mutation import Files, job_output
+from tests.dicom.deriving import derive
 from tests.phantom import ORIENTATIONS, write_phantom_series
 
 DOCUMENT = Path(__file__).parents[2] / "docs" / "conformance.md"
@@ -170,3 +171,17 @@ def test_the_document_lists_every_rule_with_its_clause() -> None:
     rules = DOCUMENT.read_text().split("## Rules")[1]
     rows = re.findall(r"^\| `([a-z-]+)` \| (.*) \| (.*) \|$", rules, flags=re.MULTILINE)
     assert rows == [(rule.code, rule.sentence, rule.clause) for rule in RULES]
+
+
+def test_a_scanner_of_unknown_maker_and_private_elements_in_a_kept_sequence_are_no_finding(tmp_path: Path) -> None:
+    def odd(k: int, ds: pydicom.Dataset) -> None:
+        code = pydicom.Dataset()
+        code.CodeValue, code.CodingSchemeDesignator, code.CodeMeaning = "1", "99X", "x"
+        code.add_new(0x00290010, "LO", "X")
+        code.add_new(0x00291010, "LO", f"private {k}")
+        ds.ProcedureCodeSequence = [code]
+        ds.pop("Manufacturer", None)
+
+    write_phantom_series(tmp_path / "source", edit=odd)
+    derive(tmp_path / "derived", tmp_path / "source")
+    assert check_derived(tmp_path / "source", tmp_path / "derived").findings == ()
