@@ -38,6 +38,7 @@ _NEVER_SHARED = (
     "RealWorldValueMappingSequence",
     "UnassignedPerFrameConvertedAttributesSequence",
 )
+_WITH_TEXT = ("DerivationImageSequence", "FrameVOILUTSequence", "FrameAnatomySequence")
 _LARGEST_ELEMENT_BYTES = 2**32 - 2
 """A length of all ones means undefined, and lengths are even (PS3.5 7.1.1)."""
 
@@ -108,6 +109,22 @@ def derivation_group(ds: Dataset) -> Dataset:
     if not ds.get("DerivationCodeSequence"):
         ds.DerivationCodeSequence = [code_item("112187", "DCM", "Unspecified method of calculation")]
     return taken(ds, ("DerivationDescription", "DerivationCodeSequence", "SourceImageSequence"))
+
+
+def tell_character_sets(data_sets: Sequence[Dataset], frames: Sequence[Groups]) -> None:
+    """Say of a frame how its text is to be read, where it is not read as that of the file (PS3.5 7.5.3).
+
+    Args:
+        data_sets: That of each frame; the first one becomes that of the file.
+        frames: Groups of each frame.
+    """
+    of_the_file = data_sets[0].get("SpecificCharacterSet")
+    for ds, groups in zip(data_sets, frames, strict=True):
+        own = ds.get("SpecificCharacterSet")
+        if own and own != of_the_file:
+            for keyword in _WITH_TEXT:
+                if keyword in groups:
+                    groups[keyword].SpecificCharacterSet = own
 
 
 def frame_content(number: int) -> Dataset:

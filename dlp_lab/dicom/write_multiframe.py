@@ -41,6 +41,7 @@ from dlp_lab.dicom.frame_groups import (
     set_functional_groups,
     stored_frames,
     taken,
+    tell_character_sets,
 )
 from dlp_lab.dicom.header import Header
 from dlp_lab.dicom.kept_attributes import is_kept
@@ -121,6 +122,7 @@ def _data_set(
             describe_pixels(ds, header, rescale, *size)
             frames.append(_groups(ds, header, number, made.source.geometry))
             data_sets.append(ds)
+    tell_character_sets(data_sets, frames)
     shared = _unassigned(data_sets, frames)
     ds = data_sets[0]
     _set_image(ds, data_sets, made, headers[0].sop_class_uid)
