@@ -187,6 +187,15 @@ def references_to(source: Sequence[Header]) -> list[Dataset]:
     ]
 
 
+def source_evidence(source: Sequence[Header]) -> list[Dataset]:
+    """List these images by study and series (PS3.3 C.8.13.1); nothing if one of the two has no UID to list them by."""
+    first = source[0]
+    if not first.study_instance_uid or not first.series_instance_uid:
+        return []
+    series = item(SeriesInstanceUID=first.series_instance_uid, ReferencedSOPSequence=references_to(source))
+    return [item(StudyInstanceUID=first.study_instance_uid, ReferencedSeriesSequence=[series])]
+
+
 def set_frame_of_reference(ds: Dataset, series_uid: str) -> None:
     """Positions of frames need a frame of reference (PS3.3 C.7.4.1); where the source names none, it is a new one."""
     if not ds.get("FrameOfReferenceUID"):

@@ -33,12 +33,12 @@ from dlp_lab.dicom.frame_groups import (
     frame_content,
     item,
     plane_groups,
-    references_to,
     same_element,
     save_frames,
     set_dimensions,
     set_frame_of_reference,
     set_functional_groups,
+    source_evidence,
     stored_frames,
     taken,
     tell_character_sets,
@@ -128,7 +128,9 @@ def _data_set(
     _set_image(ds, data_sets, made, headers[0].sop_class_uid)
     set_dimensions(ds, made.series_uid)
     set_frame_of_reference(ds, made.series_uid)
-    _set_source_evidence(ds, made.source.headers)
+    evidence = source_evidence(made.source.headers)
+    if evidence:
+        ds.SourceImageEvidenceSequence = evidence
     set_functional_groups(ds, frames, UnassignedSharedConvertedAttributesSequence=shared)
     set_file_meta(ds)
     return ds
@@ -209,13 +211,3 @@ def _set_image(ds: Dataset, data_sets: Sequence[Dataset], made: DerivedDataSets,
     ds.PresentationLUTShape = "IDENTITY"
     if "AcquisitionContextSequence" not in ds:
         ds.AcquisitionContextSequence = []
-
-
-def _set_source_evidence(ds: Dataset, source: Sequence[Header]) -> None:
-    """List the images that frames refer to (PS3.3 C.8.13.1), if study and series have a UID to list them by."""
-    first = source[0]
-    if first.study_instance_uid and first.series_instance_uid:
-        series = item(SeriesInstanceUID=first.series_instance_uid, ReferencedSOPSequence=references_to(source))
-        ds.SourceImageEvidenceSequence = [
-            item(StudyInstanceUID=first.study_instance_uid, ReferencedSeriesSequence=[series])
-        ]
