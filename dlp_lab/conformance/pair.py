@@ -140,7 +140,10 @@ def _beside_source(slice_: Slice, source: tuple[Slice, ...], places: np.ndarray[
 
 
 def _read_slices(headers: Sequence[Header]) -> Iterator[Slice]:
-    for header in {header.path: header for header in headers}.values():
+    wanted: dict[Path, list[Header]] = {}
+    for header in headers:
+        wanted.setdefault(header.path, []).append(header)
+    for header, *others in wanted.values():
         # what follows the pixels, such as signatures, is read too, and the pixels themselves are passed over
         ds = pydicom.dcmread(header.path, defer_size=_LARGE_BYTES, force=header.without_preamble)
         for tag in _PIXELS:
@@ -148,7 +151,10 @@ def _read_slices(headers: Sequence[Header]) -> Iterator[Slice]:
         if not has_frames(ds):
             yield Slice(header, ds, _as_stored(ds), None)
             continue
+        chosen = {one.frame for one in (header, *others)}  # a volume may be made of some frames alone
         for number, flat in enumerate(unfolded(ds)):
+            if number not in chosen and None not in chosen:
+                continue
             yield Slice(frame_header(header, flat), flat, _as_stored(flat), number)
 
 
