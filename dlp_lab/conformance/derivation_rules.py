@@ -180,10 +180,11 @@ def acquisition_kept(slice_: DerivedSlice, pair: Pair) -> str | None:
 
 @RULES.each_slice("PS3.3 C.12.1.1.5; PS3.16 CID 7005")
 def equipment_contributed(slice_: DerivedSlice, pair: Pair) -> str | None:
-    """ContributingEquipmentSequence has the scanner (109101) and the program (109102)."""
+    """ContributingEquipmentSequence has the program (109102) and, if its maker is known, the scanner (109101)."""
     items = slice_.ds.get("ContributingEquipmentSequence") or []
     purposes = {code for item in items for code in codes_in(item.get("PurposeOfReferenceCodeSequence"))}
-    absent = {"109101", "109102"} - purposes
+    # Manufacturer is Type 1 of a contributing equipment (PS3.3 Table C.12-1)
+    absent = ({"109101", "109102"} if slice_.source.ds.get("Manufacturer") else {"109102"}) - purposes
     return f"ContributingEquipmentSequence (0018,A001) has no item for {sorted(absent)[0]}, DCM" if absent else None
 
 

@@ -5,6 +5,7 @@ A frame of a multi-frame file is a slice like any other: see `unfolding`.
 
 from __future__ import annotations
 
+import copy
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from functools import cached_property
@@ -13,6 +14,7 @@ from typing import Any, Literal
 
 import numpy as np
 import pydicom
+from pydicom.dataelem import DataElement
 from pydicom.dataset import Dataset, FileDataset
 from pydicom.tag import BaseTag, Tag
 from pydicom.uid import ParametricMapStorage
@@ -66,7 +68,7 @@ class Slice:
             return mine is not theirs
         if self.ds[tag].VR not in _BINARY and isinstance(mine.value, bytes) and isinstance(theirs.value, bytes):
             return bool(mine.value.rstrip(b" \0") != theirs.value.rstrip(b" \0"))
-        return bool(self.ds[tag].value != other.ds[tag].value)
+        return bool(_without_private(self.ds[tag]) != _without_private(other.ds[tag]))
 
 
 @dataclass(frozen=True, eq=False)
@@ -138,7 +140,10 @@ def _beside_source(slice_: Slice, source: tuple[Slice, ...], places: np.ndarray[
 
 
 def _read_slices(headers: Sequence[Header]) -> Iterator[Slice]:
-    for header in {header.path: header for header in headers}.values():
+    wanted: dict[Path, list[Header]] = {}
+    for header in headers:
+        wanted.setdefault(header.path, []).append(header)
+    for header, *others in wanted.values():
         # what follows the pixels, such as signatures, is read too, and the pixels themselves are passed over
         ds = pydicom.dcmread(header.path, defer_size=_LARGE_BYTES, force=header.without_preamble)
         for tag in _PIXELS:
@@ -146,8 +151,21 @@ def _read_slices(headers: Sequence[Header]) -> Iterator[Slice]:
         if not has_frames(ds):
             yield Slice(header, ds, _as_stored(ds), None)
             continue
+        chosen = {one.frame for one in (header, *others)}  # a volume may be made of some frames alone
         for number, flat in enumerate(unfolded(ds)):
+            if number not in chosen and None not in chosen:
+                continue
             yield Slice(frame_header(header, flat), flat, _as_stored(flat), number)
+
+
+def _without_private(element: DataElement) -> Any:
+    """Its value; private elements in a sequence are left out, for `private-absent` is about them."""
+    if element.VR != "SQ":
+        return element.value
+    items = copy.deepcopy(element.value)
+    for item in items:
+        item.remove_private_tags()
+    return items
 
 
 def _as_stored(ds: FileDataset) -> dict[BaseTag, Any]:

@@ -11,9 +11,11 @@ from dataclasses import replace
 from typing import Any
 
 from pydicom.dataset import Dataset, FileDataset
+from pydicom.tag import Tag
 
 from dlp_lab.dicom.header import Header
 
+_CHARACTER_SET = Tag("SpecificCharacterSet")
 _SHARED, _PER_FRAME = "SharedFunctionalGroupsSequence", "PerFrameFunctionalGroupsSequence"
 
 
@@ -32,7 +34,9 @@ def unfolded(ds: FileDataset) -> list[FileDataset]:
         implicit, little = ds.original_encoding
         flat.set_original_encoding(implicit, little, ds.original_character_set)
         own = [element for group in _groups([groups]) for element in _elements(group)]
-        for tag, element in (*top.items(), *shared, *own):
+        # text of a frame may be in a character set of its own (PS3.5 7.5.3)
+        character_set = [(tag, element) for tag, element in _elements(groups) if tag == _CHARACTER_SET]
+        for tag, element in (*top.items(), *shared, *character_set, *own):
             flat[tag] = element
         for keyword in (_SHARED, _PER_FRAME):
             flat.pop(keyword, None)

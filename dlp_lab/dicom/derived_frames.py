@@ -77,6 +77,7 @@ def take_frames(datasets: Mapping[Path, Dataset], headers: Sequence[Header]) -> 
         headers: The frames, in the order in which they are written. One may be there more than once.
     """
     shared, moved = _shared_by_all(datasets)
+    of_the_file = datasets[headers[0].path].get("SpecificCharacterSet")
     seen: set[tuple[Path, int | None]] = set()
     items = []
     for header in headers:
@@ -89,6 +90,9 @@ def take_frames(datasets: Mapping[Path, Dataset], headers: Sequence[Header]) -> 
         for element in moved[header.path]:
             if element.tag not in item:
                 item.add(copy.deepcopy(element))
+        character_set = datasets[header.path].get("SpecificCharacterSet")
+        if character_set and character_set != of_the_file:
+            item.SpecificCharacterSet = character_set  # its text is not read as that of the file (PS3.5 7.5.3)
         items.append(item)
     frames = DerivedFrames(tuple(headers), shared, tuple(items))
     _drop_stale_groups(frames)

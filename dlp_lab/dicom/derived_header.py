@@ -270,11 +270,12 @@ def drop_invalid_window(ds: Dataset) -> None:
 
 
 def _window_is_valid(ds: Dataset) -> bool:
-    """Whether every window has a width of at least 1 (PS3.3 C.11.2.1.2); some scanners write others."""
+    """Whether every window has a center and a width of at least 1 (PS3.3 C.11.2.1.2)."""
     try:
-        return all(float(width) >= 1 for width in np.atleast_1d(ds.get("WindowWidth", 1)))
+        centers, widths = (np.atleast_1d(ds.get(keyword, [])).astype(float) for keyword in WINDOW[:2])
     except (TypeError, ValueError):
         return False
+    return len(centers) == len(widths) and bool((widths >= 1).all())
 
 
 def _whole_number(value: object) -> int:

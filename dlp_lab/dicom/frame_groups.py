@@ -8,11 +8,12 @@ from __future__ import annotations
 
 import math
 import struct
-from collections.abc import Iterable, Sequence
+from collections.abc import Callable, Iterable, Iterator, Sequence
 from io import BytesIO
 from pathlib import Path
 from typing import Any
 
+import numpy as np
 import pydicom
 from numpy.typing import NDArray
 from pydicom.dataelem import RawDataElement
@@ -21,6 +22,7 @@ from pydicom.tag import BaseTag, Tag
 
 from dlp_lab.dicom.derived_header import code_item, derived_uid
 from dlp_lab.dicom.header import Header
+from dlp_lab.dicom.rescale import Rescale
 from dlp_lab.errors import TooLarge
 from dlp_lab.geometry import Geometry
 
@@ -36,6 +38,7 @@ _NEVER_SHARED = (
     "RealWorldValueMappingSequence",
     "UnassignedPerFrameConvertedAttributesSequence",
 )
+_WITH_TEXT = ("DerivationImageSequence", "FrameVOILUTSequence", "FrameAnatomySequence")
 _LARGEST_ELEMENT_BYTES = 2**32 - 2
 """A length of all ones means undefined, and lengths are even (PS3.5 7.1.1)."""
 
@@ -108,6 +111,22 @@ def derivation_group(ds: Dataset) -> Dataset:
     return taken(ds, ("DerivationDescription", "DerivationCodeSequence", "SourceImageSequence"))
 
 
+def tell_character_sets(data_sets: Sequence[Dataset], frames: Sequence[Groups]) -> None:
+    """Say of a frame how its text is to be read, where it is not read as that of the file (PS3.5 7.5.3).
+
+    Args:
+        data_sets: That of each frame; the first one becomes that of the file.
+        frames: Groups of each frame.
+    """
+    of_the_file = data_sets[0].get("SpecificCharacterSet")
+    for ds, groups in zip(data_sets, frames, strict=True):
+        own = ds.get("SpecificCharacterSet")
+        if own and own != of_the_file:
+            for keyword in _WITH_TEXT:
+                if keyword in groups:
+                    groups[keyword].SpecificCharacterSet = own
+
+
 def frame_content(number: int) -> Dataset:
     """Place of the frame `number`, counted from 1, in its stack (PS3.3 C.7.6.16.2.2)."""
     return item(StackID="1", InStackPositionNumber=number, DimensionIndexValues=[1, number])
@@ -168,6 +187,15 @@ def references_to(source: Sequence[Header]) -> list[Dataset]:
     ]
 
 
+def source_evidence(source: Sequence[Header]) -> list[Dataset]:
+    """List these images by study and series (PS3.3 C.8.13.1); nothing if one of the two has no UID to list them by."""
+    first = source[0]
+    if not first.study_instance_uid or not first.series_instance_uid:
+        return []
+    series = item(SeriesInstanceUID=first.series_instance_uid, ReferencedSOPSequence=references_to(source))
+    return [item(StudyInstanceUID=first.study_instance_uid, ReferencedSeriesSequence=[series])]
+
+
 def set_frame_of_reference(ds: Dataset, series_uid: str) -> None:
     """Positions of frames need a frame of reference (PS3.3 C.7.4.1); where the source names none, it is a new one."""
     if not ds.get("FrameOfReferenceUID"):
@@ -176,17 +204,30 @@ def set_frame_of_reference(ds: Dataset, series_uid: str) -> None:
         ds.PositionReferenceIndicator = ""
 
 
-def refuse_too_many_bytes(frames: int, frame_bytes: int) -> None:
+def refuse_too_many_bytes(frames: int, frame_bytes: int, way_out: str) -> None:
     """Make sure that the pixels fit into one element.
+
+    Args:
+        frames, frame_bytes: How many, and the size of each.
+        way_out: What to do otherwise.
 
     Raises:
         TooLarge: They do not.
     """
     if frames * frame_bytes > _LARGEST_ELEMENT_BYTES:
         raise TooLarge(
-            f"{frames} frames of {frame_bytes} bytes do not fit into one file (PS3.5 7.1.1: 4 GiB); write the result "
-            "as a series of single frames (output_form series)"
+            f"{frames} frames of {frame_bytes} bytes do not fit into one file (PS3.5 7.1.1: 4 GiB); {way_out}"
         )
+
+
+def stored_frames(
+    rescales: Sequence[Rescale], slices: Sequence[NDArray[Any]], report: Callable[[float, str], None]
+) -> Iterator[NDArray[Any]]:
+    """The 16-bit integers of each frame, in little endian, when they are asked for."""
+    for number, (rescale, values) in enumerate(zip(rescales, slices, strict=True)):
+        report(number / len(rescales), f"writing frame {number + 1} of {len(rescales)}")
+        stored = rescale.store(values)
+        yield np.ascontiguousarray(stored, stored.dtype.newbyteorder("<"))
 
 
 def save_frames(

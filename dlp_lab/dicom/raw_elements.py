@@ -84,24 +84,6 @@ def raw_elements(encoded: bytes, start: int = 0) -> RawElements | None:
     return RawElements(at, end, end == size)
 
 
-def data_set_start(encoded: bytes) -> int | None:
-    """Where the data set of a file in the format of PS3.10 begins, behind its file meta information; None if odd."""
-    end, size = 132, len(encoded)
-    if encoded[128:132] != b"DICM":
-        return None
-    while end + 12 <= size:
-        group, _, vr, length = _ELEMENT.unpack_from(encoded, end)
-        if group != 2:
-            return end
-        if vr in _LONG_VRS:
-            end += 12 + _LENGTH.unpack_from(encoded, end + 8)[0]
-        elif vr in _SHORT_VRS:
-            end += 8 + length
-        else:
-            return None
-    return None
-
-
 def _end_of_items(encoded: bytes, start: int, depth: int = 0) -> int:
     """Where a sequence of undefined length ends whose items begin at `start`; `_ODD` if it is not well-formed.
 

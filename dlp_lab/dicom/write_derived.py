@@ -23,9 +23,11 @@ def refuse_form(form: OutputForm, source: HeaderSource) -> None:
     """
     if form == "multiframe":
         refuse_monochrome1(source.headers)
-    if form != "series":
+    has_frames = source.headers[0].frame is not None
+    if form != "series" or has_frames:
         slices, rows, columns = source.geometry.shape
-        refuse_too_many_bytes(slices, rows * columns * (4 if form == "parametric_map" else 2))
+        way_out = "choose fewer of them with --select" if has_frames else "write the result as a series (--output-form)"
+        refuse_too_many_bytes(slices, rows * columns * (4 if form == "parametric_map" else 2), way_out)
 
 
 def write_derived(

@@ -2,15 +2,12 @@
 
 from __future__ import annotations
 
-import struct
 from collections.abc import Callable, Sequence
 from pathlib import Path
 from typing import Any
 
-import pydicom
 from numpy.typing import NDArray
 from pydicom.dataset import Dataset
-from pydicom.tag import Tag
 
 from dlp_lab import __version__
 from dlp_lab.dicom.derived_frames import (
@@ -23,7 +20,6 @@ from dlp_lab.dicom.derived_frames import (
 )
 from dlp_lab.dicom.derived_header import (
     Derivation,
-    derived_uid,
     drop_stale,
     mark_lossy,
     set_equipment,
@@ -31,15 +27,12 @@ from dlp_lab.dicom.derived_header import (
 )
 from dlp_lab.dicom.derived_slices import WrittenSlice
 from dlp_lab.dicom.frame_derivations import set_derivations
+from dlp_lab.dicom.frame_groups import item, references_to, save_frames, set_dimensions, source_evidence, stored_frames
 from dlp_lab.dicom.header import Header
 from dlp_lab.dicom.pixel_description import set_file_meta
 from dlp_lab.dicom.rescale import Rescale
 from dlp_lab.dicom.series import HeaderSource
-from dlp_lab.errors import TooLarge
 
-_MAX_PIXEL_BYTES = 0xFFFFFFFE
-"""An element's length has 32 bits, of which the largest number means that it is undefined."""
-_PIXEL_ELEMENT = struct.Struct("<HH2s2xL")
 _OF_SINGLE_IMAGES = (
     *("ImagePositionPatient", "ImageOrientationPatient", "PixelSpacing", "SliceThickness", "SliceLocation"),
     *RESCALE,
@@ -87,27 +80,11 @@ def write_enhanced(
         derivation: What made the values.
         series_uid: Of the new series.
         report: Called with the fraction written and the step's name.
-
-    Raises:
-        TooLarge: The pixels are more than one element can hold.
     """
-    frames, (rows, columns) = len(values), values[0].shape
-    size = frames * rows * columns * 2
-    if size > _MAX_PIXEL_BYTES:
-        raise TooLarge(
-            f"the result has {size / 2**30:.1f} GiB of pixels; one multi-frame file holds up to 4 GiB; choose fewer "
-            "frames with --select"
-        )
+    rows, columns = values[0].shape
     ds = _header(source, places, rescales, derivation, series_uid)
-    ds.NumberOfFrames, ds.Rows, ds.Columns = frames, rows, columns
-    pydicom.dcmwrite(path, ds, enforce_file_format=True, implicit_vr=False, little_endian=True)
-    with open(path, "ab") as file:
-        # no element follows the pixels, so they are appended frame by frame instead of being copied as a whole
-        file.write(_PIXEL_ELEMENT.pack(0x7FE0, 0x0010, b"OW", size))
-        for number, rescale in enumerate(rescales):
-            report(number / frames, f"writing frame {number + 1} of {frames}")
-            stored = rescale.store(values[number])
-            file.write(stored.astype(stored.dtype.newbyteorder("<"), copy=False).tobytes())
+    ds.NumberOfFrames, ds.Rows, ds.Columns = len(values), rows, columns
+    save_frames(ds, path, "PixelData", "OW", stored_frames(rescales, values, report), rows * columns * 2)
 
 
 def _header(
@@ -142,8 +119,11 @@ def _header(
         ds.pop(keyword, None)
     if "PixelPresentation" in ds:
         ds.PixelPresentation = "MONOCHROME"
-    _set_dimensions(ds, series_uid)
-    _refer_to_sources(ds, list({header.path: header for header in source.headers}.values()))
+    # one stack, and the place in it: whatever other dimensions the source had, a volume is one point of them
+    set_dimensions(ds, series_uid)
+    if ds.get("DimensionOrganizationType") != "3D":
+        ds.pop("DimensionOrganizationType", None)
+    _refer_to_sources(ds, source.headers)
     ds.BitsAllocated = ds.BitsStored = 16
     ds.HighBit, ds.PixelRepresentation = 15, int(rescales[0].signed)
     ds.SharedFunctionalGroupsSequence = [frames.shared]
@@ -152,42 +132,12 @@ def _header(
     return ds
 
 
-def _set_dimensions(ds: Dataset, series_uid: str) -> None:
-    """One stack, and the place in it: whatever other dimensions the source had, a volume is one point of them."""
-    organization = Dataset()
-    organization.DimensionOrganizationUID = derived_uid(series_uid, "dimensions")
-    ds.DimensionOrganizationSequence = [organization]
-    ds.DimensionIndexSequence = [_index(keyword, organization) for keyword in ("StackID", "InStackPositionNumber")]
-    if ds.get("DimensionOrganizationType") != "3D":
-        ds.pop("DimensionOrganizationType", None)
-
-
-def _index(keyword: str, organization: Dataset) -> Dataset:
-    index = Dataset()
-    index.DimensionOrganizationUID = organization.DimensionOrganizationUID
-    index.DimensionIndexPointer = Tag(keyword)
-    index.FunctionalGroupPointer = Tag("FrameContentSequence")
-    return index
-
-
-def _refer_to_sources(ds: Dataset, files: Sequence[Header]) -> None:
+def _refer_to_sources(ds: Dataset, source: Sequence[Header]) -> None:
     """What the frames refer to, listed for the file (PS3.3 Table C.8-131 and C.12.2)."""
-    series = Dataset()
-    series.SeriesInstanceUID = files[0].series_instance_uid
-    series.ReferencedSOPSequence = [_instance(header) for header in files]
-    study = Dataset()
-    study.StudyInstanceUID = files[0].study_instance_uid
-    study.ReferencedSeriesSequence = [series]
-    ds.SourceImageEvidenceSequence = [*(ds.get("SourceImageEvidenceSequence") or []), study]
-    if "ReferencedSeriesSequence" in ds:
-        listed = Dataset()
-        listed.SeriesInstanceUID = files[0].series_instance_uid
-        listed.ReferencedInstanceSequence = [_instance(header) for header in files]
+    evidence = source_evidence(source)
+    if evidence:
+        ds.SourceImageEvidenceSequence = [*(ds.get("SourceImageEvidenceSequence") or []), *evidence]
+    series_uid = source[0].series_instance_uid
+    if "ReferencedSeriesSequence" in ds and series_uid:
+        listed = item(SeriesInstanceUID=series_uid, ReferencedInstanceSequence=references_to(source))
         ds.ReferencedSeriesSequence = [*ds.ReferencedSeriesSequence, listed]
-
-
-def _instance(header: Header) -> Dataset:
-    item = Dataset()
-    item.ReferencedSOPClassUID = header.sop_class_uid
-    item.ReferencedSOPInstanceUID = header.sop_instance_uid
-    return item

@@ -7,12 +7,9 @@ rest goes, as it is, to the unassigned converted attributes, so that nothing of 
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Sequence
 from pathlib import Path
-from typing import Any
 
-import numpy as np
-from numpy.typing import NDArray
 from pydicom.dataset import Dataset
 from pydicom.tag import Tag
 from pydicom.uid import (
@@ -36,13 +33,15 @@ from dlp_lab.dicom.frame_groups import (
     frame_content,
     item,
     plane_groups,
-    references_to,
     same_element,
     save_frames,
     set_dimensions,
     set_frame_of_reference,
     set_functional_groups,
+    source_evidence,
+    stored_frames,
     taken,
+    tell_character_sets,
 )
 from dlp_lab.dicom.header import Header
 from dlp_lab.dicom.kept_attributes import is_kept
@@ -93,7 +92,7 @@ def write_multiframe(
     path = folder / FILE_NAME
     with quiet(), broken_elements_named(source.headers[0]):
         ds = _data_set(made, places, rescales, slices[0].shape)
-        save_frames(ds, path, "PixelData", "OW", _stored(rescales, slices, report), slices[0].size * 2)
+        save_frames(ds, path, "PixelData", "OW", stored_frames(rescales, slices, report), slices[0].size * 2)
     report(1.0, "written")
     return DerivedSeries(made.series_uid, (path,), tuple(place.k for place in places), rescales)
 
@@ -111,15 +110,6 @@ def refuse_monochrome1(headers: Sequence[Header]) -> None:
         )
 
 
-def _stored(
-    rescales: Sequence[Rescale], slices: Sequence[NDArray[Any]], report: Callable[[float, str], None]
-) -> Iterator[NDArray[Any]]:
-    for number, (rescale, values) in enumerate(zip(rescales, slices, strict=True)):
-        report(number / len(rescales), f"writing frame {number + 1} of {len(rescales)}")
-        stored = rescale.store(values)
-        yield np.ascontiguousarray(stored, stored.dtype.newbyteorder("<"))
-
-
 def _data_set(
     made: DerivedDataSets, places: Sequence[WrittenSlice], rescales: Sequence[Rescale], size: tuple[int, ...]
 ) -> Dataset:
@@ -132,12 +122,15 @@ def _data_set(
             describe_pixels(ds, header, rescale, *size)
             frames.append(_groups(ds, header, number, made.source.geometry))
             data_sets.append(ds)
+    tell_character_sets(data_sets, frames)
     shared = _unassigned(data_sets, frames)
     ds = data_sets[0]
     _set_image(ds, data_sets, made, headers[0].sop_class_uid)
     set_dimensions(ds, made.series_uid)
     set_frame_of_reference(ds, made.series_uid)
-    _set_source_evidence(ds, made.source.headers)
+    evidence = source_evidence(made.source.headers)
+    if evidence:
+        ds.SourceImageEvidenceSequence = evidence
     set_functional_groups(ds, frames, UnassignedSharedConvertedAttributesSequence=shared)
     set_file_meta(ds)
     return ds
@@ -218,13 +211,3 @@ def _set_image(ds: Dataset, data_sets: Sequence[Dataset], made: DerivedDataSets,
     ds.PresentationLUTShape = "IDENTITY"
     if "AcquisitionContextSequence" not in ds:
         ds.AcquisitionContextSequence = []
-
-
-def _set_source_evidence(ds: Dataset, source: Sequence[Header]) -> None:
-    """List the images that frames refer to (PS3.3 C.8.13.1), if study and series have a UID to list them by."""
-    first = source[0]
-    if first.study_instance_uid and first.series_instance_uid:
-        series = item(SeriesInstanceUID=first.series_instance_uid, ReferencedSOPSequence=references_to(source))
-        ds.SourceImageEvidenceSequence = [
-            item(StudyInstanceUID=first.study_instance_uid, ReferencedSeriesSequence=[series])
-        ]

@@ -29,6 +29,7 @@ from dlp_lab.dicom.frame_groups import (
     set_frame_of_reference,
     set_functional_groups,
     taken,
+    tell_character_sets,
 )
 from dlp_lab.dicom.header import Header
 from dlp_lab.dicom.kept_attributes import is_kept
@@ -96,6 +97,7 @@ def _data_set(made: DerivedDataSets, places: Sequence[WrittenSlice], voxels: NDA
             ds = made.make(place, number)
             frames.append(_groups(ds, number, made.source.geometry))
             data_sets.append(ds)
+    tell_character_sets(data_sets, frames)
     ds = data_sets[0]
     _refuse_burned_in(data_sets)
     for tag in list(ds.keys()):
@@ -133,6 +135,8 @@ def _groups(ds: Dataset, number: int, geometry: Geometry) -> Groups:
         **plane_groups(ds, geometry),
         "DerivationImageSequence": derivation_group(ds),
     }
+    if ds.get("FrameAnatomySequence"):  # as a frame of an enhanced source has it
+        groups["FrameAnatomySequence"] = ds.FrameAnatomySequence[0]
     drop_invalid_window(ds)
     if "WindowCenter" in ds and "WindowWidth" in ds:
         groups["FrameVOILUTSequence"] = taken(ds, ("WindowCenter", "WindowWidth", "WindowCenterWidthExplanation"))

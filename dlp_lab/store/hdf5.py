@@ -8,9 +8,7 @@ and checked when they are read; the HDF5 library keeps checksums of shapes, type
 from __future__ import annotations
 
 import hashlib
-import os
 from collections.abc import Iterator, Sequence
-from contextlib import contextmanager
 from pathlib import Path
 from typing import Any, Literal, get_args
 
@@ -18,9 +16,10 @@ import h5py
 import numpy as np
 from numpy.typing import NDArray
 
-from dlp_lab.errors import BadParameters, Hdf5Error, OutputExists
+from dlp_lab.errors import BadParameters, Hdf5Error
 from dlp_lab.geometry import Geometry
 from dlp_lab.store.hdf5_chunks import chunk_shape, write_packed
+from dlp_lab.store.hdf5_file import published_hdf5
 from dlp_lab.store.hdf5_guard import GuardedFile, opened_guarded
 from dlp_lab.store.hdf5_headers import EncodedHeaders, StoredHeaders, read_headers, write_headers
 from dlp_lab.volume import Volume
@@ -32,10 +31,6 @@ _NEWEST_VERSION = 3
 not take them for slices, nor look for compressed voxels at one place."""
 Normalization = Literal["none", "minmax"]
 Compression = Literal["none", "gzip"]
-
-# from this version of its format on, the library keeps checksums of shapes and types; large arrays lie at whole pages,
-# so that a map of them is aligned
-_FILE_OPTIONS = {"libver": ("v110", "v110"), "alignment_threshold": 2**20, "alignment_interval": 4096}
 
 _SLAB_BYTES = 2 * 2**20
 
@@ -72,7 +67,7 @@ def write_hdf5(
     for name, value, known in (("normalize", normalize, Normalization), ("compress", compress, Compression)):
         if value not in get_args(known):
             raise BadParameters(f"{name}: expected one of {', '.join(get_args(known))}; got {value!r}")
-    with _published_file(path) as partial, h5py.File(partial, "w", **_FILE_OPTIONS) as file:
+    with published_hdf5(path) as file:
         file.attrs["format"] = FORMAT
         is_plain = compress == "none" and not (headers and headers.frames)
         file.attrs["format_version"] = FORMAT_VERSION if is_plain else _NEWEST_VERSION
@@ -277,19 +272,3 @@ def _undo_normalization(voxels: NDArray[Any], low: float, high: float) -> NDArra
         # in float64, so that integers of 16 bits come back within far less than their rounding
         values[k] = plane.astype(np.float64) * (high - low) + low
     return values
-
-
-@contextmanager
-def _published_file(path: Path) -> Iterator[Path]:
-    """A hidden name beside `path` to write to; it becomes `path` only if all went well."""
-    if path.exists():
-        raise OutputExists(f"{path.name} already exists; choose another name, nothing is overwritten")
-    path.parent.mkdir(parents=True, exist_ok=True)
-    partial = path.parent / f".{path.name}.partial-{os.getpid()}"
-    try:
-        # made before h5py opens it, which would leave to the umask who may read it
-        os.close(os.open(partial, os.O_CREAT | os.O_WRONLY, 0o600))
-        yield partial
-        os.replace(partial, path)
-    finally:
-        partial.unlink(missing_ok=True)

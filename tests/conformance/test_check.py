@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import copy
 import importlib.util
 import json
 import re
@@ -19,9 +20,13 @@ from dlp_lab.conformance.findings import LayerReport
 from dlp_lab.conformance.independent_reading import IndependentReading, read_with_dcm2niix
 from dlp_lab.conformance.placement import check_placement
 from dlp_lab.conformance.rules import RULES
+from dlp_lab.dicom.options import ReadOptions
 from dlp_lab.dicom.read import read_volume
 from dlp_lab.dicom.series import one_series
+from dlp_lab.dicom.write_image import write_derived_series
 from tests.conformance.mutation import Files, job_output
+from tests.dicom.deriving import BLUR, derive
+from tests.enhanced_phantom import write_enhanced_phantom
 from tests.phantom import ORIENTATIONS, write_phantom_series
 
 DOCUMENT = Path(__file__).parents[2] / "docs" / "conformance.md"
@@ -170,3 +175,35 @@ def test_the_document_lists_every_rule_with_its_clause() -> None:
     rules = DOCUMENT.read_text().split("## Rules")[1]
     rows = re.findall(r"^\| `([a-z-]+)` \| (.*) \| (.*) \|$", rules, flags=re.MULTILINE)
     assert rows == [(rule.code, rule.sentence, rule.clause) for rule in RULES]
+
+
+def test_a_scanner_of_unknown_maker_and_private_elements_in_a_kept_sequence_are_no_finding(tmp_path: Path) -> None:
+    def odd(k: int, ds: pydicom.Dataset) -> None:
+        code = pydicom.Dataset()
+        code.CodeValue, code.CodingSchemeDesignator, code.CodeMeaning = "1", "99X", "x"
+        code.add_new(0x00290010, "LO", "X")
+        code.add_new(0x00291010, "LO", f"private {k}")
+        ds.ProcedureCodeSequence = [code]
+        ds.pop("Manufacturer", None)
+
+    write_phantom_series(tmp_path / "source", edit=odd)
+    derive(tmp_path / "derived", tmp_path / "source")
+    assert check_derived(tmp_path / "source", tmp_path / "derived").findings == ()
+
+
+def test_of_two_stacks_in_one_file_the_chosen_one_is_the_source(tmp_path: Path) -> None:
+    phantom = write_enhanced_phantom(tmp_path / "source" / "all.dcm", in_order=True)
+    ds = pydicom.dcmread(phantom.file)
+    pixels, frames = ds.pixel_array, []
+    for item in ds.PerFrameFunctionalGroupsSequence:
+        for stack in ("1", "2"):
+            frames.append(copy.deepcopy(item))
+            frames[-1].FrameContentSequence[0].StackID = stack
+    ds.PerFrameFunctionalGroupsSequence, ds.NumberOfFrames = frames, len(frames)
+    ds.PixelData = np.repeat(pixels, 2, axis=0).tobytes()
+    ds.save_as(phantom.file)
+    options = ReadOptions(select={"StackID": "2"})
+    series = one_series(tmp_path / "source", options)
+    (tmp_path / "derived").mkdir()
+    write_derived_series(series, read_volume(series), tmp_path / "derived", BLUR)
+    assert check_derived(tmp_path / "source", tmp_path / "derived", options).findings == ()

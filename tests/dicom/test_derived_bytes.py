@@ -21,14 +21,14 @@ from dlp_lab.dicom.derived_slices import written_slices
 from dlp_lab.dicom.header_archive import ArchivedSeries, encode_header, series_from_headers
 from dlp_lab.dicom.options import ReadOptions
 from dlp_lab.dicom.quiet import quiet
-from dlp_lab.dicom.raw_elements import data_set_start, raw_elements
+from dlp_lab.dicom.raw_elements import raw_elements
 from dlp_lab.dicom.rescale import Rescale
 from dlp_lab.dicom.series import HeaderSource, one_series
 from dlp_lab.errors import DlpError
 from tests.contracts.header_source_contract import burdened
 from tests.dicom.quirks import QUIRKS
 from tests.dicom.quirks.verdict import Edit, rewritten, setting
-from tests.dicom.test_raw_elements import nested
+from tests.dicom.test_raw_elements import data_set_start, nested
 from tests.dicom.test_write_headers import ODD_HEADERS
 from tests.phantom import ORIENTATIONS, write_phantom_series
 

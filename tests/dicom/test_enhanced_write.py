@@ -13,9 +13,9 @@ from pydicom.dataset import Dataset
 from pydicom.uid import ExplicitVRBigEndian, ImplicitVRLittleEndian, JPEGLSNearLossless
 
 from dlp_lab import errors
+from dlp_lab.conformance.check import check_derived
 from dlp_lab.conformance.independent_reading import read_with_dcm2niix
 from dlp_lab.conformance.programs import dcentvfy_errors, dciodvfy_errors
-from dlp_lab.dicom import write_enhanced
 from dlp_lab.dicom.derived_header import Derivation
 from dlp_lab.dicom.header_archive import encode_header, series_from_headers
 from dlp_lab.dicom.options import ReadOptions
@@ -332,11 +332,38 @@ def test_frames_that_an_archive_does_not_have_are_refused(tmp_path, ct):
         series_from_headers([blob], "v.h5", frames=[(0, 7)])
 
 
-def test_more_pixels_than_one_element_holds_are_refused_before_anything_is_written(tmp_path, ct, monkeypatch):
-    monkeypatch.setattr(write_enhanced, "_MAX_PIXEL_BYTES", 7 * 24 * 32 * 2 - 1)
-    with pytest.raises(errors.TooLarge, match="4 GiB"):
-        derive(tmp_path / "in", tmp_path / "out")
-    assert list((tmp_path / "out").iterdir()) == []
+def test_frames_of_a_concatenation_keep_their_text_in_the_character_set_of_their_file(tmp_path):
+    (tmp_path / "in").mkdir()
+    comments = "Süd", "東京"
+    for part, character_set in enumerate(("ISO_IR 100", "ISO_IR 192")):
+        phantom = write_enhanced_phantom(tmp_path / "whole.dcm", shape=(6, 24, 32), in_order=True)
+        ds = pydicom.dcmread(phantom.file)
+        pixels = ds.pixel_array[3 * part : 3 * part + 3]
+        ds.PerFrameFunctionalGroupsSequence = ds.PerFrameFunctionalGroupsSequence[3 * part : 3 * part + 3]
+        ds.NumberOfFrames, ds.PixelData = 3, pixels.tobytes()
+        ds.SpecificCharacterSet, ds.PatientName = character_set, "Phantom"
+        for item in ds.PerFrameFunctionalGroupsSequence:
+            item.FrameContentSequence[0].FrameComments = comments[part]
+        ds.ConcatenationUID, ds.SOPInstanceUIDOfConcatenationSource = "1.2.9", "1.2.10"
+        ds.InConcatenationNumber, ds.InConcatenationTotalNumber = part + 1, 2
+        ds.ConcatenationFrameOffsetNumber = 3 * part
+        ds.SOPInstanceUID = ds.file_meta.MediaStorageSOPInstanceUID = f"1.2.3.{part + 1}"
+        ds.save_as(tmp_path / "in" / f"{part}.dcm", enforce_file_format=True)
+    written, _, _ = derive(tmp_path / "in", tmp_path / "out")
+    ds = pydicom.dcmread(written.files[0])
+    found = [item.FrameContentSequence[0].FrameComments for item in ds.PerFrameFunctionalGroupsSequence]
+    assert found == [comments[0]] * 3 + [comments[1]] * 3
+    assert dciodvfy_errors(written.files[0]) <= dciodvfy_errors(tmp_path / "in" / "0.dcm")
+    assert check_derived(tmp_path / "in", tmp_path / "out").findings == ()
+
+
+def test_a_source_without_uids_of_study_and_series_is_not_listed_by_them(tmp_path):
+    def forget(ds: Dataset) -> None:
+        ds.StudyInstanceUID = ds.SeriesInstanceUID = ""
+
+    write_enhanced_phantom(tmp_path / "in" / "a.dcm", before_saving=forget)
+    _, _, ds = derive(tmp_path / "in", tmp_path / "out")
+    assert "SourceImageEvidenceSequence" not in ds
 
 
 def test_the_source_is_not_touched(tmp_path, ct):

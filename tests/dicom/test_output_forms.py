@@ -202,6 +202,25 @@ def test_what_has_no_place_in_a_multi_frame_image_is_kept_unassigned(tmp_path):
     assert "weich-ß".encode() in written.files[0].read_bytes()
 
 
+@pytest.mark.parametrize("form", FORMS)
+def test_text_of_a_frame_stays_readable_where_slices_have_character_sets_of_their_own(tmp_path, form):
+    texts = ["blur", "Süd", "東京", "山田", "김희중", "王小东", "Люкс"]
+    sets = ["ISO_IR 100", "ISO_IR 100", "ISO_IR 192", ["", "ISO 2022 IR 87"], ["", "ISO 2022 IR 149"], "GB18030"]
+
+    def vary(k: int, ds: Dataset) -> None:
+        ds.SpecificCharacterSet = [*sets, "ISO_IR 144"][k]
+        ds.PatientName = "Phantom"
+        ds.DerivationDescription = ds.WindowCenterWidthExplanation = texts[k]
+
+    written, _, _ = derive(tmp_path, form, edit=vary)
+    ds = pydicom.dcmread(written.files[0])
+    groups = [frames_of(ds, group) for group in ("DerivationImageSequence", "FrameVOILUTSequence")]
+    assert [group.DerivationDescription.partition(";")[0] for group in groups[0]] == texts
+    assert [group.WindowCenterWidthExplanation for group in groups[1]] == texts
+    assert ["SpecificCharacterSet" in group for group in groups[0]] == [False, False, *[True] * 5]
+    assert check_derived(tmp_path / "source", tmp_path / "derived").findings == ()
+
+
 @pytest.mark.parametrize("transfer_syntax", [ImplicitVRLittleEndian, ExplicitVRBigEndian])
 @pytest.mark.parametrize("form", FORMS)
 def test_headers_of_other_encodings_become_explicit_little_endian(tmp_path, form, transfer_syntax):
@@ -321,6 +340,15 @@ def test_more_than_one_file_can_hold_is_refused_before_anything_is_computed(tmp_
     refuse_form("series", large)
 
 
+@pytest.mark.parametrize("form", OUTPUT_FORMS)
+def test_so_is_a_multi_frame_result_of_a_multi_frame_source_whatever_its_form_is_called(tmp_path, form):
+    write_enhanced_phantom(tmp_path / "file.dcm")
+    series = one_series(tmp_path)
+    large = replace(series, geometry=replace(series.geometry, shape=(8192, 512, 512)))
+    with pytest.raises(errors.TooLarge, match=r"4 GiB.*--select"):
+        refuse_form(form, large)
+
+
 @pytest.mark.parametrize("modality", ["CT", "MR", "PT"])
 @pytest.mark.parametrize("form", OUTPUT_FORMS)
 def test_an_enhanced_source_is_written_in_every_form(tmp_path, form, modality):
@@ -347,6 +375,21 @@ def test_an_enhanced_source_is_written_in_every_form(tmp_path, form, modality):
     ]
     assert dciodvfy_errors(path) <= dciodvfy_errors(source.file)
     assert not dcentvfy_errors([source.file, path])
+
+
+def test_a_parametric_map_of_an_enhanced_source_keeps_the_anatomy_of_its_frames(tmp_path):
+    def differ(ds: Dataset) -> None:
+        for number, frame in enumerate(ds.PerFrameFunctionalGroupsSequence):
+            frame.FrameAnatomySequence[0].FrameLaterality = "RL"[number % 2]
+
+    source = write_enhanced_phantom(tmp_path / "source/all.dcm", shape=(7, 24, 32), edit=differ)
+    series = one_series(tmp_path / "source")
+    (tmp_path / "derived").mkdir()
+    (path,) = write_derived("parametric_map", series, blurred(read_volume(series)), tmp_path / "derived", BLUR).files
+    found = frames_of(pydicom.dcmread(path), "FrameAnatomySequence")
+    assert [anatomy.FrameLaterality for anatomy in found] == ["RL"[frame % 2] for frame in source.frame_of_slice]
+    assert {anatomy.AnatomicRegionSequence[0].CodeMeaning for anatomy in found} == {"Head"}
+    assert dciodvfy_errors(path) <= dciodvfy_errors(source.file)
 
 
 @pytest.mark.parametrize("form", FORMS)

@@ -2,18 +2,31 @@
 
 from __future__ import annotations
 
+import zlib
 from io import BytesIO
 
 import pydicom
 import pytest
 from pydicom.dataset import Dataset
+from pydicom.errors import InvalidDicomError
+from pydicom.filereader import read_partial
 from pydicom.sequence import Sequence
 from pydicom.uid import DeflatedExplicitVRLittleEndian
 
-from dlp_lab.dicom.raw_elements import data_set_start, raw_elements
+from dlp_lab.dicom.raw_elements import raw_elements
 from tests.contracts.header_source_contract import burdened
 from tests.dicom.test_foreign_files import FILES
 from tests.phantom import write_phantom_series
+
+
+def data_set_start(content: bytes) -> int | None:
+    """Where the data set of a file in the format of PS3.10 begins; None of others."""
+    file = BytesIO(content)
+    try:
+        read_partial(file, stop_when=lambda tag, vr, length: True)
+    except (InvalidDicomError, zlib.error):
+        return None
+    return file.tell()
 
 
 def nested(k: int, ds: Dataset) -> None:

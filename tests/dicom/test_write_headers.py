@@ -196,6 +196,8 @@ ODD_HEADERS = {
     "no Manufacturer": lambda k, ds: setattr(ds, "Manufacturer", ""),
     "SeriesNumber of two values": lambda k, ds: ds.__setitem__("SeriesNumber", _element(0x00200011, "IS", ["1", "2"])),
     "no SeriesNumber": lambda k, ds: delattr(ds, "SeriesNumber"),
+    "window without width": lambda k, ds: ds.__delattr__("WindowWidth"),
+    "two centers and one width": lambda k, ds: setattr(ds, "WindowCenter", ["40", "50"]),
     "window of width 0 without center": lambda k, ds: (delattr(ds, "WindowCenter"), setattr(ds, "WindowWidth", "0")),
     "window explained but not allowed": lambda k, ds: (
         setattr(ds, "WindowWidth", "0"),
@@ -225,6 +227,14 @@ def test_an_odd_header_gives_a_result_without_new_errors(tmp_path, what):
     assert ds.SeriesDescription.endswith("3dblur")
     for keyword in ("HistogramSequence", "DeviceUID", "GantryID"):
         assert keyword not in ds
+
+
+@pytest.mark.parametrize("what", [name for name in ODD_HEADERS if "window" in name or "centers" in name])
+def test_windows_that_are_not_pairs_of_center_and_allowed_width_are_left_out(tmp_path, what):
+    write_phantom_series(tmp_path / "source", edit=ODD_HEADERS[what])
+    written, _, _ = derive(tmp_path / "derived", tmp_path / "source")
+    ds = pydicom.dcmread(written.files[0])
+    assert not {"WindowCenter", "WindowWidth", "WindowCenterWidthExplanation"} & set(ds.dir())
 
 
 def test_a_label_of_any_length_fits(tmp_path, ct):

@@ -1,5 +1,10 @@
 from __future__ import annotations
 
+import os
+import subprocess
+import sys
+from pathlib import Path
+
 import h5py
 import numpy as np
 import pytest
@@ -135,3 +140,29 @@ def test_the_json_tells_spacings_in_the_order_of_the_axes(volume):
     assert metadata["spacing"] == pytest.approx([2.5, 0.8, 0.5])
     assert metadata["spacing_slices"] == pytest.approx(2.5)
     assert metadata["spacing_pixel"] == pytest.approx([0.8, 0.5])
+
+
+@pytest.mark.parametrize("compress", ["none", "gzip"])
+def test_a_full_disk_is_an_error_that_leaves_nothing_and_does_not_end_the_process(tmp_path, compress):
+    # in a process of its own, which the HDF5 library would end; a write beyond a limit fails as it does on a full disk
+    program = f"""
+import resource, signal
+from pathlib import Path
+
+from dlp_lab.store.hdf5 import write_hdf5
+from tests.store.samples import volume
+
+signal.signal(signal.SIGXFSZ, signal.SIG_IGN)
+for limit in (0, 100, 2_000, 5_000, 7_000):
+    resource.setrlimit(resource.RLIMIT_FSIZE, (limit, resource.RLIM_INFINITY))
+    try:
+        write_hdf5(volume(), Path("volume.h5"), compress={compress!r})
+    except OSError as error:
+        print(error.strerror)
+"""
+    environment = {**os.environ, "PYTHONPATH": str(Path(__file__).parents[2])}
+    command = [sys.executable, "-c", program]
+    ended = subprocess.run(command, cwd=tmp_path, env=environment, capture_output=True, text=True, check=False)
+    assert (ended.returncode, ended.stderr) == (0, "")
+    assert ended.stdout == 5 * "File too large\n"
+    assert list(tmp_path.iterdir()) == []
