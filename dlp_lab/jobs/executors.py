@@ -29,6 +29,7 @@ from dlp_lab.store.workspace import Workspace
 
 _SECONDS_TO_OBEY = 2.0
 _SECONDS_FOR_LOG = 1.0
+_FILES_TO_START = 16
 
 _log = logging.getLogger(__name__)
 
@@ -136,6 +137,7 @@ class LocalExecutor:
         return max(0, self._slots - len(self._workers))
 
     def start(self, job: Job) -> None:
+        self._refuse_without_files()
         self.prepare()
         with contextlib.ExitStack() as unless_started:
             with contextlib.ExitStack() as worker_ends:
@@ -152,6 +154,12 @@ class LocalExecutor:
             unless_started.pop_all()
         ask_at = None if self._job_seconds is None else time.monotonic() + self._job_seconds
         self._workers[job.uid] = _Worker(job.uid, job.attempts, process, reader, log, ask_at)
+
+    def _refuse_without_files(self) -> None:
+        """The fork server, and with it every worker, dies of a start that breaks off half way for want of files."""
+        with contextlib.ExitStack() as at_once:
+            for _ in range(_FILES_TO_START):
+                at_once.callback(os.close, os.dup(self._wake_reader))
 
     def _started(self, job: Job, writer: connection.Connection, log_writer: connection.Connection) -> ForkServerProcess:
         root, output = str(self._workspace.root), self._workspace.output
