@@ -106,6 +106,12 @@ class JobNotFailed(DlpError):
     http_status = 409
 
 
+class ResultNotDeleted(DlpError):
+    """The result of a job that is to be forgotten with it cannot be deleted."""
+
+    code = "RESULT_NOT_DELETED"
+
+
 class IdempotencyKeyReused(RequestRefused):
     """The key came before, with another request."""
 

@@ -17,6 +17,7 @@ import pytest
 from scipy import ndimage
 
 import dlp_lab as dlp
+from dlp_lab.jobs.job import JobRequest
 from dlp_lab.jobs.job_store import JobStore
 from dlp_lab.store.workspace import Workspace
 from tests.jobs.waiting import wait_until
@@ -278,7 +279,9 @@ def test_a_queue_is_filled_looked_at_and_emptied_without_a_server(root, probe_pa
     ran = cli("run", "3dblur", "case", "--priority", "-100", cwd=root, packages=packages)
     assert ran.returncode == 0, ran.stderr  # meanwhile it did what was waiting
     assert "ValueError" in cli("log", "-f", high, cwd=root).stdout
-    assert cli("retry", high, cwd=root).stdout == "waiting\n"
+    retried = cli("retry", high, cwd=root)
+    assert retried.stdout == "waiting\n"
+    assert "no server works on this queue" in retried.stderr
     assert cli("retry", high, cwd=root).returncode == 1
 
     result = Path(ran.stdout.strip())
@@ -290,6 +293,49 @@ def test_a_queue_is_filled_looked_at_and_emptied_without_a_server(root, probe_pa
     assert "2 jobs and results removed" in pruned.stderr
     assert not result.exists()
     assert [job["uid"] for job in json.loads(cli("jobs", "--json", cwd=root).stdout)["jobs"]] == [high]
+
+
+def test_prune_removes_nothing_but_what_was_named(root):
+    other = root / "other"
+    write_phantom_series(other / "case")
+    named, here = (
+        cli("submit", "3dblur", folder / "case", "--root", folder, cwd=folder).stdout.strip()
+        for folder in (other, root)
+    )
+    for uid, folder in ((named, other), (here, root)):
+        assert cli("cancel", uid, "--root", folder, cwd=root).returncode == 0
+    # the root before the word, from a folder that is a root too
+    assert cli("jobs", "--root", other, "prune", "--older-than", "0m", cwd=root).stdout.startswith(named)
+    refused = cli("jobs", "--state", "failed", "prune", "--older-than", "0m", cwd=root)
+    assert (refused.returncode, len(refused.stderr.splitlines())) == (2, 1)
+    left = {job["uid"] for job in json.loads(cli("jobs", "--json", cwd=root).stdout)["jobs"]}
+    assert here in left and named not in left
+
+
+def test_the_listing_says_nothing_to_the_terminal_but_text(root):
+    workspace = Workspace(root)
+    workspace.create()
+    JobStore(workspace.queue_database).add(JobRequest(task="3dblur", input_dir="a\x1b[2Jb\nc"))
+    line, *more = cli("jobs", cwd=root).stdout.splitlines()
+    assert line.endswith("  a\\x1b[2Jb\\nc")
+    assert not more
+
+
+@pytest.mark.parametrize(
+    "arguments",
+    [
+        ("--limit", "0"),
+        ("--limit", "9" * 30),
+        ("prune", "--older-than", "99999999d"),
+        ("prune", "--older-than", "9" * 30 + "w"),
+        ("prune", "--older-than", "9" * 5000 + "w"),
+    ],
+)
+def test_a_number_that_makes_no_sense_is_refused(root, arguments):
+    assert cli("submit", "3dblur", "case", cwd=root).returncode == 0
+    refused = cli("jobs", *arguments, cwd=root)
+    assert refused.returncode == 2
+    assert len(refused.stderr.splitlines()) == 1
 
 
 @pytest.mark.parametrize(

@@ -8,25 +8,28 @@ from __future__ import annotations
 import argparse
 import sys
 import time
-from collections.abc import Callable
 from datetime import UTC, datetime, timedelta
 from typing import TYPE_CHECKING
 
 import msgspec
 
-from dlp_lab.errors import MalformedRequest, QueueUnusable
+from dlp_lab.errors import JobNotEnded, MalformedRequest, NoSuchJob, QueueUnusable, printable
 
 if TYPE_CHECKING:
     from dlp_lab.jobs.service import JobService  # loads numpy
 
 _LISTED = 50
+_MOST_LISTED = 1_000_000
 _POLL_SECONDS = 0.3
+_LONGEST_AGE = 9
 _UNITS = {"m": "minutes", "h": "hours", "d": "days", "w": "weeks"}
 
 
-def add_root(parser: argparse.ArgumentParser) -> None:
+def add_root(parser: argparse.ArgumentParser, default: str | None = None) -> None:
     parser.add_argument(
-        "--root", help="folder that holds input and output (default: $DLP_LAB_ROOT, or the current folder)"
+        "--root",
+        default=default,
+        help="folder that holds input and output (default: $DLP_LAB_ROOT, or the current folder)",
     )
 
 
@@ -34,11 +37,13 @@ def add_jobs(parser: argparse.ArgumentParser) -> None:
     """`dlp-lab jobs` and `dlp-lab jobs prune`."""
     add_root(parser)
     parser.add_argument("--state", action="append", default=[], help="only jobs in this state; may be repeated")
-    parser.add_argument("--limit", type=int, default=_LISTED, help=f"how many at most (default: {_LISTED})")
+    parser.add_argument("--limit", type=int, help=f"how many at most (default: {_LISTED})")
     parser.add_argument("--json", action="store_true", help="as JSON, with all that is known of each")
     parser.set_defaults(command=_list_jobs)
-    prune = parser.add_subparsers(metavar="").add_parser("prune", help="forget jobs that ended long ago")
-    add_root(prune)
+    prune = parser.add_subparsers(metavar="").add_parser(
+        "prune", help="forget jobs that ended long ago", description="Forget jobs that ended long ago."
+    )
+    add_root(prune, argparse.SUPPRESS)  # a default would win over the root that is named before the word
     prune.add_argument(
         "--older-than", required=True, metavar="AGE", help="how long ago they ended at least, such as 90m, 12h, 30d, 8w"
     )
@@ -55,12 +60,12 @@ def add_log(parser: argparse.ArgumentParser) -> None:
 
 def add_cancel(parser: argparse.ArgumentParser) -> None:
     _add_uid(parser)
-    parser.set_defaults(command=_with_job(lambda jobs, uid: jobs.cancel(uid).message))
+    parser.set_defaults(command=_cancel)
 
 
 def add_retry(parser: argparse.ArgumentParser) -> None:
     _add_uid(parser)
-    parser.set_defaults(command=_with_job(lambda jobs, uid: jobs.retry(uid).message))
+    parser.set_defaults(command=_retry)
 
 
 def _add_uid(parser: argparse.ArgumentParser) -> None:
@@ -80,12 +85,22 @@ def _queue(arguments: argparse.Namespace) -> JobService:
     return JobService(workspace, dispatch=False)
 
 
-def _with_job(act: Callable[[JobService, str], str]) -> Callable[[argparse.Namespace], int]:
-    def command(arguments: argparse.Namespace) -> int:
-        print(act(_queue(arguments), arguments.uid))
-        return 0
+def tell_if_nobody_works(jobs: JobService) -> None:
+    """A job that is put in the queue waits for ever where nobody serves it."""
+    if not jobs.has_dispatcher():
+        print("no server works on this queue now; the job starts when one does (dlp-lab serve)", file=sys.stderr)
 
-    return command
+
+def _cancel(arguments: argparse.Namespace) -> int:
+    print(_queue(arguments).cancel(arguments.uid).message)
+    return 0
+
+
+def _retry(arguments: argparse.Namespace) -> int:
+    jobs = _queue(arguments)
+    print(jobs.retry(arguments.uid).message)
+    tell_if_nobody_works(jobs)
+    return 0
 
 
 def _list_jobs(arguments: argparse.Namespace) -> int:
@@ -94,15 +109,18 @@ def _list_jobs(arguments: argparse.Namespace) -> int:
     for state in arguments.state:
         if state not in JOB_STATES:
             raise MalformedRequest(f"no job is in the state {state!r}; the states are {', '.join(JOB_STATES)}")
-    listed = _queue(arguments).newest(max(1, arguments.limit), arguments.state)
+    limit = _LISTED if arguments.limit is None else arguments.limit
+    if not 1 <= limit <= _MOST_LISTED:
+        raise MalformedRequest(f"--limit is a number from 1 to {_MOST_LISTED}; got {limit}")
+    listed = _queue(arguments).newest(limit, arguments.state)
     if arguments.json:
         print(msgspec.json.format(msgspec.json.encode(listed)).decode())
         return 0
     for job in listed.jobs:
         place = f"{round(100 * job.progress)} %" if job.position is None else f"next {job.position}"
-        print(f"{job.uid}  {job.submitted_at[:19]}  {job.state:<9}  {place:>8}  {job.task}  {job.input_dir}")
+        print(f"{job.uid}  {job.submitted_at[:19]}  {job.state:<9}  {place:>8}  {job.task}  {printable(job.input_dir)}")
         if job.state in ("failed", "running"):
-            print(f"    {job.message}")
+            print(f"    {printable(job.message)}")
     if listed.older:
         print(f"and {listed.older} older ones; --limit lists more")
     return 0
@@ -124,19 +142,32 @@ def _print_log(arguments: argparse.Namespace) -> int:
 
 
 def _prune(arguments: argparse.Namespace) -> int:
+    if arguments.state or arguments.limit is not None or arguments.json:
+        # not passed over in silence: who asks for the failed ones must not lose the others
+        raise MalformedRequest(
+            "--state, --limit and --json are of the listing; prune takes all jobs that are old enough"
+        )
     jobs = _queue(arguments)
-    old = jobs.ended_before(datetime.now(UTC) - _age(arguments.older_than))
-    for job in old:
+    removed = 0
+    for job in jobs.ended_before(_moment(arguments.older_than)):
         if not arguments.dry_run:
-            jobs.remove(job.uid, with_result=arguments.results)
+            try:
+                jobs.remove(job.uid, with_result=arguments.results)
+            except (NoSuchJob, JobNotEnded):
+                continue  # meanwhile someone else removed it, or tries it again
+        removed += 1
         print(f"{job.uid}  {job.ended_at}  {job.state}")
     what = "and results " if arguments.results else ""
-    print(f"{len(old)} jobs {what}{'would be ' if arguments.dry_run else ''}removed", file=sys.stderr)
+    print(f"{removed} jobs {what}{'would be ' if arguments.dry_run else ''}removed", file=sys.stderr)
     return 0
 
 
-def _age(text: str) -> timedelta:
-    number, unit = text[:-1], text[-1:]
-    if unit not in _UNITS or not number.isdecimal():
-        raise MalformedRequest(f"an age is a number and m, h, d or w, such as 30d; got {text!r}")
-    return timedelta(**{_UNITS[unit]: int(number)})
+def _moment(age: str) -> datetime:
+    """So long ago."""
+    number, unit = age[:-1], age[-1:]
+    if unit not in _UNITS or not number.isdecimal() or len(number) > _LONGEST_AGE:
+        raise MalformedRequest(f"an age is a number and m, h, d or w, such as 30d; got {age[:20]!r}")
+    try:
+        return datetime.now(UTC) - timedelta(**{_UNITS[unit]: int(number)})
+    except OverflowError:
+        raise MalformedRequest(f"no job is {age} old; an age is such as 30d") from None

@@ -8,7 +8,7 @@ import sys
 from collections.abc import Callable
 from typing import Any
 
-from dlp_lab.cli.jobs_command import add_root
+from dlp_lab.cli.jobs_command import add_root, tell_if_nobody_works
 from dlp_lab.cli.series_command import add_output_form, add_read_options, read_options_of
 
 Command = Callable[[argparse.Namespace], int]
@@ -81,8 +81,7 @@ def submit_only(arguments: argparse.Namespace) -> int:
     jobs = JobService(workspace, dispatch=False)
     job = jobs.submit(job_request(workspace, **_asked(arguments)))
     print(job.uid)
-    if not jobs.has_dispatcher():
-        print("no server works on this queue now; the job starts when one does (dlp-lab serve)", file=sys.stderr)
+    tell_if_nobody_works(jobs)
     return 0
 
 

@@ -6,8 +6,10 @@ Each process that has a service has a dispatcher; the one that holds the workspa
 from __future__ import annotations
 
 import logging
+import math
 import sqlite3
 import threading
+import time
 from collections.abc import Callable
 
 from dlp_lab.errors import DlpError, ServerStopped, WorkerCrashed
@@ -45,6 +47,7 @@ class Dispatcher:
         self._lock = DispatcherLock(workspace.dispatcher_lock)
         self._worked_on = store.identity
         self._at_work: set[str] = set()
+        self._start_after = -math.inf
         # held while jobs are started: a submission must not exchange the queue for one whose lock is not held
         self._same_queue = threading.RLock()
         self._listeners: list[Listener] = []
@@ -112,10 +115,19 @@ class Dispatcher:
         self._record_updates()
         for uid in self._store.cancel_requests():
             self._executor.cancel(uid)
-        while self._executor.free_slots() > 0 and (job := self._store.claim_next()):
+        while self._may_start() and (job := self._store.claim_next()):
             _log.info("job %s: attempt %d starts", job.uid, job.attempts)
-            self._at_work.add(job.uid)
-            self._executor.start(job)
+            try:
+                self._executor.start(job)
+                self._at_work.add(job.uid)
+            except OSError as error:
+                # no fault of the job: to call it crashed would fail one job after the other, the whole queue
+                _log.warning("job %s could not be started: %s", job.uid, error.strerror or type(error).__name__)
+                self._start_after = time.monotonic() + _SECONDS_AFTER_ERROR
+                self._store.put_back(job.uid, job.attempts)
+
+    def _may_start(self) -> bool:
+        return self._executor.free_slots() > 0 and time.monotonic() >= self._start_after
 
     def _follow_moved_files(self) -> None:
         """Go on with the queue that is in the output folder now. The jobs of the one that was there are stopped."""
@@ -140,6 +152,7 @@ class Dispatcher:
 
     def _take_over(self) -> None:
         for job in self._store.running():
+            self._workspace.remove_result(job.uid)
             reason = f"the server stopped while the job was running ({ATTEMPTS_AFTER_SERVER_STOP} times)"
             self._store.record_crash(
                 job.uid, job.attempts, ServerStopped.code, reason, attempts_allowed=ATTEMPTS_AFTER_SERVER_STOP

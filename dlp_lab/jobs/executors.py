@@ -29,6 +29,7 @@ from dlp_lab.store.workspace import Workspace
 
 _SECONDS_TO_OBEY = 2.0
 _SECONDS_FOR_LOG = 1.0
+_FILES_TO_START = 16
 
 _log = logging.getLogger(__name__)
 
@@ -39,7 +40,8 @@ class Executor(Protocol):
     * One thread calls all methods, except `wake`, which any thread may call.
     * `prepare` may be called before the first `start`, to make it quick. It does not wait.
     * `free_slots` is how many more jobs may be started now; it is never below 0.
-    * `start` returns at once; the job's attempt is the pair of its `uid` and `attempts`.
+    * `start` returns at once; the job's attempt is the pair of its `uid` and `attempts`. It raises `OSError` when no
+      job can be started now, for want of memory or files; then there is no attempt, and no ending to tell.
     * `updates` waits up to `timeout` seconds for something to tell, and tells it: any number of `Progress`, then
       exactly one ending for every job started. When the ending is told, no process of the job is left.
     * `cancel` asks for an end; it returns at once, may be repeated, and ignores jobs it does not run. A job that had
@@ -135,30 +137,40 @@ class LocalExecutor:
         return max(0, self._slots - len(self._workers))
 
     def start(self, job: Job) -> None:
+        self._refuse_without_files()
         self.prepare()
-        reader, writer = self._context.Pipe(duplex=False)
-        log_reader, log_writer = self._context.Pipe(duplex=False)
+        with contextlib.ExitStack() as unless_started:
+            with contextlib.ExitStack() as worker_ends:
+                reader, writer = self._context.Pipe(duplex=False)
+                unless_started.callback(reader.close)
+                worker_ends.callback(writer.close)
+                log_reader, log_writer = self._context.Pipe(duplex=False)
+                worker_ends.callback(log_writer.close)
+                try:
+                    log = JobLog(self._workspace.job_log(job.uid), log_reader)
+                    process = self._started(job, writer, log_writer)
+                except (EOFError, RuntimeError) as error:  # the fork server died; there can be no more threads
+                    raise OSError(f"no worker can be started ({type(error).__name__})") from error
+            unless_started.pop_all()
+        ask_at = None if self._job_seconds is None else time.monotonic() + self._job_seconds
+        self._workers[job.uid] = _Worker(job.uid, job.attempts, process, reader, log, ask_at)
+
+    def _refuse_without_files(self) -> None:
+        """The fork server, and with it every worker, dies of a start that breaks off half way for want of files."""
+        with contextlib.ExitStack() as at_once:
+            for _ in range(_FILES_TO_START):
+                at_once.callback(os.close, os.dup(self._wake_reader))
+
+    def _started(self, job: Job, writer: connection.Connection, log_writer: connection.Connection) -> ForkServerProcess:
         root, output = str(self._workspace.root), self._workspace.output
         process = self._context.Process(
             target=worker_main,
             args=(writer, log_writer, root, output, msgspec.json.encode(job), self._slots),
             name=f"dlp-lab-job-{job.uid}",
         )
-        try:
-            with _main_module_left_alone():
-                process.start()
-        except (OSError, EOFError) as error:
-            reader.close()
-            log_reader.close()
-            _log.warning("the worker of job %s could not be started: %s", job.uid, type(error).__name__)
-            self._untold.append(Crashed(job.uid, job.attempts, "the worker process could not be started"))
-            return
-        finally:
-            writer.close()
-            log_writer.close()
-        log = JobLog(self._workspace.job_log(job.uid), log_reader)
-        ask_at = None if self._job_seconds is None else time.monotonic() + self._job_seconds
-        self._workers[job.uid] = _Worker(job.uid, job.attempts, process, reader, log, ask_at)
+        with _main_module_left_alone():
+            process.start()
+        return process
 
     def cancel(self, uid: str) -> None:
         worker = self._workers.get(uid)

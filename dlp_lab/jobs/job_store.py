@@ -175,7 +175,7 @@ class JobStore(JobAttempts):
             return self.get(uid)
 
     def retry(self, uid: str, *, max_queued: int | None = None) -> Job:
-        """A job that failed or was cancelled waits again, as if it had just been submitted.
+        """A job that failed or was cancelled waits again, at the place in the queue that its submission gave it.
 
         Raises:
             NoSuchJob: There is no such job.

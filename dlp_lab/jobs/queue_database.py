@@ -5,6 +5,7 @@ from __future__ import annotations
 import contextlib
 import errno
 import os
+import secrets
 import shutil
 import sqlite3
 import threading
@@ -154,20 +155,25 @@ def _bring_up_to_date(connection: sqlite3.Connection) -> None:
 
 
 def _back_up_older(connection: sqlite3.Connection, path: Path) -> None:
-    """Keep a copy of a queue of an older version beside it, so that who goes back to that version can."""
+    """Keep a copy of a queue of an older version beside it, so that who goes back to that version can.
+
+    Who went back, and now comes again, gets a copy of what the queue has become: the one before is replaced.
+    """
     version = _version(connection)
-    copy = path.with_name(f"{path.name}.version-{version}")
-    if not 0 < version < SCHEMA_VERSION or copy.exists():
+    if not 0 < version < SCHEMA_VERSION:
         return
-    partial = path.with_name(f".{copy.name}.{os.getpid()}")
+    copy = path.with_name(f"{path.name}.version-{version}")
+    partial = path.with_name(f".{copy.name}.{secrets.token_hex(8)}")
     try:
-        os.close(os.open(partial, os.O_CREAT | os.O_WRONLY, 0o600))
+        os.close(os.open(partial, os.O_CREAT | os.O_EXCL | os.O_WRONLY, 0o600))
         target = sqlite3.connect(partial)
         try:
             connection.backup(target)
+            is_older = _version(target) == version  # else another process has brought the queue up to date meanwhile
         finally:
             target.close()
-        os.replace(partial, copy)
+        if is_older:
+            os.replace(partial, copy)
     finally:
         partial.unlink(missing_ok=True)
 

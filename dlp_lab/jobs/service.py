@@ -11,7 +11,7 @@ import threading
 from collections.abc import Sequence
 from datetime import datetime
 
-from dlp_lab.errors import ServerStopping
+from dlp_lab.errors import ResultNotDeleted, ServerStopping
 from dlp_lab.jobs.dispatcher import Dispatcher, Listener
 from dlp_lab.jobs.dispatcher_lock import is_held
 from dlp_lab.jobs.executors import Executor, LocalExecutor
@@ -123,8 +123,10 @@ class JobService:
         Raises:
             NoSuchJob: There is none of that uid.
             JobNotFailed: It waits, runs or has succeeded.
-            QueueFull: As many jobs wait as may.
+            QueueFull, DiskFull: The queue cannot take it now.
         """
+        self._reopen_queue_if_replaced()
+        self._limits.refuse_when_disk_is_full(self.workspace)
         job = self._store.retry(uid, max_queued=self._limits.max_queued)
         self._wake()
         _log.info("job %s: to be tried again", uid)
@@ -136,11 +138,17 @@ class JobService:
         Raises:
             NoSuchJob: There is none of that uid.
             JobNotEnded: It waits or runs.
+            ResultNotDeleted: The result cannot be deleted; the job is not forgotten, so that it can be asked again.
         """
+        # A job that has succeeded stays what it is. Any other may meanwhile be tried again, and write its result.
+        if with_result and self._store.get(uid).state == "succeeded" and not self.workspace.remove_result(uid):
+            raise ResultNotDeleted(
+                "the result cannot be deleted, or not all of it; delete its folder by hand, then remove the job"
+            )
         self._store.remove(uid)
         self.workspace.job_log(uid).unlink(missing_ok=True)
         if with_result:
-            self.workspace.remove_result(uid)
+            self.workspace.remove_result(uid)  # what attempts that failed left
         _log.info("job %s removed", uid)
 
     def ended_before(self, when: datetime) -> list[Job]:
@@ -187,3 +195,6 @@ class JobService:
     def _reopen_queue_if_replaced(self) -> None:
         if self._dispatcher is not None:
             self._dispatcher.reopen_queue_if_replaced()
+        elif not self._store.is_in_place():
+            self.workspace.create()
+            self._store.reopen()

@@ -14,7 +14,7 @@ from dlp_lab.server.api_handler import DlpHandler
 
 _EXAMPLE = '{"task": "3dblur", "input_dir": "dicom_data", "params": {"sigma_mm": 2}}'
 NEWEST = 200
-_LONGEST_OFFSET = 15
+_LONGEST_NUMBER = 15
 
 
 class JobsHandler(DlpHandler):
@@ -30,9 +30,10 @@ class JobsHandler(DlpHandler):
 
     def _limit(self) -> int:
         text = self.get_query_argument("limit", str(NEWEST))
-        if not text.isdecimal() or not 1 <= int(text) <= NEWEST:
+        limit = _number(text)
+        if limit is None or not 1 <= limit <= NEWEST:
             raise MalformedRequest(f"limit is a number from 1 to {NEWEST}; got {text[:20]!r}")
-        return int(text)
+        return limit
 
     def _states(self) -> list[JobState]:
         states: list[JobState] = []
@@ -107,11 +108,17 @@ class LogHandler(DlpHandler):
     @authorized
     async def get(self, uid: str) -> None:
         """What the job printed, from the byte `offset` on."""
-        offset = self.get_query_argument("offset", "0")
-        if not offset.isdecimal() or len(offset) > _LONGEST_OFFSET:
-            raise MalformedRequest(f"offset is a number of bytes; got {offset[:20]!r}")
+        text = self.get_query_argument("offset", "0")
+        offset = _number(text)
+        if offset is None:
+            raise MalformedRequest(f"offset is a number of bytes; got {text[:20]!r}")
         jobs = await self.jobs()
-        self.reply(await self.in_thread(jobs.log_part, uid, int(offset)))
+        self.reply(await self.in_thread(jobs.log_part, uid, offset))
+
+
+def _number(text: str) -> int | None:
+    """A number of a query; None for anything else. Python itself refuses to read one of thousands of digits."""
+    return int(text) if text.isdecimal() and len(text) <= _LONGEST_NUMBER else None
 
 
 ROUTES = [

@@ -146,11 +146,12 @@ class Workspace:
         """Where the result of a job is, once it succeeded."""
         return self.output_folder / _checked_uid(uid)
 
-    def remove_result(self, uid: str) -> None:
-        """Remove what an attempt at a job left behind: a result that was never recorded, or half of one."""
+    def remove_result(self, uid: str) -> bool:
+        """Remove a job's result, or what an attempt left behind of one. Returns whether nothing is left of it."""
         target = self.job_folder(uid)
         for leftover in [target, *target.parent.glob(f".{uid}.partial-*")]:
             shutil.rmtree(leftover, ignore_errors=True)
+        return not os.path.lexists(target)
 
 
 def _checked_uid(uid: str) -> str:

@@ -1,8 +1,10 @@
 from __future__ import annotations
 
+import contextlib
 import fcntl
 import os
 import re
+import resource
 import stat
 from collections.abc import Iterator
 from pathlib import Path
@@ -72,6 +74,25 @@ class TestLocalExecutor(ExecutorContract):
         executor.start(job)
         (ending,), _ = self.endings(executor, 1)
         assert isinstance(ending, Succeeded)
+
+    def test_where_no_file_can_be_opened_no_job_starts_until_one_can(
+        self, executor: LocalExecutor, workspace: Workspace, journal: Path
+    ) -> None:
+        executor.prepare()
+        job = self.job(journal)
+        before, most = resource.getrlimit(resource.RLIMIT_NOFILE)
+        lowest_free = os.dup(0)
+        os.close(lowest_free)
+        try:
+            for refusals in range(50):  # wherever the files run out
+                resource.setrlimit(resource.RLIMIT_NOFILE, (lowest_free + refusals, most))
+                with contextlib.suppress(OSError):
+                    executor.start(job)
+                    break
+        finally:
+            resource.setrlimit(resource.RLIMIT_NOFILE, (before, most))
+        assert refusals > 0
+        assert self.endings(executor, 1)[0] == [Succeeded(job.uid, 1, [])]
 
     def test_a_crash_names_the_log(self, executor: LocalExecutor, journal: Path) -> None:
         job = self.job(journal, act="exit")

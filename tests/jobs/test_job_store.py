@@ -275,6 +275,34 @@ def test_a_queue_of_version_1_is_taken_over_and_a_copy_of_it_kept(path: Path) ->
         ]
 
 
+def test_the_copy_is_of_the_older_version_though_another_process_takes_over_meanwhile(path: Path) -> None:
+    class Overtaken(sqlite3.Connection):
+        def backup(self, target: sqlite3.Connection) -> None:  # type: ignore[override]
+            JobStore(path).close()
+            super().backup(target)
+
+    shutil.copy(GOLDEN / "queue-1.sqlite", path)
+    with contextlib.closing(sqlite3.connect(path, factory=Overtaken)) as connection:
+        connection.execute("PRAGMA journal_mode = WAL")
+        queue_database._back_up_older(connection, path)
+    with contextlib.closing(sqlite3.connect(path.with_name("jobs.sqlite.version-1"))) as older:
+        assert older.execute("PRAGMA user_version").fetchone() == (1,)
+    assert sorted(file.name for file in path.parent.iterdir()) == ["jobs.sqlite", "jobs.sqlite.version-1"]
+
+
+def test_who_goes_back_to_version_1_and_comes_again_has_a_copy_of_the_later_queue(path: Path) -> None:
+    shutil.copy(GOLDEN / "queue-1.sqlite", path)
+    JobStore(path).close()
+    copy = path.with_name("jobs.sqlite.version-1")
+    shutil.copy(copy, path)
+    with contextlib.closing(sqlite3.connect(path)) as older:
+        older.execute("DELETE FROM jobs WHERE input_dir = 'a'")
+        older.commit()
+    assert JobStore(path).count() == 3
+    with contextlib.closing(sqlite3.connect(copy)) as older:
+        assert older.execute("SELECT count(*) FROM jobs").fetchone() == (3,)
+
+
 def test_a_taking_over_that_breaks_off_leaves_the_queue_as_it_was(path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     shutil.copy(GOLDEN / "queue-1.sqlite", path)
     monkeypatch.setattr(queue_database, "STEPS", (STEPS[0], (*STEPS[1], "CREATE NONSENSE")))

@@ -1,5 +1,6 @@
 from __future__ import annotations
 
+import errno
 import os
 import shutil
 import signal
@@ -8,6 +9,7 @@ import sys
 import time
 from collections.abc import Callable, Iterator
 from pathlib import Path
+from typing import Any
 
 import pytest
 
@@ -20,8 +22,11 @@ from dlp_lab.errors import (
     NoSuchJob,
     PathRefused,
     QueueFull,
+    ResultNotDeleted,
     UnknownTask,
 )
+from dlp_lab.jobs import dispatcher
+from dlp_lab.jobs.executors import LocalExecutor
 from dlp_lab.jobs.job import Job, JobRequest
 from dlp_lab.jobs.job_store import JobStore
 from dlp_lab.jobs.service import JobService
@@ -37,8 +42,8 @@ NewService = Callable[..., JobService]
 def new_service(workspace: Workspace, probe_package: Path) -> Iterator[NewService]:
     services: list[JobService] = []
 
-    def make(slots: int = 2) -> JobService:
-        services.append(JobService(workspace, slots=slots))
+    def make(slots: int = 2, **options: Any) -> JobService:
+        services.append(JobService(workspace, slots=slots, **options))
         return services[-1]
 
     yield make
@@ -160,6 +165,14 @@ def test_who_only_looks_after_the_queue_starts_nothing(
     assert read(journal) == ["start x", "end x"]
 
 
+def test_who_only_looks_after_the_queue_loses_no_job_when_its_folder_is_taken_away(
+    overseer: JobService, workspace: Workspace, journal: Path
+) -> None:
+    shutil.rmtree(workspace.output_folder)
+    uid = overseer.submit(probe(journal)).uid
+    assert JobStore(workspace.queue_database).get(uid).state == "queued"
+
+
 def test_a_failed_job_that_is_tried_again_succeeds(service: JobService, workspace: Workspace, journal: Path) -> None:
     hidden = workspace.root / "hidden"
     request = probe(journal, seconds=0.3)
@@ -187,6 +200,27 @@ def test_a_job_is_forgotten_with_its_log_and_its_result_only_if_asked(
         service.get(uid)
     assert not workspace.job_log(uid).exists()
     assert workspace.job_folder(uid).exists() is not with_result
+
+
+def test_a_job_whose_result_cannot_be_deleted_is_not_forgotten(service: JobService, workspace: Workspace) -> None:
+    uid = service.submit(JobRequest(task="3dblur", input_dir="dicom_data")).uid
+    wait_for_end(service, uid)
+    elsewhere = workspace.job_folder(uid).rename(workspace.output_folder / "elsewhere")
+    workspace.job_folder(uid).symlink_to(elsewhere)
+    with pytest.raises(ResultNotDeleted):
+        service.remove(uid, with_result=True)
+    assert service.get(uid).state == "succeeded"
+    service.remove(uid)
+    assert (elsewhere / "job.json").exists()
+
+
+def test_a_full_disk_refuses_a_job_that_is_tried_again(new_service: NewService, journal: Path) -> None:
+    service = new_service()
+    uid = service.submit(probe(journal, act="bug")).uid
+    wait_for_end(service, uid)
+    with pytest.raises(DiskFull):
+        new_service(limits=QueueLimits(least_free_bytes=2**62)).retry(uid)
+    assert service.get(uid).state == "failed"
 
 
 def test_a_log_is_read_in_parts_that_cut_no_character(service: JobService, workspace: Workspace, journal: Path) -> None:
@@ -243,6 +277,40 @@ def test_a_worker_that_is_killed_twice_fails_the_job_and_names_the_signal(servic
     assert (job.state, job.error_code, job.attempts) == ("failed", "WORKER_CRASHED", 2)
     assert "SIGKILL" in job.message
     assert read(journal) == ["start x"] * 2
+
+
+def test_jobs_wait_while_no_process_can_be_started(
+    new_service: NewService, workspace: Workspace, journal: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    class Exhausted(LocalExecutor):
+        refusals = 4
+
+        def start(self, job: Job) -> None:
+            if self.refusals:
+                self.refusals -= 1
+                raise OSError(errno.EMFILE, os.strerror(errno.EMFILE))
+            super().start(job)
+
+    monkeypatch.setattr(dispatcher, "_SECONDS_AFTER_ERROR", 0.01)
+    service = new_service(executor=Exhausted(workspace, 1))
+    uids = [service.submit(probe(journal, label=str(number))).uid for number in range(2)]
+    assert [wait_for_end(service, uid).state for uid in uids] == ["succeeded", "succeeded"]
+    assert read(journal) == ["start 0", "end 0", "start 1", "end 1"]
+
+
+def test_what_a_killed_server_left_of_a_result_is_removed_though_the_job_is_given_up(
+    overseer: JobService, new_service: NewService, workspace: Workspace, journal: Path
+) -> None:
+    uid = overseer.submit(probe(journal)).uid
+    store = JobStore(workspace.queue_database)
+    for _ in range(dispatcher.ATTEMPTS_AFTER_SERVER_STOP - 1):
+        job = store.claim_next()
+        assert job and store.record_crash(uid, job.attempts, "SERVER_STOPPED", "", attempts_allowed=9)
+    assert store.claim_next()
+    left = workspace.output_folder / f".{uid}.partial-1"
+    left.mkdir()
+    assert wait_for_end(new_service(), uid).error_code == "SERVER_STOPPED"
+    assert not left.exists()
 
 
 def test_never_more_jobs_run_than_allowed_and_they_start_in_order(new_service: NewService, journal: Path) -> None:

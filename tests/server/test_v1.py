@@ -174,6 +174,8 @@ async def test_a_job_is_cancelled_once(fetch: Fetch) -> None:
         ("api/v1/jobs/x/log?offset=-1", None, 400, "MALFORMED_REQUEST"),
         ("api/v1/jobs?state=lost", None, 400, "MALFORMED_REQUEST"),
         ("api/v1/jobs?limit=201", None, 400, "MALFORMED_REQUEST"),
+        ("api/v1/jobs?limit=" + "9" * 5000, None, 400, "MALFORMED_REQUEST"),
+        ("api/v1/jobs/x/log?offset=" + "9" * 5000, None, 400, "MALFORMED_REQUEST"),
         ("api/v1/jobs?before=x", None, 404, "NO_SUCH_JOB"),
         ("api/v1/jobs", {**REQUEST, "priority": 101}, 400, "MALFORMED_REQUEST"),
         ("api/v1/tasks/nope", None, 404, "NO_SUCH_TASK"),
