@@ -27,6 +27,10 @@ from dlp_lab.errors import DicomError, Malformed, MissingSlices, TooLarge, Unrea
 MAX_FRAMES = 32_768
 """Of a file. The longest series of volumes of scanners have about 20 000."""
 
+_PLACE = "ImagePositionPatient"
+_OFTEN_OWN = frozenset({_PLACE, *FRAME_DISCRIMINATING} - {"FrameType"})
+"""What a frame may have of its own that says nothing but where it lies and what it is told apart by."""
+_DISCRIMINATING = (*FRAME_DISCRIMINATING, *DISCRIMINATING)
 _CONCATENATION = ("ConcatenationUID", "InConcatenationNumber", "InConcatenationTotalNumber")
 
 
@@ -59,18 +63,45 @@ def frames_of(header: Header, source: BinaryIO) -> list[Header]:
                 f"(5200,9230) has {found} items; export it again"
             )
         concatenation = _concatenation(top)
-        return [_frame(header, number, values, concatenation) for number, values in enumerate(frames)]
+        return list(_frames(header, frames, concatenation))
+
+
+def _frames(
+    header: Header, frames: Sequence[Mapping[str, Any]], concatenation: Concatenation | None
+) -> Iterator[Header]:
+    """The header of each frame; most are that of the frame before at another place and time."""
+    last: Header | None = None
+    before: dict[str, Any] = {}
+    for number, values in enumerate(frames):
+        rest = {keyword: value for keyword, value in values.items() if keyword not in _OFTEN_OWN}
+        if last is not None and rest == before:
+            last = last.but(
+                frame=number,
+                position_lps_mm=read_numbers(_name(header, number), values, _PLACE, 3),
+                discriminators=_discriminators(values),
+            )
+        else:
+            last, before = _frame(header, number, values, concatenation), rest
+        yield last
+
+
+def _discriminators(values: Mapping[str, Any]) -> tuple[tuple[str, str], ...]:
+    return tuple((keyword, _text(values, keyword) if keyword in values else "") for keyword in _DISCRIMINATING)
+
+
+def _name(header: Header, number: int) -> Path:
+    return Path(f"{header.path.name}, frame {number + 1}")
 
 
 def _frame(header: Header, number: int, values: Mapping[str, Any], concatenation: Concatenation | None) -> Header:
-    place = Path(f"{header.path.name}, frame {number + 1}")
+    place = _name(header, number)
     slope = read_numbers(place, values, "RescaleSlope", 1)
     intercept = read_numbers(place, values, "RescaleIntercept", 1)
     has_rescale = slope is not None and intercept is not None
     return header.but(
         frame=number,
         image_type=tuple(map(str, element_values(values, "FrameType") or header.image_type)),
-        position_lps_mm=read_numbers(place, values, "ImagePositionPatient", 3),
+        position_lps_mm=read_numbers(place, values, _PLACE, 3),
         orientation=read_numbers(place, values, "ImageOrientationPatient", 6),
         pixel_spacing_mm=read_numbers(place, values, "PixelSpacing", 2),
         slice_thickness_mm=(read_numbers(place, values, "SliceThickness", 1) or (None,))[0],
@@ -78,7 +109,7 @@ def _frame(header: Header, number: int, values: Mapping[str, Any], concatenation
         rescale_intercept=(intercept or (0.0,))[0],
         has_rescale=has_rescale,
         unit=_unit(header, values) if has_rescale else None,
-        discriminators=tuple((keyword, _text(values, keyword)) for keyword in (*FRAME_DISCRIMINATING, *DISCRIMINATING)),
+        discriminators=_discriminators(values),
         concatenation=concatenation,
     )
 

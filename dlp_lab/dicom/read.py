@@ -130,7 +130,7 @@ class StoredSlices:
 
         Args:
             header: Of the slice.
-            place: `(rows, columns)` array; it gets the values, and is returned, where its type is theirs.
+            place: `(rows, columns)` array; the values are in it where it has their size, and elsewhere otherwise.
         """
         values = self._room(header, place)
         try:
@@ -150,8 +150,8 @@ class StoredSlices:
 
     def _room(self, header: Header, place: NDArray[Any]) -> NDArray[Any]:
         dtype = stored_dtype(header)
-        if place.dtype == dtype:
-            return place
+        if place.dtype.kind == "i" and place.itemsize == dtype.itemsize:
+            return place.view(dtype)  # what is read without a sign becomes right when the intercept is added
         if self._buffer.shape != place.shape or self._buffer.dtype != dtype:
             self._buffer = np.empty(place.shape, dtype)
         return self._buffer
