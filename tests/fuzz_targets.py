@@ -20,7 +20,7 @@ from pydicom.uid import (
     RLELossless,
 )
 
-from dlp_lab.dicom.header import read_header
+from dlp_lab.dicom.header_reading import read_header
 from dlp_lab.dicom.read import read_volume
 from dlp_lab.dicom.series import one_series
 from dlp_lab.dicom.similar_headers import Found, read_headers

@@ -23,7 +23,8 @@ from pydicom.uid import DeflatedExplicitVRLittleEndian
 from dlp_lab.dicom.data_set import read_data_set, read_header_elements
 from dlp_lab.dicom.frames import frames_of
 from dlp_lab.dicom.grid import Resampling
-from dlp_lab.dicom.header import Header, Ignored, has_preamble, parse_header
+from dlp_lab.dicom.header import Header, Ignored
+from dlp_lab.dicom.header_reading import has_preamble, parse_header
 from dlp_lab.dicom.options import DEFAULT_OPTIONS, ReadOptions
 from dlp_lab.dicom.series import Series, assemble
 from dlp_lab.errors import Malformed

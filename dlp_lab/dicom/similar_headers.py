@@ -26,8 +26,9 @@ from pydicom.uid import (
 )
 
 from dlp_lab.dicom.data_set import UNDEFINED_LENGTH, PixelElement
-from dlp_lab.dicom.header import WANTED_TAGS, Header, Ignored, read_header
+from dlp_lab.dicom.header import Header, Ignored
 from dlp_lab.dicom.header_layout import Step, learn_layout
+from dlp_lab.dicom.header_reading import WANTED_TAGS, read_header
 from dlp_lab.dicom.lock_step import ROOM_BYTES, LockStep, Values
 from dlp_lab.dicom.simple_values import SIMPLE_VALUES, SimpleValue, with_fields
 from dlp_lab.errors import DicomError

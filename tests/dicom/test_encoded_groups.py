@@ -22,7 +22,8 @@ from dlp_lab.dicom.data_set import read_data_set, read_with_groups
 from dlp_lab.dicom.element_values import element_values
 from dlp_lab.dicom.encoded_groups import PER_FRAME_GROUPS, EncodedElements, Unfamiliar
 from dlp_lab.dicom.functional_groups import FRAME_DISCRIMINATING, read_frames_values, read_functional_groups
-from dlp_lab.dicom.header import DISCRIMINATING, ENHANCED, Header, read_header
+from dlp_lab.dicom.header import DISCRIMINATING, ENHANCED, Header
+from dlp_lab.dicom.header_reading import read_header
 from dlp_lab.errors import TooLarge
 from tests.dicom.quirks.frames import FRAMES, in_frames, undefined_lengths
 from tests.dicom.quirks.verdict import Accepted, resaved

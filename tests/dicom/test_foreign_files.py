@@ -14,7 +14,8 @@ from pydicom.data import get_testdata_files
 from pydicom.dataset import Dataset
 
 from dlp_lab.dicom.compressed import read_compressed
-from dlp_lab.dicom.header import Header, read_header
+from dlp_lab.dicom.header import Header
+from dlp_lab.dicom.header_reading import read_header
 from dlp_lab.dicom.pixel_data import check_pixel_element, encoded_frame, stored_dtype
 from dlp_lab.dicom.read import StoredSlices, read_volume
 from dlp_lab.dicom.series import one_series

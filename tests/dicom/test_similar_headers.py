@@ -24,7 +24,8 @@ from pydicom.uid import (
 
 from benchmarks.scanner_series import as_scanned
 from dlp_lab.dicom import similar_headers
-from dlp_lab.dicom.header import Header, read_header
+from dlp_lab.dicom.header import Header
+from dlp_lab.dicom.header_reading import read_header
 from dlp_lab.dicom.similar_headers import read_headers
 from dlp_lab.errors import DicomError
 from tests.dicom.quirks import QUIRKS
