@@ -21,7 +21,9 @@ import sys
 import tempfile
 import threading
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
+from functools import partial
 from pathlib import Path
 
 from benchmarks.served import Served, percentile, served
@@ -50,7 +52,7 @@ def main() -> int:
             with all_cores_busy():
                 uid = server.ask("GET", "jobs?limit=1")[1]["jobs"][0]["uid"]
                 for what, path in (("one job", f"jobs/{uid}"), ("a listing of 200", "jobs")):
-                    times = latencies(lambda path=path: server.ask("GET", path))  # type: ignore[misc]
+                    times = latencies(partial(server.ask, "GET", path))
                     figure(f"GET of {what}, p50", 1000 * percentile(times, 50), "ms")
                     are_met.append(figure(f"GET of {what}, p99", 1000 * percentile(times, 99), "ms", at_most=50))
             grown = (server.resident_bytes() - before) / 2**20
@@ -109,17 +111,17 @@ def latencies(ask: Callable[[], object], count: int = 300) -> list[float]:
     return seconds
 
 
-class all_cores_busy:  # noqa: N801  # used like a function
+@contextmanager
+def all_cores_busy() -> Iterator[None]:
     """While it lasts, every core has something to do, at the ordinary priority."""
-
-    def __enter__(self) -> None:
-        context = multiprocessing.get_context("fork")
-        self._burners = [context.Process(target=_burn, daemon=True) for _ in range(os.cpu_count() or 1)]
-        for burner in self._burners:
-            burner.start()
-
-    def __exit__(self, *reason: object) -> None:
-        for burner in self._burners:
+    context = multiprocessing.get_context("fork")
+    burners = [context.Process(target=_burn, daemon=True) for _ in range(os.cpu_count() or 1)]
+    for burner in burners:
+        burner.start()
+    try:
+        yield
+    finally:
+        for burner in burners:
             burner.kill()
             burner.join()
 

@@ -104,15 +104,13 @@ def _retry(arguments: argparse.Namespace) -> int:
 
 
 def _list_jobs(arguments: argparse.Namespace) -> int:
-    from dlp_lab.jobs.job import JOB_STATES
+    from dlp_lab.jobs.job import states_named
 
-    for state in arguments.state:
-        if state not in JOB_STATES:
-            raise MalformedRequest(f"no job is in the state {state!r}; the states are {', '.join(JOB_STATES)}")
+    states = states_named(arguments.state)
     limit = _LISTED if arguments.limit is None else arguments.limit
     if not 1 <= limit <= _MOST_LISTED:
         raise MalformedRequest(f"--limit is a number from 1 to {_MOST_LISTED}; got {limit}")
-    listed = _queue(arguments).newest(limit, arguments.state)
+    listed = _queue(arguments).newest(limit, states)
     if arguments.json:
         print(msgspec.json.format(msgspec.json.encode(listed)).decode())
         return 0

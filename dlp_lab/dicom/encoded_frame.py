@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import struct
 from dataclasses import dataclass
+from functools import cache
 from typing import Any, BinaryIO
 
 import numpy as np
@@ -21,6 +22,12 @@ MAX_OVERHEAD_BYTES = 2**20
 _ITEM = 0xFFFEE000
 _SEQUENCE_END = 0xFFFEE0DD
 _ITEM_HEADER = struct.Struct("<HHL")
+
+
+@cache
+def stored_type(signed: bool, bits_allocated: int) -> np.dtype[Any]:
+    """Type of stored values, in the byte order of this machine."""
+    return np.dtype(f"{'i' if signed else 'u'}{bits_allocated // 8}")
 
 
 @dataclass(frozen=True)
@@ -54,7 +61,7 @@ class EncodedFrame:
     @property
     def dtype(self) -> np.dtype[Any]:
         """Type of the stored values, in the byte order of this machine."""
-        return np.dtype(f"{'i' if self.signed else 'u'}{self.bits_allocated // 8}")
+        return stored_type(self.signed, self.bits_allocated)
 
     @property
     def decoded_bytes(self) -> int:

@@ -16,7 +16,7 @@ from pydicom.uid import UID, DeflatedExplicitVRLittleEndian, ExplicitVRBigEndian
 
 from dlp_lab.dicom.codestream import READ
 from dlp_lab.dicom.data_set import PIXEL_DATA, PixelElement, open_inflated
-from dlp_lab.dicom.encoded_frame import EncodedFrame
+from dlp_lab.dicom.encoded_frame import EncodedFrame, stored_type
 from dlp_lab.dicom.frame_pixels import InflatedFrames
 from dlp_lab.dicom.header import Header
 from dlp_lab.errors import DicomError, Malformed, NoDecoder, Truncated, UnsupportedPixels, printable
@@ -24,12 +24,7 @@ from dlp_lab.errors import DicomError, Malformed, NoDecoder, Truncated, Unsuppor
 
 def stored_dtype(header: Header) -> np.dtype[Any]:
     """Type of the stored values, in the byte order of this machine."""
-    return _dtype("i" if header.signed else "u", header.bits_allocated)
-
-
-@cache
-def _dtype(kind: str, bits: int) -> np.dtype[Any]:
-    return np.dtype(f"{kind}{bits // 8}")
+    return stored_type(header.signed, header.bits_allocated)
 
 
 @cache

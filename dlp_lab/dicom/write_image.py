@@ -14,6 +14,7 @@ from numpy.typing import NDArray
 from dlp_lab.dicom.derived_bytes import DerivedHeaders
 from dlp_lab.dicom.derived_data_set import DerivedDataSets
 from dlp_lab.dicom.derived_header import Derivation
+from dlp_lab.dicom.frame_groups import FILE_NAME
 from dlp_lab.dicom.quiet import quiet
 from dlp_lab.dicom.rescale import Rescale
 from dlp_lab.dicom.series import HeaderSource
@@ -76,7 +77,7 @@ def write_derived_series(
     places, slices, rescales = planned_slices(source, result, derivation)
     made = DerivedDataSets(source, derivation)
     if source.headers[0].frame is not None:
-        path = folder / "0001.dcm"
+        path = folder / FILE_NAME
         with quiet(), broken_elements_named(source.headers[0]):
             write_enhanced(source, places, slices, rescales, path, derivation, made.series_uid, report)
         report(1.0, "written")

@@ -6,17 +6,34 @@ and (generated from it) the type in the JupyterLab extension.
 
 from __future__ import annotations
 
+from collections.abc import Iterable
 from typing import Annotated, Any, Literal, get_args
 
 import msgspec
 
 from dlp_lab.dicom.options import OutputForm as OutputForm
 from dlp_lab.dicom.options import ReadOptions as ReadOptions
+from dlp_lab.errors import MalformedRequest
 
 JobState = Literal["queued", "running", "succeeded", "failed", "cancelled"]
 JOB_STATES: tuple[JobState, ...] = get_args(JobState)
 Priority = Annotated[int, msgspec.Meta(ge=-100, le=100)]
 ENDED: frozenset[JobState] = frozenset(("succeeded", "failed", "cancelled"))
+
+
+def states_named(names: Iterable[str]) -> list[JobState]:
+    """States by their names.
+
+    Raises:
+        MalformedRequest: One is no state.
+    """
+    states: list[JobState] = []
+    for name in names:
+        known = next((state for state in JOB_STATES if state == name), None)
+        if known is None:
+            raise MalformedRequest(f"no job is in the state {name[:20]!r}; the states are {', '.join(JOB_STATES)}")
+        states.append(known)
+    return states
 
 
 class JobRequest(msgspec.Struct, frozen=True, forbid_unknown_fields=True, kw_only=True):

@@ -19,7 +19,7 @@ from dlp_lab.jobs.job import Job, JobList, JobLogPart, JobRequest, JobState
 from dlp_lab.jobs.job_log import read_log_part
 from dlp_lab.jobs.job_store import IdempotencyKey, JobStore
 from dlp_lab.jobs.slots import default_slots
-from dlp_lab.jobs.submission import QueueLimits, checked_request
+from dlp_lab.jobs.submission import DEFAULT_LIMITS, QueueLimits, checked_request
 from dlp_lab.store.workspace import Workspace
 
 _log = logging.getLogger(__name__)
@@ -46,7 +46,7 @@ class JobService:
         *,
         slots: int | None = None,
         executor: Executor | None = None,
-        limits: QueueLimits = QueueLimits(),  # noqa: B008  # frozen
+        limits: QueueLimits = DEFAULT_LIMITS,
         dispatch: bool = True,
     ) -> None:
         workspace.create()

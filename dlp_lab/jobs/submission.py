@@ -41,6 +41,9 @@ class QueueLimits:
             )
 
 
+DEFAULT_LIMITS = QueueLimits()
+
+
 def checked_request(
     workspace: Workspace, request: JobRequest, before_each_file: Callable[[], None] = lambda: None
 ) -> JobRequest:

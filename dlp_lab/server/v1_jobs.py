@@ -9,7 +9,7 @@ from jupyter_server.utils import url_path_join
 from tornado import web
 
 from dlp_lab.errors import MalformedRequest
-from dlp_lab.jobs.job import JOB_STATES, JobRequest, JobState
+from dlp_lab.jobs.job import JobRequest, JobState, states_named
 from dlp_lab.server.api_handler import DlpHandler
 
 _EXAMPLE = '{"task": "3dblur", "input_dir": "dicom_data", "params": {"sigma_mm": 2}}'
@@ -36,14 +36,8 @@ class JobsHandler(DlpHandler):
         return limit
 
     def _states(self) -> list[JobState]:
-        states: list[JobState] = []
-        for name in ",".join(self.get_query_arguments("state")).split(","):
-            known = next((state for state in JOB_STATES if state == name), None)
-            if known is not None:
-                states.append(known)
-            elif name:
-                raise MalformedRequest(f"no job is in the state {name[:20]!r}; the states are {', '.join(JOB_STATES)}")
-        return states
+        names = ",".join(self.get_query_arguments("state")).split(",")
+        return states_named(filter(None, names))
 
     @web.authenticated
     @authorized
