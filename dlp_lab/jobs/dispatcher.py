@@ -14,7 +14,7 @@ from collections.abc import Callable
 
 from dlp_lab.errors import DlpError, ServerStopped, WorkerCrashed
 from dlp_lab.jobs.dispatcher_lock import DispatcherLock
-from dlp_lab.jobs.executors import Executor
+from dlp_lab.jobs.executor import Executor
 from dlp_lab.jobs.job import Job
 from dlp_lab.jobs.job_store import JobStore
 from dlp_lab.jobs.updates import Cancelled, Crashed, Failed, Progress, Succeeded, Update

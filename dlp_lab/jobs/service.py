@@ -14,10 +14,11 @@ from datetime import datetime
 from dlp_lab.errors import ResultNotDeleted, ServerStopping
 from dlp_lab.jobs.dispatcher import Dispatcher, Listener
 from dlp_lab.jobs.dispatcher_lock import is_held
-from dlp_lab.jobs.executors import Executor, LocalExecutor
+from dlp_lab.jobs.executor import Executor
 from dlp_lab.jobs.job import Job, JobList, JobLogPart, JobRequest, JobState
 from dlp_lab.jobs.job_log import read_log_part
 from dlp_lab.jobs.job_store import IdempotencyKey, JobStore
+from dlp_lab.jobs.local_executor import LocalExecutor
 from dlp_lab.jobs.slots import default_slots
 from dlp_lab.jobs.submission import DEFAULT_LIMITS, QueueLimits, checked_request
 from dlp_lab.store.workspace import Workspace

@@ -8,7 +8,7 @@ from pathlib import Path
 
 import pytest
 
-from dlp_lab.jobs.executors import Executor
+from dlp_lab.jobs.executor import Executor
 from dlp_lab.jobs.job import Job
 from dlp_lab.jobs.updates import Cancelled, Crashed, Ending, Failed, Progress, Succeeded, Update
 from dlp_lab.store.workspace import Workspace

@@ -26,9 +26,9 @@ from dlp_lab.errors import (
     UnknownTask,
 )
 from dlp_lab.jobs import dispatcher
-from dlp_lab.jobs.executors import LocalExecutor
 from dlp_lab.jobs.job import Job, JobRequest
 from dlp_lab.jobs.job_store import JobStore
+from dlp_lab.jobs.local_executor import LocalExecutor
 from dlp_lab.jobs.service import JobService
 from dlp_lab.jobs.submission import QueueLimits
 from dlp_lab.store.workspace import Workspace

@@ -1,4 +1,4 @@
-"""Where jobs run."""
+"""Jobs in processes of this machine."""
 
 from __future__ import annotations
 
@@ -15,7 +15,6 @@ from collections.abc import Iterator
 from dataclasses import dataclass
 from multiprocessing import connection, forkserver
 from multiprocessing.context import ForkServerProcess
-from typing import Protocol
 
 import msgspec
 
@@ -32,36 +31,6 @@ _SECONDS_FOR_LOG = 1.0
 _FILES_TO_START = 16
 
 _log = logging.getLogger(__name__)
-
-
-class Executor(Protocol):
-    """Runs claimed jobs, each in a process of its own. `tests/contracts/executor_contract.py` checks:
-
-    * One thread calls all methods, except `wake`, which any thread may call.
-    * `prepare` may be called before the first `start`, to make it quick. It does not wait.
-    * `free_slots` is how many more jobs may be started now; it is never below 0.
-    * `start` returns at once; the job's attempt is the pair of its `uid` and `attempts`. It raises `OSError` when no
-      job can be started now, for want of memory or files; then there is no attempt, and no ending to tell.
-    * `updates` waits up to `timeout` seconds for something to tell, and tells it: any number of `Progress`, then
-      exactly one ending for every job started. When the ending is told, no process of the job is left.
-    * `cancel` asks for an end; it returns at once, may be repeated, and ignores jobs it does not run. A job that had
-      answered before is not `Cancelled`.
-    * `close` stops all jobs within a few seconds, and may be repeated; `updates(0)` tells their endings afterwards.
-    """
-
-    def prepare(self) -> None: ...
-
-    def free_slots(self) -> int: ...
-
-    def start(self, job: Job) -> None: ...
-
-    def cancel(self, uid: str) -> None: ...
-
-    def updates(self, timeout: float) -> list[Update]: ...
-
-    def wake(self) -> None: ...
-
-    def close(self) -> None: ...
 
 
 @dataclass

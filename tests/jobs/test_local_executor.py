@@ -11,8 +11,8 @@ from pathlib import Path
 
 import pytest
 
-from dlp_lab.jobs.executors import LocalExecutor
 from dlp_lab.jobs.job_log import MAX_LOG_BYTES
+from dlp_lab.jobs.local_executor import LocalExecutor
 from dlp_lab.jobs.updates import Crashed, Failed, Succeeded
 from dlp_lab.store.workspace import Workspace
 from tests.contracts.executor_contract import ExecutorContract
