@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import argparse
 import re
 import shutil
 import tomllib
@@ -11,7 +12,7 @@ from typing import Any
 import numpy as np
 import pytest
 
-from dlp_lab import errors
+from dlp_lab import cli, errors
 from dlp_lab.dicom import bounded_file, codestream, encoded_groups, frames, functional_groups, slice_checks
 from dlp_lab.store import hdf5_guard
 from dlp_lab.tasks.task import Task, no_report
@@ -82,6 +83,23 @@ def test_the_page_on_input_has_every_code_and_every_limit():
         (frames.MAX_FRAMES, "frames"),
     ):
         assert f"{count:,} {unit}".replace(",", " ") in page
+
+
+def test_the_page_on_the_command_line_has_every_command_and_every_code():
+    page = (ROOT / "docs/cli.md").read_text()
+    (commands,) = (action for action in cli._parser([])._actions if isinstance(action, argparse._SubParsersAction))
+    listed = re.findall(r"^\| (`.*?) \| ", page, flags=re.MULTILINE)
+    named = {name for row in listed for name in re.findall(r"`([a-z0-9-]+)", row)}
+    assert named == set(commands.choices)
+    of_input = "any of the refusals of DICOM input; [input.md](input.md) has their codes"
+    expected = {
+        f"| `{error.code}` | {error.http_status} | {error.exit_status} |"
+        f" {of_input if error is errors.DicomError else (error.__doc__ or '').splitlines()[0]} |"
+        for error in vars(errors).values()
+        if isinstance(error, type) and issubclass(error, errors.DlpError)
+        if error not in (errors.DlpError, errors.RequestRefused) and not _is_refusal(error)
+    }
+    assert set(re.findall(r"^\| `[A-Z0-9_]+` \|.*$", page, flags=re.MULTILINE)) == expected
 
 
 def _is_refusal(error: object) -> bool:
