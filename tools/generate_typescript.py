@@ -18,10 +18,10 @@ TARGET = ROOT / "labextension/src/generated/types.ts"
 
 sys.path.insert(0, str(ROOT))
 
-from dlp_lab.jobs.job import ErrorReply, Health, JobEvent, JobList, JobRequest, TaskList  # noqa: E402
+from dlp_lab.jobs.job import ErrorReply, Health, JobEvent, JobList, JobLogPart, JobRequest, TaskList  # noqa: E402
 
 REQUESTS = (JobRequest,)
-REPLIES = (JobList, TaskList, Health, JobEvent, ErrorReply)
+REPLIES = (JobList, JobLogPart, TaskList, Health, JobEvent, ErrorReply)
 
 HEADER = """\
 // Generated from the Python structs by tools/generate_typescript.py. Do not edit.

@@ -5,6 +5,7 @@ import {
   Health,
   Job,
   JobList,
+  JobLogPart,
   JobRequest,
   TaskInfo,
   TaskList
@@ -22,13 +23,40 @@ export class Refused extends Error {
   }
 }
 
+/** Which jobs a listing is about. */
+export interface Listing {
+  /** Only those in one of these states; all when empty. */
+  states?: readonly Job['state'][];
+  /** Only those submitted before the job of this uid. */
+  before?: string;
+  /** How many at most. */
+  limit?: number;
+}
+
 /** The REST routes of the server extension. Every method throws an error whose message can be shown. */
 export class Api {
   constructor(private readonly _settings: ServerConnection.ISettings) {}
 
-  /** The newest jobs, newest first, and how many older ones there are. */
-  async jobs(): Promise<JobList> {
-    return this._request<JobList>('jobs');
+  /** The newest jobs of those asked for, newest first, and how many older ones there are. */
+  async jobs(listing: Listing = {}): Promise<JobList> {
+    const { states = [], before, limit } = listing;
+    return this._request<JobList>('jobs', {
+      query: {
+        ...(states.length > 0 && { state: states.join(',') }),
+        ...(before !== undefined && { before }),
+        ...(limit !== undefined && { limit: String(limit) })
+      }
+    });
+  }
+
+  /** What a job printed, from a byte on. */
+  async log(uid: string, offset: number): Promise<JobLogPart> {
+    const query = { offset: String(offset) };
+    return this._request<JobLogPart>(jobRoute(uid, '/log'), { query });
+  }
+
+  async job(uid: string): Promise<Job> {
+    return this._request<Job>(jobRoute(uid));
   }
 
   async health(): Promise<Health> {
@@ -40,22 +68,41 @@ export class Api {
   }
 
   async submit(request: JobRequest): Promise<Job> {
-    return this._request<Job>('jobs', request);
+    return this._request<Job>('jobs', { body: request });
   }
 
   async cancel(uid: string): Promise<Job> {
-    return this._request<Job>(`jobs/${encodeURIComponent(uid)}/cancel`, {});
+    return this._request<Job>(jobRoute(uid, '/cancel'), { body: {} });
   }
 
   async retry(uid: string): Promise<Job> {
-    return this._request<Job>(`jobs/${encodeURIComponent(uid)}/retry`, {});
+    return this._request<Job>(jobRoute(uid, '/retry'), { body: {} });
   }
 
-  /** GET, or POST where there is a body. */
-  private async _request<Reply>(route: string, body?: object): Promise<Reply> {
-    const url = URLExt.join(this._settings.baseUrl, BASE, route);
-    const init: RequestInit =
-      body === undefined ? {} : { method: 'POST', body: JSON.stringify(body) };
+  /** Forget a job that has ended, and delete its result when that is asked for. */
+  async remove(uid: string, withResult: boolean): Promise<void> {
+    const query = { result: withResult ? 'delete' : 'keep' };
+    await this._answer(jobRoute(uid), { method: 'DELETE', query });
+  }
+
+  private async _request<Reply>(
+    route: string,
+    options: Options = {}
+  ): Promise<Reply> {
+    const response = await this._answer(route, options);
+    return (await response.json()) as Reply;
+  }
+
+  /** GET, or POST where there is a body, unless another method is named. */
+  private async _answer(route: string, options: Options): Promise<Response> {
+    const { method, query = {}, body } = options;
+    const url =
+      URLExt.join(this._settings.baseUrl, BASE, route) +
+      URLExt.objectToQueryString(query);
+    const init: RequestInit = {
+      method: method ?? (body === undefined ? 'GET' : 'POST'),
+      ...(body !== undefined && { body: JSON.stringify(body) })
+    };
     const response = await ServerConnection.makeRequest(
       url,
       init,
@@ -66,8 +113,18 @@ export class Api {
     if (!response.ok) {
       throw await refusal(response);
     }
-    return (await response.json()) as Reply;
+    return response;
   }
+}
+
+interface Options {
+  method?: 'DELETE';
+  query?: Record<string, string>;
+  body?: object;
+}
+
+function jobRoute(uid: string, what = ''): string {
+  return `jobs/${encodeURIComponent(uid)}${what}`;
 }
 
 async function refusal(response: Response): Promise<Refused> {

@@ -7,13 +7,15 @@ import { TaskInfo } from './generated/types';
 import { dlpIcon } from './icon';
 import { JobsModel } from './jobs_model';
 import { JobsPanel } from './jobs_panel';
+import { RememberedRequests } from './remembered_requests';
 import { toJobPath } from './root_paths';
 import { RunDialog } from './run_dialog';
+import { StartValues } from './run_form';
 
 export namespace CommandIDs {
   /** Show the panel. */
   export const openPanel = 'dlp-lab:open-panel';
-  /** Ask for a task's parameters and run it: `task`, `path` (else the selected folder), `params` to start from. */
+  /** Ask for a task's parameters and run it: `task`, `path` (else the selected folder), `values` to start from. */
   export const runTask = 'dlp-lab:run-task';
 }
 
@@ -21,7 +23,7 @@ export namespace CommandIDs {
 interface RunTaskArgs {
   task?: string;
   path?: string;
-  params?: Record<string, unknown>;
+  values?: StartValues;
 }
 
 /** Add the commands that launcher, palette and menus refer to. */
@@ -30,6 +32,7 @@ export function addCommands(
   model: JobsModel,
   panel: JobsPanel,
   browserFactory: IFileBrowserFactory | null,
+  remembered: RememberedRequests,
   trans: TranslationBundle
 ): void {
   const { commands, shell, serviceManager } = app;
@@ -64,14 +67,14 @@ export function addCommands(
         properties: {
           task: { type: 'string' },
           path: { type: 'string' },
-          params: { type: 'object' }
+          values: { type: 'object' }
         },
         required: ['task']
       }
     },
     isVisible: args => folderOf(args as RunTaskArgs) !== null,
     execute: async args => {
-      const { task: name, params = {} } = args as RunTaskArgs;
+      const { task: name, values } = args as RunTaskArgs;
       const path = folderOf(args as RunTaskArgs);
       const task = model.task(name);
       const offset = model.health?.root_offset ?? null;
@@ -81,8 +84,16 @@ export function addCommands(
         Notification.error(whyNot(name, task, path, offset, trans));
         return;
       }
-      const options = { task, path: jobPath, params, trans };
-      const dialog = new RunDialog(options, request => model.submit(request));
+      const options = {
+        task,
+        path: jobPath,
+        values: values ?? (await remembered.of(task.name)),
+        trans
+      };
+      const dialog = new RunDialog(options, async request => {
+        await model.submit(request);
+        await remembered.remember(request);
+      });
       const { button } = await dialog.launch();
       if (button.accept) {
         shell.activateById(panel.id);

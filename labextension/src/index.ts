@@ -3,16 +3,22 @@ import {
   JupyterFrontEnd,
   JupyterFrontEndPlugin
 } from '@jupyterlab/application';
-import { ICommandPalette, Notification } from '@jupyterlab/apputils';
+import { ICommandPalette } from '@jupyterlab/apputils';
 import { IFileBrowserFactory } from '@jupyterlab/filebrowser';
 import { ILauncher } from '@jupyterlab/launcher';
+import { ISettingRegistry } from '@jupyterlab/settingregistry';
+import { IStateDB } from '@jupyterlab/statedb';
+import { IStatusBar } from '@jupyterlab/statusbar';
 import { ITranslator, nullTranslator } from '@jupyterlab/translation';
 import { Api } from './api';
 import { addCommands, CommandIDs } from './commands';
 import { addTasksToContextMenu } from './context_menu';
+import { addJobCommands } from './job_commands';
+import { JobNotifications, NotifyOf } from './job_notifications';
 import { JobsModel } from './jobs_model';
 import { JobsPanel } from './jobs_panel';
-import { toBrowserPath } from './root_paths';
+import { JobsStatus } from './jobs_status';
+import { RememberedRequests } from './remembered_requests';
 
 const plugin: JupyterFrontEndPlugin<void> = {
   id: 'dlp-lab:plugin',
@@ -23,6 +29,9 @@ const plugin: JupyterFrontEndPlugin<void> = {
     ILauncher,
     ICommandPalette,
     ILayoutRestorer,
+    ISettingRegistry,
+    IStateDB,
+    IStatusBar,
     ITranslator
   ],
   activate: (
@@ -31,6 +40,9 @@ const plugin: JupyterFrontEndPlugin<void> = {
     launcher: ILauncher | null,
     palette: ICommandPalette | null,
     restorer: ILayoutRestorer | null,
+    settingRegistry: ISettingRegistry | null,
+    state: IStateDB | null,
+    statusBar: IStatusBar | null,
     translator: ITranslator | null
   ) => {
     const trans = (translator ?? nullTranslator).load('dlp_lab');
@@ -40,35 +52,45 @@ const plugin: JupyterFrontEndPlugin<void> = {
       new Api(serviceManager.serverSettings),
       serviceManager
     );
-    const tellRefusal = (error: Error) => Notification.error(error.message);
-    const panel = new JobsPanel(
-      model,
-      {
-        cancel: uid => void model.cancel(uid).catch(tellRefusal),
-        retry: uid => void model.retry(uid).catch(tellRefusal),
-        showResult: outputDir => {
-          const offset = model.health?.root_offset ?? null;
-          if (offset === null) {
-            Notification.error(
-              trans.__('The file browser does not show “%1”.', outputDir)
-            );
-            return;
-          }
-          const path = toBrowserPath(outputDir, offset);
-          void app.commands.execute('filebrowser:go-to-path', { path });
-        }
-      },
-      trans
-    );
+    const actions = addJobCommands(app, model, trans);
+    const panel = new JobsPanel(model, actions, trans);
+    const showPanel = () => app.shell.activateById(panel.id);
     app.shell.add(panel, 'left', { rank: 700, type: 'DLP Lab' });
     restorer?.add(panel, panel.id);
 
-    addCommands(app, model, panel, browserFactory, trans);
+    statusBar?.registerStatusItem('dlp-lab:jobs-status', {
+      item: new JobsStatus(model, showPanel, trans),
+      align: 'left',
+      rank: 10,
+      isActive: () => model.open.running + model.open.queued > 0,
+      activeStateChanged: model.stateChanged
+    });
+    const notifications = new JobNotifications(model, showPanel, trans);
+    const remembered = new RememberedRequests(state);
+    void followSettings(settingRegistry, notifications, remembered);
+
+    addCommands(app, model, panel, browserFactory, remembered, trans);
     addTasksToContextMenu(app.contextMenu, model);
     const command = CommandIDs.openPanel;
     launcher?.add({ command, category, rank: 1 });
     palette?.addItem({ command, category });
   }
 };
+
+/** Do as the settings say, now and whenever they change. */
+async function followSettings(
+  registry: ISettingRegistry | null,
+  notifications: JobNotifications,
+  remembered: RememberedRequests
+): Promise<void> {
+  const settings = await registry?.load(plugin.id).catch(() => undefined);
+  const follow = () => {
+    const { notifyOf, rememberParameters } = settings?.composite ?? {};
+    notifications.notifyOf = (notifyOf as NotifyOf | undefined) ?? 'all';
+    remembered.isOn = (rememberParameters as boolean | undefined) ?? true;
+  };
+  settings?.changed.connect(follow);
+  follow();
+}
 
 export default plugin;

@@ -1,33 +1,53 @@
 import { TranslationBundle } from '@jupyterlab/translation';
-import { folderIcon } from '@jupyterlab/ui-components';
-import React, { useEffect, useState } from 'react';
-import { elapsed } from './elapsed';
+import { ellipsesIcon, folderIcon } from '@jupyterlab/ui-components';
+import React, { memo, MouseEvent, useEffect, useState } from 'react';
+import { elapsed, timeLeft } from './elapsed';
 import { Job, TaskInfo } from './generated/types';
 import { changedParams } from './params_schema';
+
+/** What the buttons of a row do. */
+export interface JobActions {
+  cancel: (uid: string) => void;
+  retry: (uid: string) => void;
+  showLog: (uid: string) => void;
+  showResult: (uid: string) => void;
+  /** Open the menu of what else can be done, at a place of the page. */
+  openMenu: (uid: string, x: number, y: number) => void;
+}
 
 export interface JobRowProps {
   job: Job;
   /** Undefined where the server knows it no more. */
   task: TaskInfo | undefined;
-  /** Folder of the logs, relative to the server's root. */
-  logsDir: string;
   trans: TranslationBundle;
-  onCancel: (uid: string) => void;
-  onRetry: (uid: string) => void;
-  onShowResult: (outputDir: string) => void;
+  actions: JobActions;
 }
 
-/** One job: what it is, where it stands, what can be done with it. */
-export function JobRow(props: JobRowProps): JSX.Element {
-  const { job, task, trans } = props;
-  const isOpen = job.state === 'queued' || job.state === 'running';
+/** One job: what it is, where it stands, what can be done with it. Rendered again only when its job is another. */
+export const JobRow = memo(function JobRow(props: JobRowProps): JSX.Element {
+  const { job, task, trans, actions } = props;
   const now = useNow(job.state === 'running');
-  const outputDir = job.output_dir;
   const params =
     changedParams(job.params, task?.params_schema).join(' · ') ||
     trans.__('Default parameters');
+  const openMenu = (event: MouseEvent<HTMLElement>) => {
+    event.preventDefault();
+    const button = event.currentTarget.getBoundingClientRect();
+    // a click by the keyboard has no place of its own
+    const isPointed = event.clientX !== 0 || event.clientY !== 0;
+    actions.openMenu(
+      job.uid,
+      isPointed ? event.clientX : button.left,
+      isPointed ? event.clientY : button.bottom
+    );
+  };
   return (
-    <li className="dlp-Job" data-uid={job.uid} data-state={job.state}>
+    <li
+      className="dlp-Job"
+      data-uid={job.uid}
+      data-state={job.state}
+      onContextMenu={openMenu}
+    >
       <div className="dlp-Job-line">
         <span className="dlp-Job-title">{task?.title ?? job.task}</span>
         <span className="dlp-Job-state" aria-live="polite">
@@ -43,51 +63,74 @@ export function JobRow(props: JobRowProps): JSX.Element {
       <div className="dlp-Job-params" title={params}>
         {params}
       </div>
-      {job.state === 'running' && <Progress job={job} trans={trans} />}
+      {job.state === 'running' && (
+        <Progress job={job} now={now} trans={trans} />
+      )}
       {job.state === 'failed' && (
-        <>
-          <p className="dlp-Job-failure">{job.message}</p>
-          <p className="dlp-Job-log">
-            {trans.__('Log: %1', `${props.logsDir}/${job.uid}.log`)}
-          </p>
-        </>
+        <p className="dlp-Job-failure">{job.message}</p>
       )}
       <Warnings warnings={job.warnings} trans={trans} />
       <div className="dlp-Job-line">
-        <span className="dlp-Job-elapsed">{elapsed(job, now)}</span>
-        {isOpen && (
+        <span className="dlp-Job-elapsed">
+          {job.state === 'queued' ? waiting(job, trans) : elapsed(job, now)}
+        </span>
+        <span className="dlp-Job-actions">
+          <MainAction job={job} trans={trans} actions={actions} />
           <button
-            className="dlp-Job-action"
-            onClick={() => props.onCancel(job.uid)}
+            className="dlp-Job-menu"
+            aria-haspopup="menu"
+            aria-label={trans.__('More actions')}
+            title={trans.__('More actions')}
+            onClick={openMenu}
           >
-            {trans.__('Cancel')}
+            <ellipsesIcon.react tag="span" />
           </button>
-        )}
-        {(job.state === 'failed' || job.state === 'cancelled') && (
-          <button
-            className="dlp-Job-action"
-            onClick={() => props.onRetry(job.uid)}
-          >
-            {trans.__('Try again')}
-          </button>
-        )}
-        {job.state === 'succeeded' && outputDir !== null && (
-          <button
-            className="dlp-Job-action"
-            title={outputDir}
-            onClick={() => props.onShowResult(outputDir)}
-          >
-            {trans.__('Show result')}
-          </button>
-        )}
+        </span>
       </div>
     </li>
   );
+});
+
+/** What is wanted most of a job in its state. */
+function MainAction(props: {
+  job: Job;
+  trans: TranslationBundle;
+  actions: JobActions;
+}): JSX.Element | null {
+  const { job, trans, actions } = props;
+  const button = (label: string, act: (uid: string) => void) => (
+    <button className="dlp-Job-action" onClick={() => act(job.uid)}>
+      {label}
+    </button>
+  );
+  switch (job.state) {
+    case 'queued':
+    case 'running':
+      return button(trans.__('Cancel'), actions.cancel);
+    case 'failed':
+      return (
+        <>
+          {button(trans.__('Log'), actions.showLog)}
+          {button(trans.__('Try again'), actions.retry)}
+        </>
+      );
+    case 'cancelled':
+      return button(trans.__('Try again'), actions.retry);
+    case 'succeeded':
+      return job.output_dir === null
+        ? null
+        : button(trans.__('Show result'), actions.showResult);
+  }
 }
 
-function Progress(props: { job: Job; trans: TranslationBundle }): JSX.Element {
-  const { job, trans } = props;
+function Progress(props: {
+  job: Job;
+  now: number;
+  trans: TranslationBundle;
+}): JSX.Element {
+  const { job, now, trans } = props;
   const percent = Math.round(100 * Math.min(1, Math.max(0, job.progress)));
+  const left = timeLeft(job, now);
   return (
     <>
       <div
@@ -102,7 +145,11 @@ function Progress(props: { job: Job; trans: TranslationBundle }): JSX.Element {
       </div>
       <div className="dlp-Job-line dlp-Job-step">
         <span>{job.message}</span>
-        <span>{percent} %</span>
+        <span>
+          {left === null
+            ? `${percent} %`
+            : trans.__('%1 %, about %2 left', percent, left)}
+        </span>
       </div>
     </>
   );
@@ -130,7 +177,24 @@ function Warnings(props: {
   );
 }
 
-function stateText(state: Job['state'], trans: TranslationBundle): string {
+/** Its place in the queue, and what it waits for when that is more than its turn. */
+function waiting(job: Job, trans: TranslationBundle): string {
+  const place =
+    job.position === null
+      ? ''
+      : job.position === 1
+        ? trans.__('next to start')
+        : trans.__('number %1 in the queue', job.position);
+  return [place, job.message === 'waiting' ? '' : job.message]
+    .filter(text => text !== '')
+    .join(' · ');
+}
+
+/** The state as the panel calls it. */
+export function stateText(
+  state: Job['state'],
+  trans: TranslationBundle
+): string {
   switch (state) {
     case 'queued':
       return trans.__('Queued');

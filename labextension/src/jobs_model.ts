@@ -1,8 +1,17 @@
 import { Event, ServiceManager } from '@jupyterlab/services';
 import { VDomModel } from '@jupyterlab/ui-components';
 import { Throttler } from '@lumino/polling';
+import { ISignal, Signal } from '@lumino/signaling';
 import { Api } from './api';
-import { Health, Job, JobEvent, JobRequest, TaskInfo } from './generated/types';
+import {
+  Health,
+  Job,
+  JobEvent,
+  JobList,
+  JobLogPart,
+  JobRequest,
+  TaskInfo
+} from './generated/types';
 
 /** Schema of the events that the server emits when a job changes. */
 export const JOB_EVENT_SCHEMA_ID = 'https://schema.dlp-lab.org/job/v1';
@@ -19,6 +28,15 @@ export type Services = Pick<
   ServiceManager.IManager,
   'events' | 'connectionFailure'
 >;
+
+/** How many jobs run and wait. */
+export interface OpenJobs {
+  running: number;
+  queued: number;
+}
+
+/** A job that has ended. */
+export type JobEnd = Pick<Job, 'uid' | 'state'>;
 
 /** The server's jobs, newest first, kept live by Jupyter's event bus. */
 export class JobsModel extends VDomModel {
@@ -45,6 +63,30 @@ export class JobsModel extends VDomModel {
     return this._older;
   }
 
+  /** How many of all jobs run and wait, whatever is listed. */
+  get open(): OpenJobs {
+    return this._open;
+  }
+
+  /** Emits each job that was known to be open when it has ended, once; also one that is not listed. */
+  get jobEnded(): ISignal<this, JobEnd> {
+    return this._jobEnded;
+  }
+
+  /** Only jobs in these states are listed; all when empty. */
+  get states(): readonly Job['state'][] {
+    return this._states;
+  }
+
+  set states(states: readonly Job['state'][]) {
+    this._states = states;
+    this._jobs = [];
+    this._older = 0;
+    this._isLoaded = false;
+    this.stateChanged.emit();
+    this._refreshQuietly();
+  }
+
   /** Where the server keeps things; null before it has answered. */
   get health(): Health | null {
     return this._health;
@@ -67,6 +109,11 @@ export class JobsModel extends VDomModel {
   /** The task of that name; undefined where the server knows it no more. */
   task(name: string | undefined): TaskInfo | undefined {
     return this._tasks.find(task => task.name === name);
+  }
+
+  /** The listed job of that uid. */
+  job(uid: string | undefined): Job | undefined {
+    return this._jobs.find(job => job.uid === uid);
   }
 
   /** Jupyter's signals are let go by the base class. */
@@ -93,10 +140,39 @@ export class JobsModel extends VDomModel {
     return this._waiting;
   }
 
+  /** List the next older jobs too. */
+  async loadOlder(): Promise<void> {
+    const before = this._jobs[this._jobs.length - 1]?.uid;
+    const states = this._states;
+    if (before === undefined || this._older === 0) {
+      return;
+    }
+    const page = await this._api.jobs({ states, before });
+    if (this._jobs[this._jobs.length - 1]?.uid === before) {
+      this._jobs = [...this._jobs, ...page.jobs];
+      this._older = page.older;
+      this.stateChanged.emit();
+    }
+  }
+
+  /** A job as it is now, listed or not. Throws with the server's sentence when there is none. */
+  async fetch(uid: string): Promise<Job> {
+    return this._api.job(uid);
+  }
+
+  /** What a job printed, from a byte on. Throws with the server's sentence when there is no such job. */
+  async log(uid: string, offset: number): Promise<JobLogPart> {
+    return this._api.log(uid, offset);
+  }
+
   /** Throws with the server's sentence when it refuses. */
   async submit(request: JobRequest): Promise<void> {
     const job = await this._api.submit(request);
-    this._jobs = [job, ...this._jobs.filter(({ uid }) => uid !== job.uid)];
+    if (this._states.length === 0 || this._states.includes(job.state)) {
+      this._jobs = [job, ...this._jobs.filter(({ uid }) => uid !== job.uid)];
+    }
+    this._seen.add(job.uid);
+    this._refreshQuietly();
     this.stateChanged.emit();
   }
 
@@ -110,6 +186,13 @@ export class JobsModel extends VDomModel {
     await this._change(this._api.retry(uid));
   }
 
+  /** Forget a job that has ended. Throws with the server's sentence when it refuses. */
+  async remove(uid: string, withResult: boolean): Promise<void> {
+    await this._api.remove(uid, withResult);
+    this._jobs = this._jobs.filter(job => job.uid !== uid);
+    this.stateChanged.emit();
+  }
+
   private async _change(changed: Promise<Job>): Promise<void> {
     try {
       this._replace(await changed);
@@ -119,15 +202,17 @@ export class JobsModel extends VDomModel {
   }
 
   private async _list(): Promise<void> {
+    const states = this._states;
     try {
       if (this._tasks.length === 0) {
         this._tasks = await this._api.tasks();
       }
       this._health ??= await this._api.health();
-      const { jobs, older } = await this._api.jobs();
-      this._jobs = jobs;
-      this._older = older;
-      this._isLoaded = true;
+      const page = await this._api.jobs({ states });
+      this._open = await this._countOpen(states.length === 0 ? page : null);
+      if (states === this._states) {
+        this._take(page);
+      }
       this._error = null;
     } catch (error) {
       this._error = error instanceof Error ? error.message : String(error);
@@ -144,6 +229,42 @@ export class JobsModel extends VDomModel {
     }
   }
 
+  /** Put the newest jobs in the place of what was known of them; older ones that were listed stay. */
+  private _take({ jobs, older }: JobList): void {
+    const last = jobs[jobs.length - 1]?.uid;
+    const place = this._jobs.findIndex(({ uid }) => uid === last);
+    const stay = older > 0 && place >= 0 ? this._jobs.slice(place + 1) : [];
+    this._jobs = [...jobs, ...stay];
+    this._older = older - stay.length;
+    this._isLoaded = true;
+    for (const job of jobs) {
+      this._note(job);
+    }
+  }
+
+  /** From a listing of all jobs where it has all open ones. */
+  private async _countOpen(all: JobList | null): Promise<OpenJobs> {
+    if (all !== null && all.older === 0) {
+      const count = (state: Job['state']) =>
+        all.jobs.filter(job => job.state === state).length;
+      return { running: count('running'), queued: count('queued') };
+    }
+    const count = async (state: Job['state']) => {
+      const page = await this._api.jobs({ states: [state], limit: 1 });
+      return page.jobs.length + page.older;
+    };
+    return { running: await count('running'), queued: await count('queued') };
+  }
+
+  /** Remember that a job is open; tell that it has ended when it was. */
+  private _note({ uid, state }: JobEnd): void {
+    if (state === 'queued' || state === 'running') {
+      this._seen.add(uid);
+    } else if (this._seen.delete(uid)) {
+      this._jobEnded.emit({ uid, state });
+    }
+  }
+
   /** For calls that nobody waits for; a failure is shown in the panel by `error`. */
   private _refreshQuietly(): void {
     if (!this.isDisposed) {
@@ -156,10 +277,11 @@ export class JobsModel extends VDomModel {
       return;
     }
     const { uid, state, progress } = emission as unknown as JobEvent;
-    const known = this._jobs.find(job => job.uid === uid);
+    const known = this.job(uid);
     if (known) {
       this._replace({ ...known, state, progress });
     }
+    this._note({ uid, state });
     if (known?.state === state) {
       void this._stepRefresh.invoke();
     } else {
@@ -180,6 +302,11 @@ export class JobsModel extends VDomModel {
 
   private _jobs: readonly Job[] = [];
   private _older = 0;
+  private _states: readonly Job['state'][] = [];
+  private _open: OpenJobs = { running: 0, queued: 0 };
+  /** Jobs that were known to be open, until they have ended. */
+  private readonly _seen = new Set<string>();
+  private readonly _jobEnded = new Signal<this, JobEnd>(this);
   private _health: Health | null = null;
   private _tasks: readonly TaskInfo[] = [];
   private _error: string | null = null;

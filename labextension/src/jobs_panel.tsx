@@ -2,21 +2,15 @@ import { TranslationBundle } from '@jupyterlab/translation';
 import { VDomRenderer } from '@jupyterlab/ui-components';
 import React from 'react';
 import { dlpIcon } from './icon';
-import { JobRow } from './job_row';
+import { JobActions, JobRow } from './job_row';
+import { isAbout, JobsFilter } from './jobs_filter';
 import { JobsModel } from './jobs_model';
-
-/** What the panel's buttons do. */
-export interface PanelActions {
-  cancel: (uid: string) => void;
-  retry: (uid: string) => void;
-  showResult: (outputDir: string) => void;
-}
 
 /** The side panel: all jobs, newest first. */
 export class JobsPanel extends VDomRenderer<JobsModel> {
   constructor(
     model: JobsModel,
-    private readonly _actions: PanelActions,
+    private readonly _actions: JobActions,
     private readonly _trans: TranslationBundle
   ) {
     super(model);
@@ -30,7 +24,9 @@ export class JobsPanel extends VDomRenderer<JobsModel> {
 
   protected render(): JSX.Element {
     const trans = this._trans;
-    const { jobs, older, error, isLoaded, health } = this.model;
+    const { jobs, older, error, isLoaded, states } = this.model;
+    const isFiltered = states.length > 0 || this._folder !== '';
+    const isEmpty = isLoaded && jobs.length === 0;
     return (
       <>
         <h2 className="dlp-Panel-header">{trans.__('DLP Lab')}</h2>
@@ -39,35 +35,68 @@ export class JobsPanel extends VDomRenderer<JobsModel> {
             {error}
           </p>
         )}
-        {isLoaded && jobs.length === 0 && <NoJobs trans={trans} />}
-        {jobs.length > 0 && (
-          <ul className="dlp-Panel-jobs" aria-label={trans.__('Jobs')}>
-            {jobs.map(job => (
-              <JobRow
-                key={job.uid}
-                job={job}
-                task={this.model.task(job.task)}
-                logsDir={health?.logs_dir ?? ''}
-                trans={trans}
-                onCancel={this._actions.cancel}
-                onRetry={this._actions.retry}
-                onShowResult={this._actions.showResult}
-              />
-            ))}
-          </ul>
+        {(isFiltered || jobs.length > 0) && (
+          <JobsFilter
+            states={states}
+            folder={this._folder}
+            trans={trans}
+            onStates={chosen => {
+              this.model.states = chosen;
+            }}
+            onFolder={folder => {
+              this._folder = folder;
+              this.update();
+            }}
+          />
+        )}
+        {isEmpty && !isFiltered && <NoJobs trans={trans} />}
+        {jobs.length > 0 && this._list()}
+        {isEmpty && isFiltered && (
+          <p className="dlp-Panel-note">{trans.__('No such job.')}</p>
         )}
         {older > 0 && (
-          <p className="dlp-Panel-older">
-            {trans._n(
-              '%1 older job is not listed.',
-              '%1 older jobs are not listed.',
-              older
-            )}
+          <p className="dlp-Panel-note">
+            {trans._n('%1 older job.', '%1 older jobs.', older)}{' '}
+            <button
+              className="dlp-Job-action"
+              onClick={() => void this.model.loadOlder()}
+            >
+              {trans.__('Show more')}
+            </button>
           </p>
         )}
       </>
     );
   }
+
+  private _list(): JSX.Element {
+    const trans = this._trans;
+    const shown = this.model.jobs.filter(job =>
+      isAbout(job, this.model.task(job.task)?.title ?? '', this._folder)
+    );
+    if (shown.length === 0) {
+      return (
+        <p className="dlp-Panel-note">
+          {trans.__('None of the jobs listed is of such a folder or task.')}
+        </p>
+      );
+    }
+    return (
+      <ul className="dlp-Panel-jobs" aria-label={trans.__('Jobs')}>
+        {shown.map(job => (
+          <JobRow
+            key={job.uid}
+            job={job}
+            task={this.model.task(job.task)}
+            trans={trans}
+            actions={this._actions}
+          />
+        ))}
+      </ul>
+    );
+  }
+
+  private _folder = '';
 }
 
 /** Tells how to start. */

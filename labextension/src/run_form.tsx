@@ -1,18 +1,25 @@
 import { TranslationBundle } from '@jupyterlab/translation';
 import { HTMLSelect, ReactWidget } from '@jupyterlab/ui-components';
 import React from 'react';
+import { changedRead } from './copy_as';
 import { JobRequest, TaskInfo } from './generated/types';
 import { Field, fieldsOf, textOf, valueOf } from './params_schema';
 
 type OutputForm = NonNullable<JobRequest['output_form']>;
+
+/** What of a request a form can start from. How the folder is read has no field, and is asked for as it came. */
+export type StartValues = Pick<
+  JobRequest,
+  'params' | 'keep_hdf5' | 'output_form' | 'read'
+>;
 
 /** What the form starts from. */
 export interface RunFormOptions {
   task: TaskInfo;
   /** Folder relative to the root, as a job names it. */
   path: string;
-  /** Values to start from instead of the task's defaults. */
-  params: Record<string, unknown>;
+  /** What to start from instead of the defaults. */
+  values: StartValues;
   trans: TranslationBundle;
 }
 
@@ -21,16 +28,9 @@ export class RunForm extends ReactWidget {
   constructor(private readonly _options: RunFormOptions) {
     super();
     this.addClass('dlp-RunForm');
-    const { task, params } = _options;
+    const { task, values } = _options;
     this._fields = fieldsOf(task.params_schema);
-    this._texts = new Map(
-      this._fields.map(field => [
-        field.name,
-        field.name in params
-          ? textOf(field.kind, params[field.name])
-          : field.defaultText
-      ])
-    );
+    this._fill(values);
   }
 
   /**
@@ -48,7 +48,8 @@ export class RunForm extends ReactWidget {
       input_dir: this._options.path,
       params: Object.fromEntries(params) as Record<string, unknown>,
       keep_hdf5: this._keepHdf5,
-      output_form: this._outputForm
+      output_form: this._outputForm,
+      ...(this._read && { read: this._read })
     };
   }
 
@@ -64,8 +65,23 @@ export class RunForm extends ReactWidget {
     this.update();
   }
 
+  private _fill(values: StartValues): void {
+    const { params = {}, keep_hdf5, output_form, read } = values;
+    this._texts = new Map(
+      this._fields.map(({ name, kind, defaultText }) => [
+        name,
+        name in params ? textOf(kind, params[name]) : defaultText
+      ])
+    );
+    this._keepHdf5 = keep_hdf5 ?? false;
+    this._outputForm = output_form ?? 'series';
+    this._read = read;
+    this._fillings++;
+  }
+
   protected render(): JSX.Element {
     const { path, trans } = this._options;
+    const read = this._read && changedRead(this._read);
     return (
       <>
         <div className="dlp-RunForm-row">
@@ -74,6 +90,44 @@ export class RunForm extends ReactWidget {
             {path === '.' ? trans.__('the top folder') : path}
           </bdi>
         </div>
+        {this._inputs()}
+        {read && Object.keys(read).length > 0 && (
+          <div className="dlp-RunForm-row">
+            <span className="dlp-RunForm-label">
+              {trans.__('The folder is read with')}
+            </span>
+            <code className="dlp-RunForm-path">{JSON.stringify(read)}</code>
+          </div>
+        )}
+        <button
+          type="button"
+          className="dlp-Job-action dlp-RunForm-defaults"
+          onClick={() => {
+            this._fill({ read: this._read });
+            this.update();
+          }}
+        >
+          {trans.__('Use the defaults')}
+        </button>
+        {this._isChecking && (
+          <p className="dlp-RunForm-status" role="status">
+            {trans.__('Checking the folder…')}
+          </p>
+        )}
+        {this._error !== null && (
+          <p className="dlp-RunForm-error" role="alert">
+            {this._error}
+          </p>
+        )}
+      </>
+    );
+  }
+
+  /** They keep their own text: where the form was filled anew, they are made anew. */
+  private _inputs(): JSX.Element {
+    const { trans } = this._options;
+    return (
+      <React.Fragment key={this._fillings}>
         {this._fields.map(field => (
           <div className="dlp-RunForm-row" key={field.name}>
             <label
@@ -94,23 +148,14 @@ export class RunForm extends ReactWidget {
         <label className="dlp-RunForm-check">
           <input
             type="checkbox"
+            defaultChecked={this._keepHdf5}
             onChange={event => {
               this._keepHdf5 = event.target.checked;
             }}
           />
           {trans.__('Also keep both volumes as HDF5')}
         </label>
-        {this._isChecking && (
-          <p className="dlp-RunForm-status" role="status">
-            {trans.__('Checking the folder…')}
-          </p>
-        )}
-        {this._error !== null && (
-          <p className="dlp-RunForm-error" role="alert">
-            {this._error}
-          </p>
-        )}
-      </>
+      </React.Fragment>
     );
   }
 
@@ -188,9 +233,11 @@ export class RunForm extends ReactWidget {
   }
 
   private readonly _fields: Field[];
-  private readonly _texts: Map<string, string>;
+  private _texts = new Map<string, string>();
   private _keepHdf5 = false;
   private _outputForm: OutputForm = 'series';
+  private _read: JobRequest['read'];
+  private _fillings = 0;
   private _error: string | null = null;
   private _isChecking = false;
 }

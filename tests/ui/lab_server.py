@@ -68,19 +68,19 @@ class Lab:
 
 
 @contextmanager
-def running_lab(root: Path, home: Path, *options: str) -> Iterator[Lab]:
+def running_lab(root: Path, home: Path, *options: str, again: Lab | None = None) -> Iterator[Lab]:
     """Start JupyterLab with `root` in its file browser, and end it with all that it started.
 
     Args:
         root: Existing folder.
         home: Empty folder for settings, workspaces and the log.
         options: More command line options.
+        again: One that has ended, whose address and token it takes.
     """
     if not any((Path(folder) / "dlp-lab/package.json").is_file() for folder in jupyter_path("labextensions")):
         raise RuntimeError("JupyterLab has no extension dlp-lab here: run `pip install .` in this environment")
     _switch_off_the_news(home)
-    token = secrets.token_hex(16)
-    lab = Lab(f"http://127.0.0.1:{_free_port()}/", token, root)
+    lab = again or Lab(f"http://127.0.0.1:{_free_port()}/", secrets.token_hex(16), root)
     log_path = home / "lab.log"
     with log_path.open("wb") as log:
         process = subprocess.Popen(

@@ -41,3 +41,11 @@ def open_file_browser(page: Page) -> None:
 def job_rows(page: Page, folder: str) -> Locator:
     """The jobs of one input folder, newest first."""
     return page.locator("#dlp-lab-panel .dlp-Job").filter(has=page.get_by_text(folder, exact=True))
+
+
+def choose_from_menu(page: Page, job: Locator, *entries: str) -> None:
+    """Open a job's menu, and click from entry to entry of its submenus."""
+    job.get_by_role("button", name="More actions").click()
+    for entry in entries:
+        # an entry that opens a submenu has no role
+        page.locator(".lm-Menu-itemLabel", has_text=entry).click()

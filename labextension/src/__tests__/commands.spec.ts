@@ -4,6 +4,7 @@ import { nullTranslator } from '@jupyterlab/translation';
 import { CommandRegistry } from '@lumino/commands';
 import { addCommands, CommandIDs } from '../commands';
 import { JobsPanel } from '../jobs_panel';
+import { RememberedRequests } from '../remembered_requests';
 import { FakeServer } from './fixtures';
 
 /** Let all that is ready run. */
@@ -25,6 +26,7 @@ async function runOn(path: string, rootOffset: string | null): Promise<void> {
     model,
     { id: 'panel' } as JobsPanel,
     null,
+    new RememberedRequests(null),
     nullTranslator.load('dlp_lab')
   );
   app.commands

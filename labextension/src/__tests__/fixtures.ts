@@ -2,7 +2,7 @@ import { Event, ServerConnection } from '@jupyterlab/services';
 import { JSONObject } from '@lumino/coreutils';
 import { Signal, Stream } from '@lumino/signaling';
 import { Api } from '../api';
-import { Job, TaskInfo } from '../generated/types';
+import { Job, JobList, TaskInfo } from '../generated/types';
 import { JOB_EVENT_SCHEMA_ID, JobsModel, Services } from '../jobs_model';
 
 export function makeJob(changes: Partial<Job> = {}): Job {
@@ -72,15 +72,21 @@ export interface SeenRequest {
   body: unknown;
 }
 
+/** Of the query's values. */
+const NAMES = ['state', 'before', 'limit', 'offset', 'result'];
+
 /** A server that answers from memory, and Jupyter's services around it. */
 export class FakeServer {
   jobs: Job[] = [];
-  older = 0;
   rootOffset: string | null = '';
   readonly seen: SeenRequest[] = [];
+  /** The query of each of them. */
+  readonly queries: string[] = [];
   /** Answer of the next POST. */
   postReply: { status: number; body: unknown } = { status: 200, body: {} };
   isDown = false;
+  /** What every job printed. */
+  printed = '';
   /** While set, listings wait for it. */
   gate: Promise<void> | null = null;
 
@@ -128,22 +134,61 @@ export class FakeServer {
     const body: unknown =
       method === 'POST' ? JSON.parse(await request.text()) : undefined;
     this.seen.push({ method, route, body });
+    // Lab adds the time, so that nothing is cached
+    const query = new URL(request.url).searchParams;
+    [...query.keys()]
+      .filter(name => !NAMES.includes(name))
+      .forEach(name => query.delete(name));
+    this.queries.push(query.toString());
     if (this.isDown) {
       throw new TypeError('Failed to fetch');
     }
     if (method === 'POST') {
       return reply(this.postReply.body, this.postReply.status);
     }
+    if (method === 'DELETE') {
+      const uid = route.replace('jobs/', '');
+      this.jobs = this.jobs.filter(job => job.uid !== uid);
+      return new Response(null, { status: 204 });
+    }
     // The reply is what was true when the request came.
-    const found = {
-      tasks: { tasks: [BLUR] },
-      health: { version: '1', root_offset: this.rootOffset, logs_dir: 'logs' },
-      jobs: { jobs: this.jobs, older: this.older }
-    }[route];
+    const found = this._found(route, query);
     if (route === 'jobs' && this.gate) {
       await this.gate;
     }
-    return reply(found, 200);
+    return found === undefined
+      ? reply({ code: 'NO_SUCH_JOB', message: 'No job has that uid.' }, 404)
+      : reply(found, 200);
+  }
+
+  private _found(route: string, query: URLSearchParams): unknown {
+    switch (route) {
+      case 'tasks':
+        return { tasks: [BLUR] };
+      case 'health':
+        return { version: '1', root_offset: this.rootOffset, logs_dir: 'logs' };
+      case 'jobs':
+        return this._page(query);
+    }
+    const [, uid, what] = route.split('/');
+    const job = this.jobs.find(one => one.uid === uid);
+    if (what !== 'log' || job === undefined) {
+      return job;
+    }
+    const text = this.printed.slice(Number(query.get('offset')));
+    return { text, next_offset: this.printed.length };
+  }
+
+  private _page(query: URLSearchParams): JobList {
+    const states = query.get('state')?.split(',');
+    const start =
+      this.jobs.findIndex(({ uid }) => uid === query.get('before')) + 1;
+    const found = this.jobs
+      .slice(start)
+      .filter(({ state }) => states?.includes(state) ?? true);
+    const limit = Number(query.get('limit') ?? 200);
+    const jobs = found.slice(0, limit);
+    return { jobs, older: found.length - jobs.length };
   }
 }
 

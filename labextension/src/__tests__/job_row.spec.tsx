@@ -10,9 +10,13 @@ Object.assign(globalThis, { IS_REACT_ACT_ENVIRONMENT: true });
 describe('JobRow', () => {
   let host: HTMLElement;
   let root: Root;
-  const onCancel = jest.fn();
-  const onRetry = jest.fn();
-  const onShowResult = jest.fn();
+  const actions = {
+    cancel: jest.fn(),
+    retry: jest.fn(),
+    showLog: jest.fn(),
+    showResult: jest.fn(),
+    openMenu: jest.fn()
+  };
 
   beforeEach(() => {
     jest.clearAllMocks();
@@ -28,15 +32,15 @@ describe('JobRow', () => {
         <JobRow
           job={makeJob(changes)}
           task={BLUR}
-          logsDir="out/logs"
           trans={nullTranslator.load('dlp_lab')}
-          onCancel={onCancel}
-          onRetry={onRetry}
-          onShowResult={onShowResult}
+          actions={actions}
         />
       )
     );
-  const buttons = () => [...host.querySelectorAll('button')];
+  /** All but the one that opens the menu. */
+  const buttons = () => [
+    ...host.querySelectorAll<HTMLButtonElement>('button.dlp-Job-action')
+  ];
 
   it('shows progress and step of a running job, which can be cancelled', () => {
     show({
@@ -52,7 +56,7 @@ describe('JobRow', () => {
     expect(host.textContent).not.toContain('nearest');
     expect(buttons().map(button => button.textContent)).toEqual(['Cancel']);
     buttons()[0].click();
-    expect(onCancel).toHaveBeenCalledWith('a'.repeat(32));
+    expect(actions.cancel).toHaveBeenCalledWith('a'.repeat(32));
   });
 
   it('leads from a succeeded job to its result', () => {
@@ -62,7 +66,7 @@ describe('JobRow', () => {
       'Show result'
     ]);
     buttons()[0].click();
-    expect(onShowResult).toHaveBeenCalledWith('out/1');
+    expect(actions.showResult).toHaveBeenCalledWith('a'.repeat(32));
   });
 
   it('says that nothing but the defaults was asked for, and calls the root the top folder', () => {
@@ -76,12 +80,64 @@ describe('JobRow', () => {
     expect(host.querySelector('.dlp-Job-failure')?.textContent).toBe(
       'Slice 4 is missing.'
     );
-    expect(host.querySelector('.dlp-Job-log')?.textContent).toBe(
-      `Log: out/logs/${'a'.repeat(32)}.log`
-    );
-    expect(buttons().map(button => button.textContent)).toEqual(['Try again']);
-    buttons()[0].click();
-    expect(onRetry).toHaveBeenCalledWith('a'.repeat(32));
+    expect(buttons().map(button => button.textContent)).toEqual([
+      'Log',
+      'Try again'
+    ]);
+    buttons().forEach(button => button.click());
+    expect(actions.showLog).toHaveBeenCalledWith('a'.repeat(32));
+    expect(actions.retry).toHaveBeenCalledWith('a'.repeat(32));
+  });
+
+  it('tells the place in the queue, and what is waited for', () => {
+    const waits = () => host.querySelector('.dlp-Job-elapsed')?.textContent;
+    show({ state: 'queued', position: 1, message: 'waiting' });
+    expect(waits()).toBe('next to start');
+    show({ state: 'queued', position: 7, message: 'waiting for room' });
+    expect(waits()).toBe('number 7 in the queue · waiting for room');
+  });
+
+  it('tells how long a running job may still take', () => {
+    show({
+      state: 'running',
+      progress: 0.25,
+      started_at: new Date(Date.now() - 60_000).toISOString()
+    });
+    expect(host.textContent).toMatch(/25 %, about 3 min 0\d s left/);
+  });
+
+  it('opens the menu by its button, below it, and by a right click where the pointer is', () => {
+    show({ state: 'succeeded' });
+    const menu = host.querySelector<HTMLElement>('button.dlp-Job-menu')!;
+    menu.getBoundingClientRect = () =>
+      ({ left: 30, bottom: 40 }) as unknown as DOMRect;
+    act(() => menu.click());
+    expect(actions.openMenu).toHaveBeenLastCalledWith('a'.repeat(32), 30, 40);
+    const at = { bubbles: true, cancelable: true, clientX: 5, clientY: 6 };
+    act(() => {
+      host
+        .querySelector('.dlp-Job-title')!
+        .dispatchEvent(new MouseEvent('contextmenu', at));
+    });
+    expect(actions.openMenu).toHaveBeenLastCalledWith('a'.repeat(32), 5, 6);
+  });
+
+  it('is not rendered again while its job is the same', () => {
+    const task = { ...BLUR };
+    const title = jest.fn(() => 'Blur');
+    Object.defineProperty(task, 'title', { get: title });
+    const job = makeJob();
+    const trans = nullTranslator.load('dlp_lab');
+    const row = () =>
+      act(() =>
+        root.render(
+          <JobRow job={job} task={task} trans={trans} actions={actions} />
+        )
+      );
+    row();
+    const renderings = title.mock.calls.length;
+    row();
+    expect(title.mock.calls.length).toBe(renderings);
   });
 
   it('counts the warnings and lists them', () => {

@@ -137,6 +137,47 @@ describe('JobsModel', () => {
     }
   });
 
+  it('counts the open jobs also where they are not listed', async () => {
+    server.jobs = [
+      makeJob({ uid: A, state: 'running' }),
+      makeJob({ uid: B, state: 'queued' }),
+      makeJob({ uid: 'c', state: 'queued' }),
+      makeJob({ uid: 'd', state: 'failed' })
+    ];
+    await model.refresh();
+    expect(model.open).toEqual({ running: 1, queued: 2 });
+    model.states = ['failed'];
+    await settle();
+    expect(model.jobs.map(job => job.uid)).toEqual(['d']);
+    expect(model.open).toEqual({ running: 1, queued: 2 });
+  });
+
+  it('tells once of each job that was open when it has ended, listed or not', async () => {
+    const ends: unknown[] = [];
+    model.jobEnded.connect((_, end) => ends.push(end));
+    server.emit({ uid: B, state: 'running', progress: 0 });
+    server.emit({ uid: B, state: 'failed', progress: 0 });
+    server.emit({ uid: B, state: 'failed', progress: 0 });
+    server.emit({ uid: 'never seen open', state: 'succeeded', progress: 1 });
+    server.jobs = [makeJob({ uid: A, state: 'succeeded' })];
+    await model.refresh();
+    await model.refresh();
+    expect(ends).toEqual([
+      { uid: B, state: 'failed' },
+      { uid: A, state: 'succeeded' }
+    ]);
+  });
+
+  it('forgets a job and says what is to become of its result', async () => {
+    await model.remove(A, true);
+    expect(model.jobs).toEqual([]);
+    expect(server.seen[server.seen.length - 1]).toMatchObject({
+      method: 'DELETE',
+      route: `jobs/${A}`
+    });
+    expect(server.queries[server.queries.length - 1]).toBe('result=delete');
+  });
+
   it('listens to nothing after it is disposed', async () => {
     model.dispose();
     const listings = server.listings;

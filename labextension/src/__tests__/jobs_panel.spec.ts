@@ -8,7 +8,13 @@ describe('JobsPanel', () => {
   const model = server.model();
   const panel = new JobsPanel(
     model,
-    { cancel: jest.fn(), retry: jest.fn(), showResult: jest.fn() },
+    {
+      cancel: jest.fn(),
+      retry: jest.fn(),
+      showLog: jest.fn(),
+      showResult: jest.fn(),
+      openMenu: jest.fn()
+    },
     nullTranslator.load('dlp_lab')
   );
 
@@ -22,6 +28,35 @@ describe('JobsPanel', () => {
   const list = async () => {
     await model.refresh().catch(() => undefined);
     await new Promise(resolve => setTimeout(resolve, 50));
+  };
+
+  const uids = () =>
+    [...panel.node.querySelectorAll('.dlp-Job')].map(row =>
+      row.getAttribute('data-uid')
+    );
+  const settle = () => new Promise(resolve => setTimeout(resolve, 80));
+  const type = async (text: string) => {
+    const input = panel.node.querySelector('input')!;
+    const set = Object.getOwnPropertyDescriptor(
+      HTMLInputElement.prototype,
+      'value'
+    )!.set!;
+    set.call(input, text);
+    input.dispatchEvent(new Event('input', { bubbles: true }));
+    await settle();
+  };
+  const choose = async (states: string) => {
+    const select = panel.node.querySelector('select')!;
+    select.value = states;
+    select.dispatchEvent(new Event('change', { bubbles: true }));
+    await settle();
+  };
+  const showMore = async () => {
+    const note = panel.node.querySelector<HTMLElement>(
+      '.dlp-Panel-note button'
+    );
+    note!.click();
+    await settle();
   };
 
   it('tells how to start when there is no job', async () => {
@@ -42,10 +77,52 @@ describe('JobsPanel', () => {
     expect(panel.node.textContent).not.toContain('No jobs yet');
   });
 
-  it('says how many older jobs are not listed', async () => {
-    server.older = 3;
+  it('finds jobs by the words of their folder and task', async () => {
+    server.jobs = ['study/Left', 'study/right'].map(uid =>
+      makeJob({ uid, input_dir: uid })
+    );
     await list();
-    expect(panel.node.textContent).toContain('3 older jobs are not listed.');
+    await type('left gauss');
+    expect(uids()).toEqual(['study/Left']);
+    await type('nowhere');
+    expect(panel.node.textContent).toContain('None of the jobs listed');
+    await type('');
+    expect(uids()).toHaveLength(2);
+  });
+
+  it('asks the server for the jobs of a state, and says when there are none', async () => {
+    server.jobs = [
+      makeJob({ uid: 'good', state: 'succeeded' }),
+      makeJob({ uid: 'bad', state: 'failed' })
+    ];
+    await choose('failed');
+    expect(uids()).toEqual(['bad']);
+    await choose('queued,running');
+    expect(uids()).toEqual([]);
+    expect(panel.node.textContent).toContain('No such job.');
+    expect(panel.node.textContent).not.toContain('No jobs yet');
+    await choose('');
+    expect(uids()).toEqual(['good', 'bad']);
+  });
+
+  it('lists older jobs when asked, and keeps them when it lists the newest again', async () => {
+    server.jobs = Array.from({ length: 450 }, (_, n) =>
+      makeJob({ uid: `job${n}`, state: 'succeeded' })
+    );
+    await list();
+    expect(panel.node.textContent).toContain('250 older jobs.');
+    await showMore();
+    expect(uids()).toHaveLength(400);
+    server.jobs = [makeJob({ uid: 'newest' }), ...server.jobs];
+    await list();
+    expect(uids()).toHaveLength(401);
+    expect(uids()[0]).toBe('newest');
+    await showMore();
+    expect(new Set(uids()).size).toBe(451);
+    expect(panel.node.textContent).not.toContain('older');
+    server.jobs = server.jobs.slice(0, 2);
+    await list();
+    expect(uids()).toHaveLength(2);
   });
 
   it('says that the server is lost and keeps the jobs in sight', async () => {

@@ -19,9 +19,9 @@ describe('RunDialog', () => {
   beforeEach(async () => {
     submit.mockReset().mockResolvedValue();
     const trans = nullTranslator.load('dlp_lab');
-    const params = { truncate: 3 };
+    const values = { params: { truncate: 3 } };
     dialog = new RunDialog(
-      { task: BLUR, path: 'study', params, trans },
+      { task: BLUR, path: 'study', values, trans },
       submit
     );
     closed = dialog.launch();
@@ -95,6 +95,18 @@ describe('RunDialog', () => {
       truncate: 3,
       mode: 'nearest'
     });
+  });
+
+  it('goes back to the defaults when asked', async () => {
+    enter('sigma_mm', '9');
+    dialog.node
+      .querySelector<HTMLButtonElement>('.dlp-RunForm-defaults')!
+      .click();
+    await until(() => input('sigma_mm').value === '1');
+    expect(input('truncate').value).toBe('4');
+    dialog.resolve();
+    await closed;
+    expect(submit.mock.calls[0][0].params).toMatchObject({ truncate: 4 });
   });
 
   it('says that the folder is being checked, and cannot be run again meanwhile', async () => {

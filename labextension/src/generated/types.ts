@@ -73,6 +73,14 @@ export interface JobList {
   older: number;
 }
 
+/** A part of what a job printed. */
+export interface JobLogPart {
+  /** What it is. */
+  text: string;
+  /** Where it ends, in bytes; what is printed later begins there. */
+  next_offset: number;
+}
+
 /** What is asked. */
 export interface JobRequest {
   /** Name of an installed task. */
