@@ -4,7 +4,8 @@
 
 With a real `dlp-lab serve`, over HTTP:
 
-* SUBMITS durable submissions by 8 clients at once, each of a folder with a small series: jobs per second;
+* SUBMITS durable submissions by 8 clients at once, of small series: each in a folder of its own that the server has
+  not seen yet, then all of one folder, as in a search for the right parameter: jobs per second;
 * with QUEUED jobs in the queue and every core busy: one job, and a listing of 200, 50th and 99th percentile;
 * growth of the server's memory meanwhile;
 * from `kill -9` to the first answer of a new server, with the queue still full.
@@ -17,6 +18,7 @@ from __future__ import annotations
 import argparse
 import multiprocessing
 import os
+import shutil
 import sys
 import tempfile
 import threading
@@ -33,7 +35,7 @@ from dlp_lab.store.workspace import Workspace
 from tests.phantom import write_phantom_series
 
 CLIENTS = 8
-REQUEST = {"task": "3dblur", "input_dir": "case", "params": {"sigma_mm": 2.0}}
+REQUEST = {"task": "3dblur", "params": {"sigma_mm": 2.0}}
 
 
 def main() -> int:
@@ -46,9 +48,14 @@ def main() -> int:
         root = Path(made, "root")
         write_phantom_series(root / "case")
         with served(root, slots=1) as server:
-            are_met = [figure("durable submissions", submissions(server, options.submits), "/s", at_least=200)]
-            fill(root, options.queued)
+            folders = [f"cases/{number}" for number in range(options.submits)]
+            for folder in folders:
+                shutil.copytree(root / "case", root / folder)
+            figure("submissions, a new folder each", submissions(server, folders), "/s")
             before = server.resident_bytes()
+            again = ["case"] * len(folders)
+            are_met = [figure("submissions of one folder", submissions(server, again), "/s", at_least=200)]
+            fill(root, options.queued)
             with all_cores_busy():
                 uid = server.ask("GET", "jobs?limit=1")[1]["jobs"][0]["uid"]
                 for what, path in (("one job", f"jobs/{uid}"), ("a listing of 200", "jobs")):
@@ -71,17 +78,18 @@ def figure(name: str, value: float, unit: str, *, at_least: float | None = None,
     return is_met
 
 
-def submissions(server: Served, count: int) -> float:
-    """Jobs per second that clients at once can submit."""
-    left = iter(range(count))
+def submissions(server: Served, folders: list[str]) -> float:
+    """Jobs per second that clients at once can submit, one on each folder."""
+    left = iter(folders)
     lock = threading.Lock()
 
     def client() -> None:
         while True:
             with lock:
-                if next(left, None) is None:
-                    return
-            status, _ = server.ask("POST", "jobs", REQUEST)
+                folder = next(left, None)
+            if folder is None:
+                return
+            status, _ = server.ask("POST", "jobs", {**REQUEST, "input_dir": folder})
             assert status == 201, status
 
     clients = [threading.Thread(target=client) for _ in range(CLIENTS)]
@@ -90,7 +98,7 @@ def submissions(server: Served, count: int) -> float:
         thread.start()
     for thread in clients:
         thread.join()
-    return count / (time.monotonic() - start)
+    return len(folders) / (time.monotonic() - start)
 
 
 def fill(root: Path, count: int) -> None:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import hashlib
 import os
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass
@@ -81,6 +82,35 @@ def find_series(
         else:
             scan.broken.append(found)
     return scan
+
+
+FolderState = bytes
+"""Digest of what tells that a folder has changed."""
+
+
+def folder_state(
+    folder: Path,
+    root: Path | None = None,
+    skip: Path | None = None,
+    before_each: Callable[[], None] = lambda: None,
+) -> FolderState | None:
+    """The state of all files that `find_series` would read, from their names, sizes, times and inodes alone.
+
+    Much quicker than to read their headers; the arguments are those of `find_series`. None where there is anything
+    that cannot be looked at.
+    """
+    digest = hashlib.sha256()
+    for entry in _entries(folder, root, skip, before_each):
+        if isinstance(entry, Broken):
+            return None
+        path = entry.path if isinstance(entry, Ignored) else entry
+        try:
+            status = path.stat()
+        except OSError:
+            return None
+        own = (status.st_dev, status.st_ino, status.st_size, status.st_mtime_ns, status.st_ctime_ns)
+        digest.update(f"{path}\0{own}\0".encode(errors="surrogateescape"))
+    return digest.digest()
 
 
 def _add_images(scan: FolderScan, found: Header) -> None:

@@ -18,6 +18,7 @@ from dlp_lab.jobs.executor import Executor
 from dlp_lab.jobs.job import Job, JobList, JobLogPart, JobRequest, JobState
 from dlp_lab.jobs.job_log import read_log_part
 from dlp_lab.jobs.job_store import IdempotencyKey, JobStore
+from dlp_lab.jobs.known_folders import KnownFolders
 from dlp_lab.jobs.local_executor import LocalExecutor
 from dlp_lab.jobs.slots import default_slots
 from dlp_lab.jobs.submission import DEFAULT_LIMITS, QueueLimits, checked_request
@@ -53,6 +54,7 @@ class JobService:
         workspace.create()
         self.workspace = workspace
         self._limits = limits
+        self._known_folders = KnownFolders()
         self._store = JobStore(workspace.queue_database)
         self._dispatcher: Dispatcher | None = None
         self._closing = threading.Event()
@@ -80,7 +82,7 @@ class JobService:
             return earlier
         self._store.refuse_when_full(self._limits.max_queued)
         self._limits.refuse_when_disk_is_full(self.workspace)
-        checked = checked_request(self.workspace, request, self._refuse_when_closing)
+        checked = checked_request(self.workspace, request, self._known_folders, self._refuse_when_closing)
         self._refuse_when_closing()
         self._reopen_queue_if_replaced()
         job = self._store.add(checked, named, max_queued=self._limits.max_queued)

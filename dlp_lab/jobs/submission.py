@@ -8,11 +8,12 @@ from dataclasses import dataclass
 
 import msgspec
 
-from dlp_lab.dicom.folder import find_series
+from dlp_lab.dicom.folder import find_series, folder_state
 from dlp_lab.dicom.series import choose_series
 from dlp_lab.dicom.write_derived import refuse_form
 from dlp_lab.errors import DiskFull
 from dlp_lab.jobs.job import JobRequest
+from dlp_lab.jobs.known_folders import KnownFolders
 from dlp_lab.store.workspace import Workspace
 from dlp_lab.tasks import task_named
 
@@ -45,13 +46,19 @@ DEFAULT_LIMITS = QueueLimits()
 
 
 def checked_request(
-    workspace: Workspace, request: JobRequest, before_each_file: Callable[[], None] = lambda: None
+    workspace: Workspace,
+    request: JobRequest,
+    known: KnownFolders,
+    before_each_file: Callable[[], None] = lambda: None,
 ) -> JobRequest:
-    """A request with its defaults filled in. Reads the headers of the input folder, so it may take a while.
+    """A request with its defaults filled in.
+
+    Reads the headers of the input folder, so it may take a while, unless the folder is known and has not changed.
 
     Args:
         workspace: Where input and output are.
         request: What is asked.
+        known: Folders that were looked through before; this one comes to be one of them.
         before_each_file: Called while the folder is looked through; may raise, to give up.
 
     Raises:
@@ -62,8 +69,14 @@ def checked_request(
     """
     task = task_named(request.task).from_params(request.params)
     folder = workspace.input_folder(request.input_dir)
-    scan = find_series(folder, workspace.root, workspace.output_folder, before_each_file)
-    series = choose_series(scan, request.read)
-    task.check(series.geometry)
-    refuse_form(request.output_form, series)
+    state = folder_state(folder, workspace.root, workspace.output_folder, before_each_file)
+    geometry = None if state is None else known.geometry(folder, request.read, request.output_form, state)
+    if geometry is None:
+        scan = find_series(folder, workspace.root, workspace.output_folder, before_each_file)
+        series = choose_series(scan, request.read)
+        refuse_form(request.output_form, series)
+        geometry = series.geometry
+        if state is not None:
+            known.remember(folder, request.read, request.output_form, state, geometry)
+    task.check(geometry)
     return msgspec.structs.replace(request, input_dir=workspace.relative(folder), params=task.params())

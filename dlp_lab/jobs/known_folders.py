@@ -1,0 +1,59 @@
+"""Folders that were looked through before, so that a job on one that has not changed is taken at once."""
+
+from __future__ import annotations
+
+import threading
+from collections import OrderedDict
+from pathlib import Path
+
+import msgspec
+
+from dlp_lab.dicom.folder import FolderState
+from dlp_lab.dicom.options import OutputForm, ReadOptions
+from dlp_lab.geometry import Geometry
+
+_MOST = 1024
+
+_Asked = tuple[Path, bytes, OutputForm]
+
+
+class KnownFolders:
+    """What a submission found in a folder: that it can be processed, and the grid of its series.
+
+    Only what was found good is remembered. Should a file have changed without a trace in its folder, the job that is
+    taken for it fails when it reads the file, as it would had the file changed after a look at it; nothing that could
+    be processed is ever refused for what it was before. Safe for use from several threads.
+    """
+
+    def __init__(self) -> None:
+        self._found: OrderedDict[_Asked, tuple[FolderState, Geometry]] = OrderedDict()
+        self._lock = threading.Lock()
+
+    def geometry(self, folder: Path, read: ReadOptions, form: OutputForm, state: FolderState) -> Geometry | None:
+        """The grid of the series that was found, if the folder is in the same state as then; else None."""
+        with self._lock:
+            asked = _asked(folder, read, form)
+            known = self._found.get(asked)
+            if known is None or known[0] != state:
+                return None
+            self._found.move_to_end(asked)
+            return known[1]
+
+    def remember(
+        self, folder: Path, read: ReadOptions, form: OutputForm, state: FolderState, geometry: Geometry
+    ) -> None:
+        """Note that a series of the folder can be processed.
+
+        Args:
+            folder, read, form: What was asked.
+            state: Of the folder before it was looked through.
+            geometry: Grid of the series.
+        """
+        with self._lock:
+            self._found[_asked(folder, read, form)] = state, geometry
+            while len(self._found) > _MOST:
+                self._found.popitem(last=False)
+
+
+def _asked(folder: Path, read: ReadOptions, form: OutputForm) -> _Asked:
+    return folder, msgspec.json.encode(read, order="sorted"), form
