@@ -10,7 +10,7 @@ from typing import Literal
 
 import msgspec
 
-from dlp_lab.errors import NoSuchJob
+from dlp_lab.errors import NoSuchJob, QueueUnusable
 from dlp_lab.jobs.job import Job
 from dlp_lab.jobs.queue_database import FileIdentity, QueueDatabase
 
@@ -106,10 +106,19 @@ def now() -> str:
 
 
 def job_of(row: sqlite3.Row) -> Job:
-    """A row as a job; its place in the queue is known only where it was asked for."""
+    """A row as a job; its place in the queue is known only where it was asked for.
+
+    Raises:
+        QueueUnusable: The row is damaged, where SQLite has no means to see that.
+    """
     names = set(row.keys()) & set(Job.__struct_fields__)
     values = {name: row[name] for name in names}
-    for name in ("params", "warnings", "read"):
-        values[name] = msgspec.json.decode(values[name])
-    values["keep_hdf5"] = bool(values["keep_hdf5"])
-    return msgspec.convert(values, Job)
+    try:
+        for name in ("params", "warnings", "read"):
+            values[name] = msgspec.json.decode(values[name])
+        values["keep_hdf5"] = bool(values["keep_hdf5"])
+        return msgspec.convert(values, Job)
+    except (msgspec.DecodeError, UnicodeError) as error:
+        raise QueueUnusable(
+            f"the record of job {row['seq']} is damaged ({error}); move the queue elsewhere to start with an empty one"
+        ) from None

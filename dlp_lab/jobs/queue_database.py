@@ -49,10 +49,9 @@ class QueueDatabase:
 
     def _opened(self) -> tuple[sqlite3.Connection, FileIdentity | None]:
         try:
-            # Made before SQLite opens it, so that it and the files SQLite puts beside it are their owner's alone. Not
-            # touched when it exists: to close a file gives up all locks that this process has on it.
-            with contextlib.suppress(FileExistsError):
-                os.close(os.open(self._path, os.O_CREAT | os.O_EXCL | os.O_RDWR, 0o600))
+            # not touched when it exists: to close a file gives up all locks that this process has on it
+            if not os.path.lexists(self._path):
+                self._make()
             identity = file_identity(self._path)
             connection = sqlite3.connect(self._path, timeout=30, isolation_level=None, check_same_thread=False)
         except OSError as error:
@@ -69,8 +68,27 @@ class QueueDatabase:
             raise
         return connection, identity
 
+    def _make(self) -> None:
+        """Make a new queue, whole before it has its name: a file of that name that holds none is a damaged one."""
+        partial = self._path.with_name(f".{self._path.name}.{secrets.token_hex(8)}")
+        try:
+            # made before SQLite opens it, so that it and the files SQLite puts beside it are their owner's alone
+            os.close(os.open(partial, os.O_CREAT | os.O_EXCL | os.O_RDWR, 0o600))
+            with (
+                contextlib.closing(sqlite3.connect(partial, isolation_level=None)) as connection,
+                self._full_disk_named(),
+                _transaction(connection, durable=True),
+            ):
+                _take_steps(connection, 0)
+            with contextlib.suppress(FileExistsError):  # another process was quicker
+                os.link(partial, self._path)
+        finally:
+            partial.unlink(missing_ok=True)
+
     def _prepare(self, connection: sqlite3.Connection) -> None:
         try:
+            if _version(connection) == 0:
+                raise sqlite3.DatabaseError("it holds no queue")
             with self._full_disk_named():
                 # WAL needs memory that its users share, which a network filesystem does not give them.
                 connection.execute(f"PRAGMA journal_mode = {'DELETE' if is_on_network(self._path) else 'WAL'}")
@@ -79,10 +97,8 @@ class QueueDatabase:
                     _bring_up_to_date(connection)
         except sqlite3.OperationalError as error:
             raise QueueUnusable(_cannot_be_opened(self._path, str(error))) from error
-        except sqlite3.DatabaseError as error:
-            raise QueueUnusable(
-                f"the queue {self._path.name} cannot be read ({error}); move it elsewhere to start with an empty queue"
-            ) from error
+        except (sqlite3.DatabaseError, UnicodeDecodeError) as error:  # a damaged table's name may be no text
+            raise QueueUnusable(_damaged(self._path, str(error))) from error
 
     def is_in_place(self) -> bool:
         """Whether the open file is the one at the path. What is written to another is lost, without an error."""
@@ -134,11 +150,13 @@ class QueueDatabase:
             no_room = kind == sqlite3.SQLITE_IOERR and shutil.disk_usage(self._path.parent).free < _LEAST_ROOM_BYTES
             if no_room or kind == sqlite3.SQLITE_FULL:
                 raise _disk_full() from error
+            if not hasattr(error, "sqlite_errorcode"):  # text that is none, which Python finds, not SQLite
+                raise QueueUnusable(_damaged(self._path, "a record is damaged")) from error
             raise
 
 
 def _bring_up_to_date(connection: sqlite3.Connection) -> None:
-    verdict = connection.execute("PRAGMA quick_check(1)").fetchone()[0]
+    verdict = connection.execute("PRAGMA integrity_check(1)").fetchone()[0]
     if verdict != "ok":
         raise sqlite3.DatabaseError(verdict)
     version = _version(connection)
@@ -148,10 +166,14 @@ def _bring_up_to_date(connection: sqlite3.Connection) -> None:
             "upgrade, or choose another output folder"
         )
     if version < SCHEMA_VERSION:
-        for step in STEPS[version:]:
-            for statement in step:
-                connection.execute(statement)
-        connection.execute(f"PRAGMA user_version = {SCHEMA_VERSION}")
+        _take_steps(connection, version)
+
+
+def _take_steps(connection: sqlite3.Connection, version: int) -> None:
+    for step in STEPS[version:]:
+        for statement in step:
+            connection.execute(statement)
+    connection.execute(f"PRAGMA user_version = {SCHEMA_VERSION}")
 
 
 def _back_up_older(connection: sqlite3.Connection, path: Path) -> None:
@@ -198,6 +220,10 @@ def _transaction(connection: sqlite3.Connection, durable: bool) -> Iterator[None
 
 def _disk_full() -> DiskFull:
     return DiskFull("there is no room for the queue; free space on the disk of the output folder and try again")
+
+
+def _damaged(path: Path, reason: str) -> str:
+    return f"the queue {path.name} cannot be read ({reason}); move it elsewhere to start with an empty queue"
 
 
 def _cannot_be_opened(path: Path, reason: str) -> str:
