@@ -21,7 +21,8 @@ from dlp_lab.jobs.job_store import IdempotencyKey, JobStore
 from dlp_lab.jobs.known_folders import KnownFolders
 from dlp_lab.jobs.local_executor import LocalExecutor
 from dlp_lab.jobs.slots import default_slots
-from dlp_lab.jobs.submission import DEFAULT_LIMITS, QueueLimits, checked_request
+from dlp_lab.jobs.stored_limits import store_limits, stored_limits
+from dlp_lab.jobs.submission import QueueLimits, checked_request
 from dlp_lab.store.workspace import Workspace
 
 _log = logging.getLogger(__name__)
@@ -34,7 +35,8 @@ class JobService:
         workspace: Root and output folder; the output folder is made.
         slots: How many jobs may run at once, should this service be the one to start them.
         executor: Where they run; on this machine by default. The service closes it.
-        limits: Beyond which nothing is taken, and what runs is stopped.
+        limits: Beyond which nothing is taken, and what runs is stopped; kept beside the queue for who names none, to
+            whom those of the server hold that was started last.
         dispatch: Whether this service may be the one to start jobs; otherwise it only looks after the queue.
 
     Raises:
@@ -48,19 +50,25 @@ class JobService:
         *,
         slots: int | None = None,
         executor: Executor | None = None,
-        limits: QueueLimits = DEFAULT_LIMITS,
+        limits: QueueLimits | None = None,
         dispatch: bool = True,
     ) -> None:
         workspace.create()
         self.workspace = workspace
-        self._limits = limits
+        if limits is not None and dispatch:
+            store_limits(workspace, limits)
+        self._own_limits = limits
         self._known_folders = KnownFolders()
         self._store = JobStore(workspace.queue_database)
         self._dispatcher: Dispatcher | None = None
         self._closing = threading.Event()
         if dispatch:
-            executor = executor or LocalExecutor(workspace, slots or default_slots(), limits.job_seconds)
+            executor = executor or LocalExecutor(workspace, slots or default_slots(), self._limits.job_seconds)
             self._dispatcher = Dispatcher(workspace, self._store, executor)
+
+    @property
+    def _limits(self) -> QueueLimits:
+        return self._own_limits or stored_limits(self.workspace)
 
     def submit(self, request: JobRequest, key: str | None = None) -> Job:
         """Check a request and put it in the queue. What can be refused is refused now, not in an hour.
@@ -80,12 +88,13 @@ class JobService:
         named = None if key is None else IdempotencyKey.of(key, request)
         if named is not None and (earlier := self._store.submitted_with(named)):
             return earlier
-        self._store.refuse_when_full(self._limits.max_queued)
-        self._limits.refuse_when_disk_is_full(self.workspace)
+        limits = self._limits
+        self._store.refuse_when_full(limits.max_queued)
+        limits.refuse_when_disk_is_full(self.workspace)
         checked = checked_request(self.workspace, request, self._known_folders, self._refuse_when_closing)
         self._refuse_when_closing()
         self._reopen_queue_if_replaced()
-        job = self._store.add(checked, named, max_queued=self._limits.max_queued)
+        job = self._store.add(checked, named, max_queued=limits.max_queued)
         self._wake()
         _log.info("job %s queued: %s", job.uid, job.task)
         return job
@@ -129,8 +138,9 @@ class JobService:
             QueueFull, DiskFull: The queue cannot take it now.
         """
         self._reopen_queue_if_replaced()
-        self._limits.refuse_when_disk_is_full(self.workspace)
-        job = self._store.retry(uid, max_queued=self._limits.max_queued)
+        limits = self._limits
+        limits.refuse_when_disk_is_full(self.workspace)
+        job = self._store.retry(uid, max_queued=limits.max_queued)
         self._wake()
         _log.info("job %s: to be tried again", uid)
         return job

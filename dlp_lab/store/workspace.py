@@ -70,6 +70,11 @@ class Workspace:
         return self.state_folder / "jobs.sqlite"
 
     @property
+    def queue_limits(self) -> Path:
+        """File with the limits of the server that was started last."""
+        return self.state_folder / "limits.json"
+
+    @property
     def dispatcher_lock(self) -> Path:
         """File whose lock is held by the one process that starts this workspace's jobs."""
         return self.state_folder / "dispatcher.lock"

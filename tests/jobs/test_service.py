@@ -143,6 +143,23 @@ def test_a_full_queue_a_full_disk_and_a_bad_key_refuse_before_the_folder_is_look
         overseer.submit(nowhere)
 
 
+def test_who_names_no_limits_obeys_those_of_the_server_that_was_started_last(
+    new_service: NewService, workspace: Workspace
+) -> None:
+    request = JobRequest(task="3dblur", input_dir="dicom_data")
+    new_service(limits=QueueLimits(max_queued=1)).close()
+    command_line = JobService(workspace, dispatch=False)
+    command_line.submit(request)
+    with pytest.raises(QueueFull):
+        command_line.submit(request)
+    new_service(limits=QueueLimits(least_free_bytes=2**62)).close()
+    with pytest.raises(DiskFull):
+        command_line.submit(request)
+    workspace.queue_limits.write_text("{")
+    command_line.submit(request)
+    command_line.close()
+
+
 def test_a_repeated_submission_is_answered_though_the_folder_is_gone_and_the_queue_full(
     overseer: JobService, workspace: Workspace
 ) -> None:
