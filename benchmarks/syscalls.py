@@ -3,8 +3,8 @@
 Each of `points` times a process opens a queue, adds jobs (it says on its standard output when each is acknowledged),
 claims, publishes results and finishes, or takes over a queue of an older version; at the k-th `fsync`, `fdatasync`,
 `pwrite64`, `openat`, `rename`, `unlink` or `ftruncate` strace injects EIO, ENOSPC or SIGKILL. Then the queue is opened
-as it is: every acknowledged job must be in it, in the state that was acknowledged, `PRAGMA integrity_check` must say ok,
-and no result may be there by half. The process itself must have ended by an error that is foreseen.
+as it is. Every acknowledged job must be in it, in the state that was acknowledged; `PRAGMA integrity_check` must say
+ok; no result may be there by half. The process itself must have ended by an error that is foreseen.
 """
 
 from __future__ import annotations
