@@ -28,6 +28,7 @@ from pathlib import Path
 
 from benchmarks.served import Served, percentile, served
 from dlp_lab.jobs.job import JobRequest
+from dlp_lab.jobs.job_filter import JobFilter
 from dlp_lab.jobs.job_store import JobStore
 from dlp_lab.store.workspace import Workspace
 from tests.phantom import write_phantom_series
@@ -96,7 +97,7 @@ def submissions(server: Served, count: int) -> float:
 def fill(root: Path, count: int) -> None:
     """Bring the queue to `count` waiting jobs, past the front door, which would take minutes."""
     store = JobStore(Workspace(root).queue_database)
-    for _ in range(count - store.count(["queued"])):
+    for _ in range(count - store.count(JobFilter(states=("queued",)))):
         store.add(JobRequest(task="3dblur", input_dir="case", params={"sigma_mm": 2.0}))
     store.close()
 
