@@ -19,10 +19,8 @@ def subject_of(workspace: Workspace, job: Job, names: Sequence[str]) -> Subject:
         names: Of the files of the result, in order, which is that of the slices.
 
     Raises:
-        NoPicture: The result is no image that is read again.
+        NoPicture: The result holds no image.
     """
-    if job.output_form == "parametric_map":
-        raise NoPicture("a Parametric Map is not read again; submit the job with output_form series for a picture")
     slices = [name for name in names if name.endswith(".dcm")]
     if not slices:
         raise NoPicture("the result holds no DICOM file")

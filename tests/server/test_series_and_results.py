@@ -220,9 +220,15 @@ async def test_only_the_files_of_a_result_are_given_out(fetch: Fetch, jp_root_di
     assert named == [f"000{n}.dcm" for n in range(1, 8)] + ["job.json"]
 
 
-async def test_a_form_that_is_not_read_again_has_no_preview_and_says_so(fetch: Fetch) -> None:
-    for form, status in (("multiframe", 200), ("parametric_map", 422)):
-        body = {"task": "3dblur", "input_dir": "dicom_data", "output_form": form}
+async def test_every_form_of_a_result_is_shown_alike(fetch: Fetch, jp_root_dir: Path) -> None:
+    write_phantom_series(jp_root_dir / "mr", modality="MR", shape=(5, 40, 60), spacing_kji_mm=(2, 1, 1.5))
+    pictures = []
+    for form in ("series", "multiframe", "parametric_map"):
+        body = {"task": "3dblur", "input_dir": "mr", "output_form": form}
         uid = json.loads((await fetch("api/v1/jobs", body)).body)["uid"]
         await ended(fetch, uid)
-        assert (await fetch(f"api/v1/jobs/{uid}/preview")).code == status
+        answer = await fetch(f"api/v1/jobs/{uid}/preview")
+        assert answer.code == 200, answer.body
+        pictures.append(pixels_of(answer.body).astype(int))
+    assert {picture.shape for picture in pictures} == {(114, 256)}
+    assert max(np.abs(picture - pictures[0]).max() for picture in pictures) <= 2
