@@ -30,6 +30,7 @@ from pathlib import Path
 
 from benchmarks.served import Served, percentile, served
 from dlp_lab.jobs.job import JobRequest
+from dlp_lab.jobs.job_filter import JobFilter
 from dlp_lab.jobs.job_store import JobStore
 from dlp_lab.store.workspace import Workspace
 from tests.phantom import write_phantom_series
@@ -104,7 +105,7 @@ def submissions(server: Served, folders: list[str]) -> float:
 def fill(root: Path, count: int) -> None:
     """Bring the queue to `count` waiting jobs, past the front door, which would take minutes."""
     store = JobStore(Workspace(root).queue_database)
-    for _ in range(count - store.count(["queued"])):
+    for _ in range(count - store.count(JobFilter(states=("queued",)))):
         store.add(JobRequest(task="3dblur", input_dir="case", params={"sigma_mm": 2.0}))
     store.close()
 

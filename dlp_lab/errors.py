@@ -7,12 +7,50 @@ HTTP status of the REST routes (and after how long it makes sense to ask again) 
 
 from __future__ import annotations
 
+import re
+from dataclasses import dataclass, replace
 from typing import ClassVar
 
 
 def printable(text: str) -> str:
     """`text` fit for a terminal, a log or JSON: a file's name may hold line breaks, or bytes that are no text."""
     return "".join(c if c.isprintable() else ascii(c)[1:-1] for c in text)
+
+
+@dataclass(frozen=True, kw_only=True)
+class ErrorDetail:
+    """What of a refusal a program can use.
+
+    Attributes:
+        parameter: Name of the field or parameter that is wrong, with a dot between names.
+        minimum, maximum: Between which its values must lie, these two included.
+        above, below: Between which they must lie, without these two.
+        file: Name of the file that is wrong, or the first of several.
+        slice: Its index in the stack, along the normal, where there is one.
+        tag: Of the DICOM attribute, such as "(0020,0032)".
+    """
+
+    parameter: str | None = None
+    minimum: float | None = None
+    maximum: float | None = None
+    above: float | None = None
+    below: float | None = None
+    file: str | None = None
+    slice: int | None = None
+    tag: str | None = None
+
+
+_FIELD = re.compile(r"(?:unknown|missing required) field `(?P<name>[^`]+)`")
+_TAG = re.compile(r"\([0-9A-F]{4},[0-9A-F]{4}\)")
+_PATH = re.compile(r" - at `\$\.?(?P<path>[^`]+)`$")
+
+
+def detail_of_validation(message: str) -> ErrorDetail | None:
+    """Which field msgspec speaks of, such as `read.gaps`; None where it is the whole."""
+    path, field = _PATH.search(message), _FIELD.search(message)
+    names = [path and path["path"], field and field["name"]]
+    name = ".".join(filter(None, names))
+    return ErrorDetail(parameter=name) if name else None
 
 
 class DlpError(Exception):
@@ -23,8 +61,9 @@ class DlpError(Exception):
     exit_status: ClassVar[int] = 1
     retry_after_seconds: ClassVar[int | None] = None
 
-    def __init__(self, message: str) -> None:
+    def __init__(self, message: str, detail: ErrorDetail | None = None) -> None:
         super().__init__(printable(message))
+        self.detail = detail
 
 
 # --- what was asked for -----------------------------------------------------------------------------------------------
@@ -69,6 +108,26 @@ class PathRefused(RequestRefused):
     """The path does not exist, is not a folder, or leaves the configured root."""
 
     code = "PATH_REFUSED"
+
+
+class NoPicture(RequestRefused):
+    """There is nothing that a picture can be made of."""
+
+    code = "NO_PICTURE"
+
+
+class NoSuchFile(DlpError, LookupError):
+    """The result has no file of that name, or there is no result."""
+
+    code = "NO_SUCH_FILE"
+    http_status = 404
+
+
+class RangeNotSatisfiable(DlpError, ValueError):
+    """The file has not the bytes that are asked for."""
+
+    code = "RANGE_NOT_SATISFIABLE"
+    http_status = 416
 
 
 class OutputExists(RequestRefused, FileExistsError):
@@ -217,9 +276,18 @@ class Hdf5Error(RequestRefused):
 
 
 class DicomError(RequestRefused):
-    """Base of all refusals of a DICOM input."""
+    """Base of all refusals of a DICOM input. The attribute that its message names by tag is in its detail too."""
 
     code = "DICOM_REFUSED"
+
+    def __init__(self, message: str, detail: ErrorDetail | None = None) -> None:
+        found = _TAG.search(message)
+        super().__init__(message, detail or (ErrorDetail(tag=found[0]) if found else None))
+
+    def name_file(self, name: str, slice_index: int | None = None) -> None:
+        """Say in the detail which file it is about, unless it is said already."""
+        if self.detail is None or self.detail.file is None:
+            self.detail = replace(self.detail or ErrorDetail(), file=printable(name), slice=slice_index)
 
 
 class NoDicom(DicomError):

@@ -18,10 +18,21 @@ TARGET = ROOT / "labextension/src/generated/types.ts"
 
 sys.path.insert(0, str(ROOT))
 
-from dlp_lab.jobs.job import ErrorReply, Health, JobEvent, JobList, JobLogPart, JobRequest, TaskList  # noqa: E402
+from dlp_lab.jobs.job import (  # noqa: E402
+    BatchReply,
+    BatchRequest,
+    ErrorReply,
+    Health,
+    JobEvent,
+    JobList,
+    JobLogPart,
+    JobRequest,
+    TaskList,
+)
+from dlp_lab.jobs.replies import ResultFiles, SeriesList  # noqa: E402
 
-REQUESTS = (JobRequest,)
-REPLIES = (JobList, JobLogPart, TaskList, Health, JobEvent, ErrorReply)
+REQUESTS = (JobRequest, BatchRequest)
+REPLIES = (JobList, TaskList, Health, JobEvent, ErrorReply, BatchReply, JobLogPart, ResultFiles, SeriesList)
 
 HEADER = """\
 // Generated from the Python structs by tools/generate_typescript.py. Do not edit.
@@ -65,6 +76,8 @@ def _type(schema: dict[str, Any]) -> str:
         return " | ".join(f"'{value}'" for value in schema["enum"])
     if "anyOf" in schema:
         return " | ".join(_type(one) for one in schema["anyOf"])
+    if "prefixItems" in schema:
+        return f"[{', '.join(_type(one) for one in schema['prefixItems'])}]"
     match schema["type"]:
         case "string" | "boolean" | "null" as same:
             return str(same)

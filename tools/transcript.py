@@ -22,6 +22,7 @@ from pathlib import Path
 from tests.phantom import write_phantom_series, write_undecodable_series
 
 TOKEN = secrets.token_hex(16)
+_SHOWN = 1500
 AUTHORIZED = ["-H", "Authorization: token $JUPYTER_TOKEN"]
 
 
@@ -38,10 +39,15 @@ class Transcript:
         body, _, code = subprocess.run(sent, capture_output=True, text=True, check=True).stdout.rpartition("\n")
         if not quiet:
             shown = " ".join(_quoted(word) for word in command if word not in ("-s", "-w", "\n%{http_code}"))
-            print(f"$ {shown}\n{code} {body}\n")
+            print(f"$ {shown}\n{code} {body if len(body) <= _SHOWN else body[:_SHOWN] + ' ...'}\n")
             self.unexpected += int(code) != expected
-        answer: dict[str, str] = json.loads(body)
+        answer: dict[str, str] = json.loads(body) if body.startswith("{") and body.endswith("}") else {}
         return answer | {"code": code}
+
+    def ask(self, expected: int, path: str, *arguments: str, body: object = None) -> dict[str, str]:
+        """The versioned API: POST where there is a body."""
+        sent = [] if body is None else ["-d", json.dumps(body)]
+        return self.curl(expected, f"api/v1/{path}", *AUTHORIZED, *sent, *arguments)
 
     def submit(self, expected: int, **body: object) -> dict[str, str]:
         return self.curl(expected, "job/", *AUTHORIZED, "-d", json.dumps(body))
@@ -80,6 +86,41 @@ def write(transcript: Transcript, root: Path) -> None:
     transcript.query(500, damaged)
     transcript.curl(403, "job/", "-d", '{"job_name": "3dblur", "in_dir": "dicom_data"}')
     transcript.curl(403, f"query/{uid}")
+    write_versioned(transcript, uid, damaged)
+
+
+def write_versioned(transcript: Transcript, done: str, failed: str) -> None:
+    """The calls of the versioned API, on a job that has succeeded and one that has failed."""
+    ask = transcript.ask
+    ask(200, "health")
+    ask(200, "tasks/3dblur")
+    ask(404, "tasks/sharpen")
+    request = {"task": "3dblur", "input_dir": "dicom_data"}
+    uid = ask(201, "jobs", body=request)["uid"]
+    transcript.wait(uid)
+    ask(200, "jobs", body={"jobs": [request, {**request, "params": {"sigma_mm": -1}}]})
+    ask(400, "jobs", body={"task": "3dblur"})
+    ask(422, "jobs", body={**request, "input_dir": "gap"})
+    ask(422, "jobs", body={**request, "input_dir": "http://example.org/series"})
+    ask(200, "jobs?state=failed&folder=DAMAGED&limit=1")
+    ask(400, "jobs?submitted_after=soon")
+    ask(404, f"jobs/{'0' * 32}")
+    ask(409, f"jobs/{done}/cancel", body={})
+    ask(409, f"jobs/{done}/retry", body={})
+    ask(200, f"jobs/{failed}/log?offset=0")
+    ask(200, f"jobs/{done}/files")
+    ask(206, f"jobs/{done}/files/job.json", "-H", "Range: bytes=0-63")
+    ask(416, f"jobs/{done}/files/job.json", "-H", "Range: bytes=99999999-")
+    ask(404, f"jobs/{done}/files/..%2fjob.json")
+    ask(200, f"jobs/{done}/preview", "-o", os.devnull)
+    ask(404, f"jobs/{failed}/preview")
+    ask(200, "series?dir=gap")
+    ask(200, "series?dir=dicom_data")
+    ask(422, "series?dir=..")
+    ask(422, "series/thumbnail?dir=dicom_data&series=1.2.3")
+    ask(200, "openapi.json")
+    ask(405, "health", "-X", "DELETE")
+    ask(204, f"jobs/{failed}", "-X", "DELETE")
 
 
 def main() -> int:

@@ -22,6 +22,7 @@ _LISTED = 50
 _MOST_LISTED = 1_000_000
 _POLL_SECONDS = 0.3
 _LONGEST_AGE = 9
+_OF_THE_LISTING = ("state", "task", "folder", "after", "before", "json")
 _UNITS = {"m": "minutes", "h": "hours", "d": "days", "w": "weeks"}
 
 
@@ -37,6 +38,10 @@ def add_jobs(parser: argparse.ArgumentParser) -> None:
     """`dlp-lab jobs` and `dlp-lab jobs prune`."""
     add_root(parser)
     parser.add_argument("--state", action="append", default=[], help="only jobs in this state; may be repeated")
+    parser.add_argument("--task", help="only jobs of this task")
+    parser.add_argument("--folder", metavar="TEXT", help="only jobs with this text in the name of the input folder")
+    parser.add_argument("--after", metavar="WHEN", help="only jobs submitted later, such as 2026-11-28T14:30:00Z")
+    parser.add_argument("--before", metavar="WHEN", help="only jobs submitted earlier")
     parser.add_argument("--limit", type=int, help=f"how many at most (default: {_LISTED})")
     parser.add_argument("--json", action="store_true", help="as JSON, with all that is known of each")
     parser.set_defaults(command=_list_jobs)
@@ -104,13 +109,19 @@ def _retry(arguments: argparse.Namespace) -> int:
 
 
 def _list_jobs(arguments: argparse.Namespace) -> int:
-    from dlp_lab.jobs.job import states_named
+    from dlp_lab.jobs.job_filter import job_filter
 
-    states = states_named(arguments.state)
+    wanted = job_filter(
+        states=arguments.state,
+        task=arguments.task,
+        folder=arguments.folder,
+        submitted_after=arguments.after,
+        submitted_before=arguments.before,
+    )
     limit = _LISTED if arguments.limit is None else arguments.limit
     if not 1 <= limit <= _MOST_LISTED:
         raise MalformedRequest(f"--limit is a number from 1 to {_MOST_LISTED}; got {limit}")
-    listed = _queue(arguments).newest(limit, states)
+    listed = _queue(arguments).newest(limit, wanted)
     if arguments.json:
         print(msgspec.json.format(msgspec.json.encode(listed)).decode())
         return 0
@@ -140,10 +151,10 @@ def _print_log(arguments: argparse.Namespace) -> int:
 
 
 def _prune(arguments: argparse.Namespace) -> int:
-    if arguments.state or arguments.limit is not None or arguments.json:
+    if arguments.limit is not None or any(getattr(arguments, name) for name in _OF_THE_LISTING):
         # not passed over in silence: who asks for the failed ones must not lose the others
         raise MalformedRequest(
-            "--state, --limit and --json are of the listing; prune takes all jobs that are old enough"
+            "the filters, --limit and --json are of the listing; prune takes all jobs that are old enough"
         )
     jobs = _queue(arguments)
     removed = 0

@@ -79,22 +79,41 @@ def report_folder(scan: FolderScan, options: ReadOptions = DEFAULT_OPTIONS) -> F
     """
     series, files = [], []
     for uid, headers in scan.series.items():
-        try:
-            assembled = assemble(headers, _options_for(uid, options))
-        except DicomError as error:
-            series.append(_described(uid, headers, verdict=error.code, reason=str(error)))
+        verdict = series_or_refusal(headers, _options_for(uid, options))
+        series.append(report_series(uid, headers, verdict))
+        if isinstance(verdict, DicomError):
             files += [
-                FileReport(file=_name(scan, header.path), part="refused", series_instance_uid=uid, reason=error.code)
+                FileReport(file=_name(scan, header.path), part="refused", series_instance_uid=uid, reason=verdict.code)
                 for header in _one_for_each_file(headers)
             ]
         else:
-            grid = assembled.geometry
-            found = {"shape": grid.shape, "spacing_kji_mm": grid.spacing_kji_mm, "warnings": list(assembled.warnings)}
-            series.append(_described(uid, headers, verdict="usable", **found))
-            files += _parts(scan, uid, assembled)
+            files += _parts(scan, uid, verdict)
     files += [FileReport(file=_name(scan, item.path), part="ignored", reason=item.reason) for item in scan.ignored]
     files += [FileReport(file=_name(scan, item.path), part="refused", reason=str(item.error)) for item in scan.broken]
     return FolderReport(series=series, files=sorted(files, key=lambda report: report.file))
+
+
+def series_or_refusal(headers: list[Header], options: ReadOptions = DEFAULT_OPTIONS) -> Series | DicomError:
+    """The series that images make, or why they make none."""
+    try:
+        return assemble(headers, options)
+    except DicomError as error:
+        return error
+
+
+def report_series(uid: str, headers: list[Header], verdict: Series | DicomError) -> SeriesReport:
+    """One series and its verdict.
+
+    Args:
+        uid: SeriesInstanceUID.
+        headers: Of all its images.
+        verdict: From `series_or_refusal`.
+    """
+    if isinstance(verdict, DicomError):
+        return _described(uid, headers, verdict=verdict.code, reason=str(verdict))
+    grid = verdict.geometry
+    found = {"shape": grid.shape, "spacing_kji_mm": grid.spacing_kji_mm, "warnings": list(verdict.warnings)}
+    return _described(uid, headers, verdict="usable", **found)
 
 
 def _options_for(uid: str, options: ReadOptions) -> ReadOptions:

@@ -120,7 +120,9 @@ def choose_series(scan: FolderScan, options: ReadOptions = DEFAULT_OPTIONS) -> S
         DicomError: As `one_series`.
     """
     if scan.broken:
-        raise scan.broken[0].error
+        broken = scan.broken[0]
+        broken.error.name_file(broken.path.name)
+        raise broken.error
     if not scan.series:
         raise NoDicom(
             f"the folder holds no DICOM image (found: {scan.why_ignored() or 'no file at all'}); "

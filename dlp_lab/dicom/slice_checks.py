@@ -11,6 +11,7 @@ import numpy as np
 from dlp_lab.dicom.header import Header
 from dlp_lab.dicom.pixel_data import check_pixel_element, is_padded, present_pixels
 from dlp_lab.errors import (
+    DicomError,
     Malformed,
     MixedGrid,
     MixedOrientation,
@@ -56,13 +57,11 @@ def check_slices(headers: Sequence[Header], warnings: list[str], *, with_pixels:
         DicomError: The class tells what is wrong, the message names file and tag.
     """
     for header in headers:
-        _check_kind(header)
-        if with_pixels:
-            present_pixels(header)  # first, for a header that was cut off lacks much else
-        _check_pixels(header)
-        _check_place(header)
-        if with_pixels:
-            check_pixel_element(header)
+        try:
+            _check_slice(header, with_pixels)
+        except DicomError as error:
+            error.name_file(header.path.name)
+            raise
     total = sum(header.slice_bytes for header in headers)
     if total > MAX_SERIES_BYTES:
         raise TooLarge(
@@ -70,6 +69,16 @@ def check_slices(headers: Sequence[Header], warnings: list[str], *, with_pixels:
         )
     _check_common(headers)
     _note_oddities(headers, warnings)
+
+
+def _check_slice(header: Header, with_pixels: bool) -> None:
+    _check_kind(header)
+    if with_pixels:
+        present_pixels(header)  # first, for a header that was cut off lacks much else
+    _check_pixels(header)
+    _check_place(header)
+    if with_pixels:
+        check_pixel_element(header)
 
 
 def _check_kind(header: Header) -> None:

@@ -122,11 +122,13 @@ def _refuse_coinciding(ordered: Sequence[Header], gaps_mm: FloatArray) -> None:
             ]
             listing = ", ".join(f"{keyword} {a!r} and {b!r}" for keyword, a, b in differing)
             remedy = f"choose with --select {differing[0][0]}={differing[0][1]}, or " if differing else ""
-            raise DuplicatePosition(
+            error = DuplicatePosition(
                 f"{one.name} and {other.name} lie at the same place (ImagePositionPatient (0020,0032)); "
                 f"they differ in {listing or 'nothing that tells them apart'}; "
                 f"{remedy}leave one image for each place in the folder"
             )
+            error.name_file(one.path.name)
+            raise error
 
 
 def _missing(gaps_mm: FloatArray) -> FloatArray:
@@ -144,7 +146,10 @@ def _padded_indices(
     )
     usual = f"the usual spacing is {np.median(gaps_mm):.3f} mm"
     if options.gaps == "refuse":
-        raise MissingSlices(f"slices are missing ({usual}): {listing}; --gaps pad fills them with the least value")
+        first = int(np.flatnonzero(missing)[0])
+        error = MissingSlices(f"slices are missing ({usual}): {listing}; --gaps pad fills them with the least value")
+        error.name_file(ordered[first].path.name, first)
+        raise error
     warnings.append(f"missing slices were padded with the least value ({usual}): {listing}")
     return np.concatenate([[0], np.cumsum(missing + 1)]).astype(np.intp)
 

@@ -6,34 +6,19 @@ and (generated from it) the type in the JupyterLab extension.
 
 from __future__ import annotations
 
-from collections.abc import Iterable
 from typing import Annotated, Any, Literal, get_args
 
 import msgspec
 
 from dlp_lab.dicom.options import OutputForm as OutputForm
 from dlp_lab.dicom.options import ReadOptions as ReadOptions
-from dlp_lab.errors import MalformedRequest
+from dlp_lab.errors import DlpError, ErrorDetail, MalformedRequest
 
 JobState = Literal["queued", "running", "succeeded", "failed", "cancelled"]
 JOB_STATES: tuple[JobState, ...] = get_args(JobState)
 Priority = Annotated[int, msgspec.Meta(ge=-100, le=100)]
+_LONGEST_KEY = 255
 ENDED: frozenset[JobState] = frozenset(("succeeded", "failed", "cancelled"))
-
-
-def states_named(names: Iterable[str]) -> list[JobState]:
-    """States by their names.
-
-    Raises:
-        MalformedRequest: One is no state.
-    """
-    states: list[JobState] = []
-    for name in names:
-        known = next((state for state in JOB_STATES if state == name), None)
-        if known is None:
-            raise MalformedRequest(f"no job is in the state {name[:20]!r}; the states are {', '.join(JOB_STATES)}")
-        states.append(known)
-    return states
 
 
 class JobRequest(msgspec.Struct, frozen=True, forbid_unknown_fields=True, kw_only=True):
@@ -58,6 +43,19 @@ class JobRequest(msgspec.Struct, frozen=True, forbid_unknown_fields=True, kw_onl
     output_form: OutputForm = "series"
 
 
+def checked_key(key: str) -> str:
+    """An idempotency key, as a client sent it.
+
+    Raises:
+        MalformedRequest: It is empty, too long, or has characters that no key has.
+    """
+    if not 0 < len(key) <= _LONGEST_KEY or not key.isascii() or not key.isprintable():
+        raise MalformedRequest(
+            f"an idempotency key has 1 to {_LONGEST_KEY} printable ASCII characters, such as a random UUID"
+        )
+    return key
+
+
 class Job(msgspec.Struct, frozen=True, kw_only=True):
     """A job and what became of it.
 
@@ -74,6 +72,7 @@ class Job(msgspec.Struct, frozen=True, kw_only=True):
         attempts: How often it was started.
         position: Its place in the queue while it waits, 1 being the next to start; only in an answer about the job or
             in a listing, for it changes with every other job.
+        owner: Who submitted it, on a server that several users share; null where nobody had to say who they are.
     """
 
     uid: str
@@ -95,6 +94,7 @@ class Job(msgspec.Struct, frozen=True, kw_only=True):
     priority: Priority = 0
     position: int | None = None
     output_form: OutputForm = "series"
+    owner: str | None = None
 
     @property
     def ended(self) -> bool:
@@ -112,11 +112,16 @@ class TaskInfo(msgspec.Struct, frozen=True, kw_only=True):
 
 
 class JobEvent(msgspec.Struct, frozen=True, kw_only=True):
-    """What Jupyter's event bus carries when a job changes. It reaches every client, so it names no folder, no file."""
+    """What Jupyter's event bus carries when a job changes. It reaches every client, so it names no folder, no file.
 
-    uid: str
-    state: JobState
-    progress: float
+    Attributes:
+        uid, state, progress: Of the job; null on a server that several users share, where a client asks for the jobs
+            that it may see.
+    """
+
+    uid: str | None
+    state: JobState | None
+    progress: float | None
 
 
 class JobList(msgspec.Struct, frozen=True, kw_only=True):
@@ -124,11 +129,13 @@ class JobList(msgspec.Struct, frozen=True, kw_only=True):
 
     Attributes:
         jobs: The newest ones of those asked for.
-        older: How many more there are; `before` the last one's uid lists them.
+        older: How many more there are.
+        next_before: What to send as `before` to list them; null when there are none.
     """
 
     jobs: list[Job]
     older: int
+    next_before: str | None = None
 
 
 class JobLogPart(msgspec.Struct, frozen=True, kw_only=True):
@@ -150,11 +157,21 @@ class Health(msgspec.Struct, frozen=True, kw_only=True):
         version: Of dlp-lab.
         root_offset: Where the root is in the folder that Jupyter serves: "" the same, "a/b" below it, null outside.
         logs_dir: Folder of the jobs' logs, relative to the root of dlp-lab.
+        executor: Where jobs run.
+        slots: How many may run at once.
+        has_dispatcher: Whether any process starts the jobs of this queue.
+        free_bytes: Left on the disk of the output folder.
+        jobs: How many there are in each state, whoever owns them.
     """
 
     version: str
     root_offset: str | None
     logs_dir: str
+    executor: str
+    slots: int
+    has_dispatcher: bool
+    free_bytes: int
+    jobs: dict[JobState, int]
 
 
 class TaskList(msgspec.Struct, frozen=True, kw_only=True):
@@ -164,7 +181,51 @@ class TaskList(msgspec.Struct, frozen=True, kw_only=True):
 
 
 class ErrorReply(msgspec.Struct, frozen=True, kw_only=True):
-    """Body of every refusal of the versioned API."""
+    """Body of every refusal of the versioned API.
+
+    Attributes:
+        code: Stable, for programs, such as "BAD_PARAMETERS".
+        message: What came, what was expected and what to do, for people.
+        detail: What of it programs can use; null where there is nothing to tell.
+    """
 
     code: str
     message: str
+    detail: ErrorDetail | None = None
+
+
+def refusal_of(error: DlpError) -> ErrorReply:
+    """A refusal as the versioned API tells it."""
+    return ErrorReply(code=error.code, message=str(error), detail=error.detail)
+
+
+class BatchRequest(msgspec.Struct, frozen=True, forbid_unknown_fields=True, kw_only=True):
+    """Several jobs in one request; each is taken or refused by itself.
+
+    Attributes:
+        jobs: What is asked.
+    """
+
+    jobs: Annotated[list[JobRequest], msgspec.Meta(min_length=1, max_length=200)]
+
+
+class BatchVerdict(msgspec.Struct, frozen=True, kw_only=True):
+    """What became of one request of several.
+
+    Attributes:
+        job: The job, if it was taken.
+        error: Why it was refused, if it was.
+    """
+
+    job: Job | None = None
+    error: ErrorReply | None = None
+
+
+class BatchReply(msgspec.Struct, frozen=True, kw_only=True):
+    """Reply to several requests at once.
+
+    Attributes:
+        verdicts: One for each, in their order.
+    """
+
+    verdicts: list[BatchVerdict]

@@ -12,6 +12,7 @@ import msgspec
 
 from dlp_lab.errors import NoSuchJob, QueueUnusable
 from dlp_lab.jobs.job import Job
+from dlp_lab.jobs.job_filter import utc_text
 from dlp_lab.jobs.queue_database import FileIdentity, QueueDatabase
 
 
@@ -93,11 +94,6 @@ class JobRows:
                 uid,
             ),
         )
-
-
-def utc_text(when: datetime) -> str:
-    """A moment as the queue writes it: ISO 8601 with milliseconds, which sorts as the moments do."""
-    return when.astimezone(UTC).isoformat(timespec="milliseconds").replace("+00:00", "Z")
 
 
 def now() -> str:

@@ -14,12 +14,13 @@ from datetime import datetime
 
 import msgspec
 
-from dlp_lab.errors import IdempotencyKeyReused, JobAlreadyEnded, JobNotEnded, JobNotFailed, MalformedRequest, QueueFull
-from dlp_lab.jobs.job import Job, JobRequest, JobState
+from dlp_lab.errors import IdempotencyKeyReused, JobAlreadyEnded, JobNotEnded, JobNotFailed, QueueFull
+from dlp_lab.jobs.job import JOB_STATES, Job, JobRequest, JobState, checked_key
 from dlp_lab.jobs.job_attempts import JobAttempts
-from dlp_lab.jobs.job_rows import job_of, now, utc_text
+from dlp_lab.jobs.job_filter import ALL_JOBS, JobFilter, utc_text
+from dlp_lab.jobs.job_rows import job_of, now
 
-_LONGEST_KEY = 255
+_QUEUED = JobFilter(states=("queued",))
 
 
 @dataclass(frozen=True)
@@ -29,23 +30,21 @@ class IdempotencyKey:
     Attributes:
         key: As the client sends it.
         request_sha256: Of the request, as it came: the same key with another request is a client's mistake.
+        owner: Whose key it is; another user's same key is another one.
     """
 
     key: str
     request_sha256: str
+    owner: str | None = None
 
     @classmethod
-    def of(cls, key: str, request: JobRequest) -> IdempotencyKey:
+    def of(cls, key: str, request: JobRequest, owner: str | None = None) -> IdempotencyKey:
         """The key that came with a request.
 
         Raises:
-            MalformedRequest: It is empty, too long, or has characters that no key has.
+            MalformedRequest: It is none; see `checked_key`.
         """
-        if not 0 < len(key) <= _LONGEST_KEY or not key.isascii() or not key.isprintable():
-            raise MalformedRequest(
-                f"an idempotency key has 1 to {_LONGEST_KEY} printable ASCII characters, such as a random UUID"
-            )
-        return cls(key, hashlib.sha256(msgspec.json.encode(request, order="sorted")).hexdigest())
+        return cls(checked_key(key), hashlib.sha256(msgspec.json.encode(request, order="sorted")).hexdigest(), owner)
 
 
 class JobStore(JobAttempts):
@@ -59,13 +58,22 @@ class JobStore(JobAttempts):
         DiskFull: There is no room; any method that writes may raise it.
     """
 
-    def add(self, request: JobRequest, key: IdempotencyKey | None = None, *, max_queued: int | None = None) -> Job:
+    def add(
+        self,
+        request: JobRequest,
+        key: IdempotencyKey | None = None,
+        *,
+        owner: str | None = None,
+        max_queued: int | None = None,
+        max_queued_of_owner: int | None = None,
+    ) -> Job:
         """A new job at the end of the queue, or the one that came with the same key before.
 
         Args:
             request: What is asked.
             key: By which a client that got no answer can ask again without a second job.
-            max_queued: How many jobs may wait.
+            owner: Who asks, if they said who they are.
+            max_queued, max_queued_of_owner: How many jobs may wait, of all and of this owner.
 
         Raises:
             QueueFull: As many wait already.
@@ -75,11 +83,11 @@ class JobStore(JobAttempts):
         with self._transaction():
             if key is not None and (earlier := self.submitted_with(key)):
                 return earlier
-            self.refuse_when_full(max_queued)
+            self.refuse_when_full(max_queued, owner, max_queued_of_owner)
             self._rows(
                 "INSERT INTO jobs (uid, task, input_dir, params, keep_hdf5, read, priority, output_form,"
-                " idempotency_key, request_sha256, state, submitted_at, message, revision)"
-                " VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?, ?, 'queued', ?, 'waiting', ?)",
+                " idempotency_key, request_sha256, owner, state, submitted_at, message, revision)"
+                " VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, 'queued', ?, 'waiting', ?)",
                 (
                     uid,
                     request.task,
@@ -91,6 +99,7 @@ class JobStore(JobAttempts):
                     request.output_form,
                     key and key.key,
                     key and key.request_sha256,
+                    owner,
                     now(),
                     self._next_revision(),
                 ),
@@ -103,7 +112,10 @@ class JobStore(JobAttempts):
         Raises:
             IdempotencyKeyReused: It came with another request.
         """
-        rows = self._rows("SELECT uid, request_sha256 FROM jobs WHERE idempotency_key = ?", (key.key,))
+        rows = self._rows(
+            "SELECT uid, request_sha256 FROM jobs WHERE idempotency_key = ? AND ifnull(owner, '') = ?",
+            (key.key, key.owner or ""),
+        )
         if not rows:
             return None
         if rows[0]["request_sha256"] != key.request_sha256:
@@ -112,20 +124,33 @@ class JobStore(JobAttempts):
             )
         return self.get(rows[0]["uid"])
 
-    def newest(self, limit: int, states: Sequence[JobState] = (), before: str | None = None) -> list[Job]:
+    def newest(self, limit: int, wanted: JobFilter = ALL_JOBS, before: str | None = None) -> list[Job]:
         """The jobs last submitted, newest first.
 
         Args:
             limit: How many at most.
-            states: Only jobs in one of these; all if empty.
+            wanted: Which jobs.
             before: Only jobs that were submitted before the one of this uid.
 
         Raises:
             NoSuchJob: There is no job of the uid `before`.
         """
-        condition, values = self._condition(states, before)
+        condition, values = self._condition(wanted, before)
         rows = self._rows(f"SELECT * FROM jobs WHERE {condition} ORDER BY seq DESC LIMIT ?", (*values, limit))
-        return self._with_positions([job_of(row) for row in rows])
+        jobs = [job_of(row) for row in rows]
+        if msgspec.structs.replace(wanted, states=()) == ALL_JOBS:
+            return self._with_positions(jobs)
+        return self._with_positions_of_some(jobs)
+
+    def _with_positions_of_some(self, jobs: Sequence[Job]) -> list[Job]:
+        """Jobs among which some are left out, with their places in the queue."""
+        if not any(job.state == "queued" for job in jobs):
+            return list(jobs)
+        rows = self._rows(
+            "SELECT uid, row_number() OVER (ORDER BY priority DESC, seq) AS position FROM jobs WHERE state = 'queued'"
+        )
+        positions = {row["uid"]: row["position"] for row in rows}
+        return [msgspec.structs.replace(job, position=positions.get(job.uid)) for job in jobs]
 
     def _with_positions(self, jobs: Sequence[Job]) -> list[Job]:
         """Jobs that were submitted one after the other, newest first, with their places in the queue."""
@@ -139,20 +164,24 @@ class JobStore(JobAttempts):
             placed.append(job)
         return placed[::-1]
 
-    def count(self, states: Sequence[JobState] = (), before: str | None = None) -> int:
+    def count(self, wanted: JobFilter = ALL_JOBS, before: str | None = None) -> int:
         """How many jobs there are that `newest` would list without a limit."""
-        condition, values = self._condition(states, before)
+        condition, values = self._condition(wanted, before)
         return int(self._rows(f"SELECT count(*) FROM jobs WHERE {condition}", values)[0][0])
 
-    def _condition(self, states: Sequence[JobState], before: str | None) -> tuple[str, list[object]]:
-        conditions, values = ["TRUE"], list[object]()
-        if states:
-            conditions.append(f"state IN ({', '.join('?' * len(states))})")
-            values += states
+    def count_by_state(self) -> dict[JobState, int]:
+        """How many jobs there are in each state."""
+        counts: dict[JobState, int] = dict.fromkeys(JOB_STATES, 0)
+        for row in self._rows("SELECT state, count(*) AS jobs FROM jobs GROUP BY state"):
+            counts[row["state"]] = row["jobs"]
+        return counts
+
+    def _condition(self, wanted: JobFilter, before: str | None) -> tuple[str, list[object]]:
+        condition, values = wanted.condition()
         if before is not None:
-            conditions.append("seq < ?")
+            condition += " AND seq < ?"
             values += self._existing(before, "seq")
-        return " AND ".join(conditions), values
+        return condition, values
 
     def request_cancel(self, uid: str) -> Job:
         """A waiting job is cancelled at once; a running one is marked, for the dispatcher to stop.
@@ -174,7 +203,7 @@ class JobStore(JobAttempts):
                 )
             return self.get(uid)
 
-    def retry(self, uid: str, *, max_queued: int | None = None) -> Job:
+    def retry(self, uid: str, *, max_queued: int | None = None, max_queued_of_owner: int | None = None) -> Job:
         """A job that failed or was cancelled waits again, at the place in the queue that its submission gave it.
 
         Raises:
@@ -186,7 +215,7 @@ class JobStore(JobAttempts):
             job = self.get(uid)
             if job.state not in ("failed", "cancelled"):
                 raise JobNotFailed(f"the job is {job.state}; only one that failed or was cancelled can be tried again")
-            self.refuse_when_full(max_queued)
+            self.refuse_when_full(max_queued, job.owner, max_queued_of_owner)
             self._rows(
                 "UPDATE jobs SET state = 'queued', progress = 0, message = 'waiting', error_code = NULL,"
                 " warnings = '[]', started_at = NULL, ended_at = NULL, crashes = 0, cancel_requested = 0, revision = ?"
@@ -227,11 +256,21 @@ class JobStore(JobAttempts):
         rows = self._rows("SELECT * FROM jobs WHERE revision > ? ORDER BY revision, seq", (revision,))
         return (rows[-1]["revision"] if rows else revision), [job_of(row) for row in rows]
 
-    def refuse_when_full(self, max_queued: int | None) -> None:
-        """Refuse what comes now, if `max_queued` jobs wait already; None allows any number.
+    def refuse_when_full(
+        self, max_queued: int | None, owner: str | None = None, max_queued_of_owner: int | None = None
+    ) -> None:
+        """Refuse what comes now, if as many jobs wait already as may, of all or of one owner; None allows any number.
 
         Raises:
             QueueFull: They do.
         """
-        if max_queued is not None and self.count(["queued"]) >= max_queued:
+        if max_queued is not None and self.count(_QUEUED) >= max_queued:
             raise QueueFull(f"{max_queued} jobs are waiting, as many as may; submit again when some have been done")
+        if max_queued_of_owner is not None and owner is not None and self._queued_of(owner) >= max_queued_of_owner:
+            raise QueueFull(
+                f"{max_queued_of_owner} jobs of yours are waiting, as many as a user may have; submit again when some "
+                "have been done"
+            )
+
+    def _queued_of(self, owner: str) -> int:
+        return int(self._rows("SELECT count(*) FROM jobs WHERE owner = ? AND state = 'queued'", (owner,))[0][0])

@@ -44,5 +44,12 @@ STEPS: tuple[tuple[str, ...], ...] = (
         "DROP INDEX jobs_by_state",
         "CREATE INDEX jobs_by_turn ON jobs (state, priority DESC, seq)",
     ),
+    (
+        "ALTER TABLE jobs ADD COLUMN owner TEXT",
+        # a key is its owner's: what another user sends by chance, or guesses, is another key
+        "DROP INDEX jobs_by_key",
+        "CREATE UNIQUE INDEX jobs_by_key ON jobs (idempotency_key, ifnull(owner, ''))",
+        "CREATE INDEX jobs_by_owner ON jobs (owner, state)",
+    ),
 )
 SCHEMA_VERSION = len(STEPS)

@@ -3,23 +3,22 @@
 from __future__ import annotations
 
 import contextlib
-import importlib.machinery
 import logging
 import multiprocessing
 import os
 import signal
-import sys
 import threading
 import time
 from collections.abc import Iterator
 from dataclasses import dataclass
-from multiprocessing import connection, forkserver
+from multiprocessing import connection
 from multiprocessing.context import ForkServerProcess
 
 import msgspec
 
 from dlp_lab.errors import TimedOut
 from dlp_lab.jobs.exit_status import how_it_ended
+from dlp_lab.jobs.fork_server import main_module_left_alone, prepare_fork_server, refuse_without_files
 from dlp_lab.jobs.job import Job
 from dlp_lab.jobs.job_log import JobLog
 from dlp_lab.jobs.updates import Cancelled, Crashed, Ending, Failed, Progress, Update
@@ -28,7 +27,6 @@ from dlp_lab.store.workspace import Workspace
 
 _SECONDS_TO_OBEY = 2.0
 _SECONDS_FOR_LOG = 1.0
-_FILES_TO_START = 16
 
 _log = logging.getLogger(__name__)
 
@@ -99,14 +97,13 @@ class LocalExecutor:
         self._untold: list[Update] = []
 
     def prepare(self) -> None:
-        self._context.set_forkserver_preload(["dlp_lab.jobs.preload"])
-        forkserver.ensure_running()
+        prepare_fork_server()
 
     def free_slots(self) -> int:
         return max(0, self._slots - len(self._workers))
 
     def start(self, job: Job) -> None:
-        self._refuse_without_files()
+        refuse_without_files()
         self.prepare()
         with contextlib.ExitStack() as unless_started:
             with contextlib.ExitStack() as worker_ends:
@@ -124,12 +121,6 @@ class LocalExecutor:
         ask_at = None if self._job_seconds is None else time.monotonic() + self._job_seconds
         self._workers[job.uid] = _Worker(job.uid, job.attempts, process, reader, log, ask_at)
 
-    def _refuse_without_files(self) -> None:
-        """The fork server, and with it every worker, dies of a start that breaks off half way for want of files."""
-        with contextlib.ExitStack() as at_once:
-            for _ in range(_FILES_TO_START):
-                at_once.callback(os.close, os.dup(self._wake_reader))
-
     def _started(self, job: Job, writer: connection.Connection, log_writer: connection.Connection) -> ForkServerProcess:
         root, output = str(self._workspace.root), self._workspace.output
         process = self._context.Process(
@@ -137,7 +128,7 @@ class LocalExecutor:
             args=(writer, log_writer, root, output, msgspec.json.encode(job), self._slots),
             name=f"dlp-lab-job-{job.uid}",
         )
-        with _main_module_left_alone():
+        with main_module_left_alone():
             process.start()
         return process
 
@@ -230,23 +221,3 @@ class LocalExecutor:
         log = self._workspace.job_log_name(worker.uid)
         ended = how_it_ended("the worker process", exit_status)
         return Crashed(worker.uid, worker.attempt, f"{ended}; {log} has what it printed")
-
-
-_main_lock = threading.Lock()
-
-
-@contextlib.contextmanager
-def _main_module_left_alone() -> Iterator[None]:
-    """Keep a new process from importing the parent's main script.
-
-    multiprocessing does so, to find functions defined in it; under the `jupyter lab` script that imports JupyterLab,
-    more than a second for each job. A main module whose spec is named "*.__main__" is left alone.
-    """
-    main = sys.modules["__main__"]
-    with _main_lock:
-        spec = getattr(main, "__spec__", None)
-        main.__spec__ = importlib.machinery.ModuleSpec("dlp_lab.__main__", None)
-        try:
-            yield
-        finally:
-            main.__spec__ = spec

@@ -8,7 +8,6 @@ from __future__ import annotations
 
 import logging
 import threading
-from collections.abc import Sequence
 from datetime import datetime
 
 from dlp_lab.errors import ResultNotDeleted, ServerStopping
@@ -16,6 +15,7 @@ from dlp_lab.jobs.dispatcher import Dispatcher, Listener
 from dlp_lab.jobs.dispatcher_lock import is_held
 from dlp_lab.jobs.executor import Executor
 from dlp_lab.jobs.job import Job, JobList, JobLogPart, JobRequest, JobState
+from dlp_lab.jobs.job_filter import ALL_JOBS, JobFilter
 from dlp_lab.jobs.job_log import read_log_part
 from dlp_lab.jobs.job_store import IdempotencyKey, JobStore
 from dlp_lab.jobs.known_folders import KnownFolders
@@ -70,7 +70,7 @@ class JobService:
     def _limits(self) -> QueueLimits:
         return self._own_limits or stored_limits(self.workspace)
 
-    def submit(self, request: JobRequest, key: str | None = None) -> Job:
+    def submit(self, request: JobRequest, key: str | None = None, owner: str | None = None) -> Job:
         """Check a request and put it in the queue. What can be refused is refused now, not in an hour.
 
         Reads the headers of the input folder, so it may take a while.
@@ -78,6 +78,7 @@ class JobService:
         Args:
             request: What is asked.
             key: Idempotency key: the same request with the same key gives the job that there is already.
+            owner: Who asks, on a server that several users share.
 
         Raises:
             UnknownTask, BadParameters, PathRefused, DicomError: See `checked_request`.
@@ -85,23 +86,30 @@ class JobService:
             QueueFull, DiskFull, QueueUnusable, ServerStopping: The queue cannot take it now.
         """
         self._reopen_queue_if_replaced()
-        named = None if key is None else IdempotencyKey.of(key, request)
+        named = None if key is None else IdempotencyKey.of(key, request, owner)
         if named is not None and (earlier := self._store.submitted_with(named)):
             return earlier
         limits = self._limits
-        self._store.refuse_when_full(limits.max_queued)
+        self._store.refuse_when_full(limits.max_queued, owner, limits.max_queued_of_owner)
         limits.refuse_when_disk_is_full(self.workspace)
-        checked = checked_request(self.workspace, request, self._known_folders, self._refuse_when_closing)
-        self._refuse_when_closing()
+        checked = checked_request(self.workspace, request, self._known_folders, self.refuse_when_closing)
+        self.refuse_when_closing()
         self._reopen_queue_if_replaced()
-        job = self._store.add(checked, named, max_queued=limits.max_queued)
+        job = self._store.add(
+            checked,
+            named,
+            owner=owner,
+            max_queued=limits.max_queued,
+            max_queued_of_owner=limits.max_queued_of_owner,
+        )
         self._wake()
         _log.info("job %s queued: %s", job.uid, job.task)
         return job
 
-    def _refuse_when_closing(self) -> None:
+    def refuse_when_closing(self) -> None:
+        """Raises `ServerStopping` once the service is being closed; what takes long asks now and then."""
         if self._closing.is_set():
-            raise ServerStopping("the server is about to stop; submit again when it is back")
+            raise ServerStopping("the server is about to stop; try again when it is back")
 
     def get(self, uid: str) -> Job:
         """The record of a job, as of now.
@@ -111,11 +119,15 @@ class JobService:
         """
         return self._store.get(uid)
 
-    def newest(self, limit: int = 100, states: Sequence[JobState] = (), before: str | None = None) -> JobList:
+    def newest(self, limit: int = 100, wanted: JobFilter = ALL_JOBS, before: str | None = None) -> JobList:
         """The jobs last submitted, newest first; see `JobStore.newest`."""
-        jobs = self._store.newest(limit, states, before)
-        older = self._store.count(states, jobs[-1].uid) if len(jobs) == limit else 0
-        return JobList(jobs=jobs, older=older)
+        jobs = self._store.newest(limit, wanted, before)
+        older = self._store.count(wanted, jobs[-1].uid) if len(jobs) == limit else 0
+        return JobList(jobs=jobs, older=older, next_before=jobs[-1].uid if older else None)
+
+    def count_by_state(self) -> dict[JobState, int]:
+        """How many jobs there are in each state."""
+        return self._store.count_by_state()
 
     def cancel(self, uid: str) -> Job:
         """Cancel a job: at once when it waits; a running one stops within a few seconds.
@@ -140,7 +152,7 @@ class JobService:
         self._reopen_queue_if_replaced()
         limits = self._limits
         limits.refuse_when_disk_is_full(self.workspace)
-        job = self._store.retry(uid, max_queued=limits.max_queued)
+        job = self._store.retry(uid, max_queued=limits.max_queued, max_queued_of_owner=limits.max_queued_of_owner)
         self._wake()
         _log.info("job %s: to be tried again", uid)
         return job

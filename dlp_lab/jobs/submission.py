@@ -26,11 +26,13 @@ class QueueLimits:
         max_queued: How many jobs may wait.
         least_free_bytes: Free space that the disk of the output folder must have for a job to be taken.
         job_seconds: How long an attempt at a job may run; None as long as it takes.
+        max_queued_of_owner: How many jobs of one user may wait, where users say who they are; None any number.
     """
 
     max_queued: int = 10_000
     least_free_bytes: int = 2**30
     job_seconds: float | None = None
+    max_queued_of_owner: int | None = None
 
     def refuse_when_disk_is_full(self, workspace: Workspace) -> None:
         """Raises `DiskFull` when there is less room than a job needs to be taken."""

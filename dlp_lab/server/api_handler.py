@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import logging
 import traceback
 from collections.abc import Awaitable, Callable
 from http import HTTPStatus
@@ -13,18 +14,24 @@ import msgspec
 from jupyter_server.base.handlers import APIHandler
 from tornado.web import HTTPError, stream_request_body
 
-from dlp_lab.errors import DlpError, MalformedRequest
-from dlp_lab.jobs.job import ErrorReply
+from dlp_lab.errors import DlpError, ErrorDetail, MalformedRequest, detail_of_validation
+from dlp_lab.jobs.job import ErrorReply, refusal_of
+from dlp_lab.server.user_jobs import UserJobs
 
 if TYPE_CHECKING:
+    from dlp_lab.jobs.drawing import Subject
     from dlp_lab.jobs.service import JobService  # loads numpy, which must not delay JupyterLab's start
+    from dlp_lab.server.pictures import Pictures
     from dlp_lab.server.slow_calls import SlowCalls
 
 AUTH_RESOURCE = "dlp_lab"
 JOBS_SETTING = "dlp_lab_open_queue"
 WORKSPACE_SETTING = "dlp_lab_workspace"
 SLOW_CALLS_SETTING = "dlp_lab_slow_calls"
+PICTURES_SETTING = "dlp_lab_pictures"
+TOLD_APART_SETTING = "dlp_lab_users_are_told_apart"
 MAX_BODY_BYTES = 2**20
+_LONGEST_NUMBER = 15
 
 P = ParamSpec("P")
 T = TypeVar("T")
@@ -41,6 +48,8 @@ class DlpHandler(APIHandler):
 
     async def prepare(self) -> None:  # type: ignore[override]
         await super().prepare()
+        if not self.current_user:  # before the body is read
+            raise HTTPError(HTTPStatus.FORBIDDEN)
         length = self.request.headers.get("Content-Length", "")
         self._refuse_beyond_limit(int(length) if length.isdecimal() else 0)
 
@@ -52,10 +61,36 @@ class DlpHandler(APIHandler):
         if size > MAX_BODY_BYTES:
             raise MalformedRequest(f"the body is larger than {MAX_BODY_BYTES} bytes, more than any request needs")
 
-    async def jobs(self) -> JobService:
-        """The queue; opened at the first call."""
+    async def jobs(self) -> UserJobs:
+        """The queue as who asks may see it; opened at the first call."""
+        return UserJobs(
+            await self.all_jobs(), self.current_user.username if self.settings[TOLD_APART_SETTING] else None
+        )
+
+    async def all_jobs(self) -> JobService:
+        """The queue with the jobs of all users, for what tells nothing of any one of them."""
         open_queue: Callable[[], Awaitable[JobService]] = self.settings[JOBS_SETTING]
         return await open_queue()
+
+    def text_argument(self, name: str) -> str | None:
+        """A text behind the question mark as it came, if it did: tornado makes blanks of what may be in a name."""
+        values = self.request.query_arguments.get(name)
+        return self.decode_argument(values[-1], name) if values else None
+
+    def number_argument(self, name: str, default: int, least: int, greatest: int) -> int:
+        """A whole number behind the question mark.
+
+        Raises:
+            MalformedRequest: It is none, or out of its range.
+        """
+        text = self.get_query_argument(name, str(default))
+        # Python itself refuses to read a number of thousands of digits
+        if not text.isdecimal() or len(text) > _LONGEST_NUMBER + 1 or not least <= int(text) <= greatest:
+            raise MalformedRequest(
+                f"{name} is a number from {least} to {greatest}; got {text[:20]!r}",
+                ErrorDetail(parameter=name, minimum=least, maximum=greatest),
+            )
+        return int(text)
 
     async def in_thread(self, function: Callable[P, T], *args: P.args, **kwargs: P.kwargs) -> T:
         """Call what touches files without holding up the server."""
@@ -82,7 +117,7 @@ class DlpHandler(APIHandler):
         except RecursionError:
             raise MalformedRequest(f"the body is nested too deeply; send JSON such as {example}") from None
         except msgspec.ValidationError as error:
-            raise MalformedRequest(f"{error}; send JSON such as {example}") from None
+            raise MalformedRequest(f"{error}; send JSON such as {example}", detail_of_validation(str(error))) from None
         except (msgspec.DecodeError, UnicodeDecodeError):
             raise MalformedRequest(f"the body is not JSON; send JSON such as {example}") from None
 
@@ -91,9 +126,21 @@ class DlpHandler(APIHandler):
         self.set_status(status)
         self.finish(msgspec.json.encode(body))
 
-    def error_body(self, code: str, message: str) -> object:
+    async def reply_with_picture(self, subject: Subject) -> None:
+        """Answer with a picture as PNG, or that the one which the client has is still right."""
+        etag = await self.in_thread(subject.etag)
+        self.set_header("ETag", f'"{etag}"')
+        self.set_header("Cache-Control", "private, no-cache")  # kept, and asked about each time
+        if self.check_etag_header():
+            self.set_status(HTTPStatus.NOT_MODIFIED)
+            self.finish()
+            return
+        pictures: Pictures = self.settings[PICTURES_SETTING]
+        self.finish(await pictures.png(etag, subject), set_content_type="image/png")
+
+    def error_body(self, refusal: ErrorReply) -> object:
         """What a refusal looks like; the unversioned routes have another form."""
-        return ErrorReply(code=code, message=message)
+        return refusal
 
     def send_error(self, status_code: int = 500, **kwargs: Any) -> None:
         error = _raised(kwargs)
@@ -104,10 +151,11 @@ class DlpHandler(APIHandler):
         if isinstance(error, DlpError):
             if error.retry_after_seconds is not None:
                 self.set_header("Retry-After", error.retry_after_seconds)
-            body = self.error_body(error.code, str(error))
+            body = self.error_body(refusal_of(error))
         else:
             phrase = responses.get(status_code, "Unknown")
-            body = self.error_body(phrase.upper().replace(" ", "_"), self.hint(status_code, error) or phrase)
+            code = phrase.upper().replace(" ", "_").replace("-", "_")
+            body = self.error_body(ErrorReply(code=code, message=self.hint(status_code, error) or phrase))
         self.finish(msgspec.json.encode(body))
 
     def hint(self, status: int, error: BaseException | None) -> str | None:
@@ -126,6 +174,14 @@ class DlpHandler(APIHandler):
         if status == HTTPStatus.INTERNAL_SERVER_ERROR:
             return "an unexpected error; the server's log has the details"
         return None
+
+    def _log(self) -> None:
+        """The line of the access log: the address without what is behind the question mark, which may name a folder."""
+        status = self.get_status()
+        level = logging.INFO if status < 400 else logging.WARNING if status < 500 else logging.ERROR
+        milliseconds = 1000 * self.request.request_time()
+        address = f"{self.request.method} {self.request.path} ({self.request.remote_ip})"
+        self.log.log(logging.DEBUG if status in (200, 304) else level, "%d %s %.2fms", status, address, milliseconds)
 
     def log_exception(self, typ: Any, value: Any, tb: Any) -> None:
         if isinstance(value, DlpError):

@@ -14,6 +14,7 @@ from dlp_lab.jobs.job import Job, JobEvent, JobState
 JOB_EVENT_SCHEMA_ID = "https://schema.dlp-lab.org/job/v1"
 
 _SECONDS_BETWEEN_PROGRESS = 0.2
+_SECONDS_BETWEEN_NAMELESS_PROGRESS = 2.0
 
 
 def job_event_schema() -> dict[str, Any]:
@@ -41,12 +42,16 @@ class JobEvents:
     Args:
         event_logger: The server's event bus.
         loop: The server's loop, from which alone the bus may be used.
+        nameless: Whether events only say that something has changed: the bus brings all of them to all users. Each
+            client then asks for the jobs that its user may see, so progress is told less often.
     """
 
-    def __init__(self, event_logger: EventLogger, loop: asyncio.AbstractEventLoop) -> None:
+    def __init__(self, event_logger: EventLogger, loop: asyncio.AbstractEventLoop, *, nameless: bool = False) -> None:
         event_logger.register_event_schema(job_event_schema())
         self._event_logger = event_logger
         self._loop = loop
+        self._nameless = nameless
+        self._nameless_progress_at = 0.0
         self._last_emitted: dict[str, tuple[JobState, float]] = {}
 
     def job_changed(self, job: Job) -> None:
@@ -64,4 +69,10 @@ class JobEvents:
         else:
             self._last_emitted[job.uid] = job.state, now
         event = JobEvent(uid=job.uid, state=job.state, progress=job.progress)
+        if self._nameless:
+            if state == job.state:
+                if now - self._nameless_progress_at < _SECONDS_BETWEEN_NAMELESS_PROGRESS:
+                    return
+                self._nameless_progress_at = now
+            event = JobEvent(uid=None, state=None, progress=None)
         self._event_logger.emit(schema_id=JOB_EVENT_SCHEMA_ID, data=msgspec.to_builtins(event))

@@ -16,10 +16,18 @@ from traitlets.config import Application
 
 from dlp_lab.errors import ServerStopping
 from dlp_lab.jobs.slots import default_slots
-from dlp_lab.server import job_routes, v1_health, v1_jobs, v1_tasks
-from dlp_lab.server.api_handler import JOBS_SETTING, SLOW_CALLS_SETTING, WORKSPACE_SETTING
+from dlp_lab.server import job_routes, v1_health, v1_jobs, v1_openapi, v1_results, v1_series, v1_tasks
+from dlp_lab.server.api_handler import (
+    JOBS_SETTING,
+    PICTURES_SETTING,
+    SLOW_CALLS_SETTING,
+    TOLD_APART_SETTING,
+    WORKSPACE_SETTING,
+)
 from dlp_lab.server.events import JobEvents
 from dlp_lab.server.log_file import write_log_to
+from dlp_lab.server.owners import OWNER_RULES, users_are_told_apart
+from dlp_lab.server.pictures import Pictures
 from dlp_lab.server.slow_calls import SlowCalls
 from dlp_lab.store.workspace import DEFAULT_OUTPUT, OUTPUT_VARIABLE, ROOT_VARIABLE, Workspace
 
@@ -28,7 +36,15 @@ if TYPE_CHECKING:
 
 _SUBMISSIONS_AT_ONCE = 2
 
-ROUTES: list[tuple[str, type]] = [*job_routes.ROUTES, *v1_health.ROUTES, *v1_jobs.ROUTES, *v1_tasks.ROUTES]
+ROUTES: list[tuple[str, type]] = [
+    *job_routes.ROUTES,
+    *v1_health.ROUTES,
+    *v1_jobs.ROUTES,
+    *v1_openapi.ROUTES,
+    *v1_results.ROUTES,
+    *v1_series.ROUTES,
+    *v1_tasks.ROUTES,
+]
 """Every address below `dlp-lab/`, with its handler."""
 
 
@@ -54,6 +70,16 @@ class DlpLabApp(ExtensionApp):
     max_queued_jobs = Int(10_000, min=1, help="How many jobs may wait; more are refused until some are done.").tag(
         config=True
     )
+    max_queued_jobs_of_user = Int(
+        0, min=0, help="How many jobs of one user may wait, on a server that tells its users apart; 0 is any number."
+    ).tag(config=True)
+    owners = Enum(
+        OWNER_RULES,
+        "auto",
+        help="Whether jobs belong to who submits them, and are hidden from other users: 'separate', or 'shared' by "
+        "all. 'auto' is 'shared' where a token or a password is all that the server knows of its users, and "
+        "'separate' where an identity provider of its own (JupyterHub's, for one) knows who they are.",
+    ).tag(config=True)
     min_free_gib = Float(
         1.0, min=0.0, help="Free space in GiB that the disk of the output folder must have for a job to be taken."
     ).tag(config=True)
@@ -83,10 +109,16 @@ class DlpLabApp(ExtensionApp):
         self._stopped = False
         event_logger = self.serverapp.event_logger
         assert event_logger is not None  # made before extensions are loaded
-        self._events = JobEvents(event_logger, self.serverapp.io_loop.asyncio_loop)  # type: ignore[attr-defined]
+        told_apart = users_are_told_apart(self.serverapp.identity_provider, self.owners)
+        loop = self.serverapp.io_loop.asyncio_loop  # type: ignore[attr-defined]
+        self._events = JobEvents(event_logger, loop, nameless=told_apart)
         self.settings[WORKSPACE_SETTING] = self._workspace
         self.settings[JOBS_SETTING] = self._open_queue
         self.settings[SLOW_CALLS_SETTING] = SlowCalls(_SUBMISSIONS_AT_ONCE)
+        self.settings[PICTURES_SETTING] = Pictures()
+        self.settings[v1_openapi.ROUTES_SETTING] = ROUTES
+        self.settings[TOLD_APART_SETTING] = told_apart
+        self.settings[v1_health.CAPACITY_SETTING] = v1_health.Capacity(self.executor, self.max_concurrent_jobs)
 
     def initialize_handlers(self) -> None:
         self.handlers.extend((rf"/dlp-lab/{path}", handler) for path, handler in ROUTES)
@@ -104,6 +136,7 @@ class DlpLabApp(ExtensionApp):
             max_queued=self.max_queued_jobs,
             least_free_bytes=int(self.min_free_gib * 2**30),
             job_seconds=self.max_job_hours * 3600 or None,
+            max_queued_of_owner=self.max_queued_jobs_of_user or None,
         )
         with self._service_lock:
             if self._stopped:

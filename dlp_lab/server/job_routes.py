@@ -9,8 +9,9 @@ import msgspec
 from jupyter_server.auth.decorator import authorized
 from tornado import web
 
-from dlp_lab.jobs.job import Job, JobRequest, OutputForm, Priority, ReadOptions
+from dlp_lab.jobs.job import ErrorReply, Job, JobRequest, OutputForm, Priority, ReadOptions
 from dlp_lab.server.api_handler import DlpHandler
+from dlp_lab.server.operation import operation
 
 _EXAMPLE = '{"job_name": "3dblur", "in_dir": "dicom_data"}'
 
@@ -47,8 +48,8 @@ class QueryReply(msgspec.Struct, frozen=True, kw_only=True, omit_defaults=True):
 class MsgHandler(DlpHandler):
     """Base of the routes whose refusals are `{"msg": ...}`."""
 
-    def error_body(self, code: str, message: str) -> object:
-        return QueryReply(msg=message)
+    def error_body(self, refusal: ErrorReply) -> object:
+        return QueryReply(msg=refusal.message)
 
 
 class SubmitHandler(MsgHandler):
@@ -56,7 +57,9 @@ class SubmitHandler(MsgHandler):
 
     @web.authenticated
     @authorized
+    @operation(Submitted, 400, 422, 429, 507, status=HTTPStatus.CREATED, bodies=(SubmitBody,), idempotent=True)
     async def post(self) -> None:
+        """Submit a job."""
         body = self.json_body(SubmitBody, _EXAMPLE)
         request = JobRequest(
             task=body.job_name,
@@ -77,7 +80,9 @@ class QueryHandler(MsgHandler):
 
     @web.authenticated
     @authorized
+    @operation(QueryReply, 404, 500, also={HTTPStatus.ACCEPTED: QueryReply})
     async def get(self, uid: str) -> None:
+        """Tell whether a job is running (202), has completed (200), or has not (500)."""
         jobs = await self.jobs()
         job = await self.in_thread(jobs.get, uid)
         reply, status = _reply_about(job)

@@ -2,19 +2,59 @@
 
 from __future__ import annotations
 
+import hashlib
 from http import HTTPStatus
 
+import msgspec
 from jupyter_server.auth.decorator import authorized
 from jupyter_server.utils import url_path_join
 from tornado import web
 
 from dlp_lab.errors import MalformedRequest
-from dlp_lab.jobs.job import JobRequest, JobState, states_named
+from dlp_lab.jobs.job import (
+    JOB_STATES,
+    BatchReply,
+    BatchRequest,
+    BatchVerdict,
+    Job,
+    JobList,
+    JobLogPart,
+    JobRequest,
+    checked_key,
+)
+from dlp_lab.jobs.job_filter import JobFilter, job_filter
 from dlp_lab.server.api_handler import DlpHandler
+from dlp_lab.server.operation import Query, operation
 
 _EXAMPLE = '{"task": "3dblur", "input_dir": "dicom_data", "params": {"sigma_mm": 2}}'
+_EXAMPLE_OF_SEVERAL = f'{{"jobs": [{_EXAMPLE}]}}'
 NEWEST = 200
-_LONGEST_NUMBER = 15
+_MOST_BYTES = 10**15
+
+_TEXT = {"type": "string", "maxLength": 1000, "pattern": r"^[^\u0000]*$"}
+_MOMENT = {"type": "string", "anyOf": [{"format": "date-time"}, {"format": "date"}]}
+_FILTERS = (
+    Query(
+        "state",
+        "Only jobs in this state, or in one of these with commas between; may be repeated.",
+        {
+            "type": "array",
+            "items": {"type": "string", "pattern": f"^({'|'.join(JOB_STATES)})(,({'|'.join(JOB_STATES)}))*$"},
+        },
+    ),
+    Query("task", "Only jobs of this task.", _TEXT),
+    Query("folder", "Only jobs with this text in the name of the input folder.", _TEXT),
+    Query("submitted_after", "Only jobs submitted later.", _MOMENT),
+    Query("submitted_before", "Only jobs submitted earlier.", _MOMENT),
+    Query("limit", "How many at most.", {"type": "integer", "minimum": 1, "maximum": NEWEST, "default": NEWEST}),
+    Query("before", "Only jobs submitted before the one of this uid: `next_before` of a listing.", {"type": "string"}),
+)
+
+
+class _Several(msgspec.Struct):
+    """A body that asks for several jobs, or not."""
+
+    jobs: msgspec.Raw | msgspec.UnsetType = msgspec.UNSET
 
 
 class JobsHandler(DlpHandler):
@@ -22,32 +62,58 @@ class JobsHandler(DlpHandler):
 
     @web.authenticated
     @authorized
+    @operation(JobList, 400, 404, query=_FILTERS)
     async def get(self) -> None:
-        """The newest jobs; `state`, `before` and `limit` say which."""
-        limit, states = self._limit(), self._states()
+        """List the jobs, newest first."""
+        limit = self.number_argument("limit", NEWEST, 1, NEWEST)
+        wanted, before = self._filter(), self.get_query_argument("before", None)
         jobs = await self.jobs()
-        self.reply(await self.in_thread(jobs.newest, limit, states, self.get_query_argument("before", None)))
+        self.reply(await self.in_thread(jobs.newest, limit, wanted, before))
 
-    def _limit(self) -> int:
-        text = self.get_query_argument("limit", str(NEWEST))
-        limit = _number(text)
-        if limit is None or not 1 <= limit <= NEWEST:
-            raise MalformedRequest(f"limit is a number from 1 to {NEWEST}; got {text[:20]!r}")
-        return limit
-
-    def _states(self) -> list[JobState]:
-        names = ",".join(self.get_query_arguments("state")).split(",")
-        return states_named(filter(None, names))
+    def _filter(self) -> JobFilter:
+        return job_filter(
+            states=filter(None, ",".join(self.get_query_arguments("state")).split(",")),
+            task=self.text_argument("task"),
+            folder=self.text_argument("folder"),
+            submitted_after=self.get_query_argument("submitted_after", None),
+            submitted_before=self.get_query_argument("submitted_before", None),
+        )
 
     @web.authenticated
     @authorized
+    @operation(
+        Job,
+        *(400, 422, 429, 507),
+        status=HTTPStatus.CREATED,
+        also={HTTPStatus.OK: BatchReply},
+        bodies=(JobRequest, BatchRequest),
+        idempotent=True,
+    )
     async def post(self) -> None:
-        """Submit a job."""
+        """Submit a job, or several, each of which is taken or refused by itself."""
+        key = self.request.headers.get("Idempotency-Key")
+        if self._asks_for_several():
+            several = self.json_body(BatchRequest, _EXAMPLE_OF_SEVERAL)
+            self.reply(BatchReply(verdicts=await self._verdicts(several, key)))
+            return
         request = self.json_body(JobRequest, _EXAMPLE)
         jobs = await self.jobs()
-        job = await self.in_slow_thread(jobs.submit, request, self.request.headers.get("Idempotency-Key"))
+        job = await self.in_slow_thread(jobs.submit, request, key)
         self.set_header("Location", url_path_join(self.base_url, "dlp-lab/api/v1/jobs", job.uid))
         self.reply(job, HTTPStatus.CREATED)
+
+    def _asks_for_several(self) -> bool:
+        return not isinstance(self.json_body(_Several, _EXAMPLE).jobs, msgspec.UnsetType)
+
+    async def _verdicts(self, several: BatchRequest, key: str | None) -> list[BatchVerdict]:
+        """One after the other, so that who asks for one job meanwhile need not wait for all of these."""
+        # the same key with the same number is the same request
+        keys = None if key is None else hashlib.sha256(checked_key(key).encode()).hexdigest()
+        jobs = await self.jobs()
+        return [
+            await self.in_slow_thread(jobs.verdict, request, keys and f"{keys}/{number}")
+            for number, request in enumerate(several.jobs)
+        ]
 
 
 class JobHandler(DlpHandler):
@@ -55,13 +121,20 @@ class JobHandler(DlpHandler):
 
     @web.authenticated
     @authorized
+    @operation(Job, 404)
     async def get(self, uid: str) -> None:
-        """One job."""
+        """Tell of a job."""
         jobs = await self.jobs()
         self.reply(await self.in_thread(jobs.get, uid))
 
     @web.authenticated
     @authorized
+    @operation(
+        None,
+        *(400, 404, 409, 500),
+        status=HTTPStatus.NO_CONTENT,
+        query=(Query("result", "What becomes of its result.", {"enum": ["keep", "delete"], "default": "keep"}),),
+    )
     async def delete(self, uid: str) -> None:
         """Forget a job that has ended; its result stays, unless `result=delete` is asked for."""
         what = self.get_query_argument("result", "keep")
@@ -78,6 +151,7 @@ class CancelHandler(DlpHandler):
 
     @web.authenticated
     @authorized
+    @operation(Job, 404, 409)
     async def post(self, uid: str) -> None:
         """Cancel a job; a running one stops within a few seconds."""
         jobs = await self.jobs()
@@ -89,6 +163,7 @@ class RetryHandler(DlpHandler):
 
     @web.authenticated
     @authorized
+    @operation(Job, 404, 409, 429, 507)
     async def post(self, uid: str) -> None:
         """Put a job that failed or was cancelled in the queue again."""
         jobs = await self.jobs()
@@ -100,19 +175,22 @@ class LogHandler(DlpHandler):
 
     @web.authenticated
     @authorized
+    @operation(
+        JobLogPart,
+        *(400, 404),
+        query=(
+            Query(
+                "offset",
+                "The byte to begin with: `next_offset` of the part before.",
+                {"type": "integer", "minimum": 0, "maximum": _MOST_BYTES, "default": 0},
+            ),
+        ),
+    )
     async def get(self, uid: str) -> None:
-        """What the job printed, from the byte `offset` on."""
-        text = self.get_query_argument("offset", "0")
-        offset = _number(text)
-        if offset is None:
-            raise MalformedRequest(f"offset is a number of bytes; got {text[:20]!r}")
+        """Show what the job printed, up to 64 KiB."""
+        offset = self.number_argument("offset", 0, 0, _MOST_BYTES)
         jobs = await self.jobs()
         self.reply(await self.in_thread(jobs.log_part, uid, offset))
-
-
-def _number(text: str) -> int | None:
-    """A number of a query; None for anything else. Python itself refuses to read one of thousands of digits."""
-    return int(text) if text.isdecimal() and len(text) <= _LONGEST_NUMBER else None
 
 
 ROUTES = [

@@ -8,6 +8,7 @@ from tornado import web
 from dlp_lab.errors import NoSuchTask, UnknownTask
 from dlp_lab.jobs.job import TaskInfo, TaskList
 from dlp_lab.server.api_handler import DlpHandler
+from dlp_lab.server.operation import operation
 
 
 class TasksHandler(DlpHandler):
@@ -15,8 +16,9 @@ class TasksHandler(DlpHandler):
 
     @web.authenticated
     @authorized
+    @operation(TaskList)
     async def get(self) -> None:
-        """All tasks with the JSON Schemas of their parameters."""
+        """List the tasks with the JSON Schemas of their parameters."""
         self.reply(TaskList(tasks=await self.in_thread(_task_infos)))
 
 
@@ -25,8 +27,9 @@ class TaskHandler(DlpHandler):
 
     @web.authenticated
     @authorized
+    @operation(TaskInfo, 404)
     async def get(self, name: str) -> None:
-        """One task."""
+        """Tell of a task."""
         self.reply(await self.in_thread(_task_info, name))
 
 

@@ -10,18 +10,21 @@ from __future__ import annotations
 import os
 import re
 import shutil
+import stat
 from collections.abc import Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
+from typing import BinaryIO
 
-from dlp_lab.errors import OutputExists, PathRefused, QueueUnusable
+from dlp_lab.errors import NoSuchFile, OutputExists, PathRefused, QueueUnusable
 
 DEFAULT_OUTPUT = "dlp-lab-output"
 ROOT_VARIABLE = "DLP_LAB_ROOT"
 OUTPUT_VARIABLE = "DLP_LAB_OUTPUT"
 
 _JOB_UID = re.compile(r"[0-9a-f]{32}")
+_FILE_NAME = re.compile(r"[A-Za-z0-9_-][A-Za-z0-9._-]{0,127}")
 
 
 @dataclass(frozen=True)
@@ -126,6 +129,8 @@ class Workspace:
             is_folder, exists = real.is_dir(), real.exists()
         except OSError as error:
             raise PathRefused(f"in_dir cannot be looked at ({error.strerror}); give an existing folder") from None
+        if not exists and "://" in relative:
+            raise PathRefused(f"in_dir {relative!r} is an address; only folders inside the root are read")
         if not exists:
             raise PathRefused(f"in_dir {relative!r} does not exist; give an existing folder relative to the root")
         if not is_folder:
@@ -150,6 +155,42 @@ class Workspace:
     def job_folder(self, uid: str) -> Path:
         """Where the result of a job is, once it succeeded."""
         return self.output_folder / _checked_uid(uid)
+
+    def result_files(self, uid: str) -> list[tuple[str, int]]:
+        """Names and sizes of the files of a result, in order; empty where there is no result."""
+        try:
+            with os.scandir(self.job_folder(uid)) as entries:
+                return sorted(
+                    (entry.name, entry.stat(follow_symlinks=False).st_size)
+                    for entry in entries
+                    if _FILE_NAME.fullmatch(entry.name) and entry.is_file(follow_symlinks=False)
+                )
+        except (FileNotFoundError, NotADirectoryError):
+            return []
+
+    def open_result_file(self, uid: str, name: str) -> BinaryIO:
+        """A file of a result, for reading.
+
+        Neither a link nor a folder nor a device is opened, also if it takes the place of the file this very moment.
+
+        Raises:
+            NoSuchFile: The result has no file of that name, or there is no result.
+        """
+        refusal = NoSuchFile("the result has no file of that name; `files` of the job lists them")
+        if not _FILE_NAME.fullmatch(name):
+            raise refusal
+        try:
+            folder = os.open(self.job_folder(uid), os.O_RDONLY | os.O_DIRECTORY | os.O_NOFOLLOW)
+            try:
+                opened = os.open(name, os.O_RDONLY | os.O_NOFOLLOW | os.O_NONBLOCK, dir_fd=folder)
+            finally:
+                os.close(folder)
+        except OSError:
+            raise refusal from None
+        if not stat.S_ISREG(os.fstat(opened).st_mode):
+            os.close(opened)
+            raise refusal
+        return open(opened, "rb", buffering=0)
 
     def remove_result(self, uid: str) -> bool:
         """Remove a job's result, or what an attempt left behind of one. Returns whether nothing is left of it."""

@@ -8,16 +8,19 @@ DICOM, files, queues or servers.
 from __future__ import annotations
 
 import inspect
-from dataclasses import dataclass
+import re
+from dataclasses import dataclass, replace
 from typing import Any, ClassVar, Protocol
 
 import msgspec
 
-from dlp_lab.errors import BadParameters
+from dlp_lab.errors import BadParameters, ErrorDetail, detail_of_validation
 from dlp_lab.geometry import Geometry
 from dlp_lab.volume import Volume
 
 JsonObject = dict[str, Any]
+
+_RANGE = {"minimum": "minimum", "maximum": "maximum", "exclusiveMinimum": "above", "exclusiveMaximum": "below"}
 
 RESERVED_PARAMETERS = frozenset(
     (
@@ -88,7 +91,20 @@ class Task(msgspec.Struct, frozen=True, forbid_unknown_fields=True, kw_only=True
             return msgspec.convert(params, cls)
         except msgspec.ValidationError as error:
             known = ", ".join(cls.__struct_fields__)
-            raise BadParameters(f"task {cls.name}: {error}. Its parameters: {known}.") from None
+            message = f"task {cls.name}: {error}. Its parameters: {known}."
+            raise BadParameters(message, cls._detail(str(error))) from None
+
+    @classmethod
+    def _detail(cls, message: str) -> ErrorDetail | None:
+        """Which parameter a message of msgspec is about, and its range if it has one."""
+        detail = detail_of_validation(message)
+        if detail is None or detail.parameter is None:
+            return detail
+        rule = cls.json_schema()["properties"].get(re.split(r"\W", detail.parameter)[0], {})
+        for one in (rule, *rule.get("anyOf", ()), rule.get("items", {})):
+            if found := {field: one[keyword] for keyword, field in _RANGE.items() if keyword in one}:
+                return replace(detail, **found)
+        return detail
 
     def params(self) -> JsonObject:
         """All parameters as JSON values, defaults included."""

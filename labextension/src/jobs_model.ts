@@ -18,6 +18,8 @@ export const JOB_EVENT_SCHEMA_ID = 'https://schema.dlp-lab.org/job/v1';
 
 /** Between two listings that only bring the step at work, which events do not carry. */
 const STEP_REFRESH_MS = 2000;
+/** Between two listings where events do not tell which job has changed, for that may be any user's. */
+const NAMELESS_REFRESH_MS = 500;
 /** Safety net under the event bus, which drops what happens while it is disconnected. */
 const QUIET_REFRESH_MS = 30000;
 /** Until the server answers again. */
@@ -49,6 +51,10 @@ export class JobsModel extends VDomModel {
     services.connectionFailure.connect(this._onConnectionFailure, this);
     this._stepRefresh = new Throttler(() => this._refreshQuietly(), {
       limit: STEP_REFRESH_MS,
+      edge: 'trailing'
+    });
+    this._namelessRefresh = new Throttler(() => this._refreshQuietly(), {
+      limit: NAMELESS_REFRESH_MS,
       edge: 'trailing'
     });
     this._refreshQuietly();
@@ -120,6 +126,7 @@ export class JobsModel extends VDomModel {
   dispose(): void {
     clearTimeout(this._timer);
     this._stepRefresh.dispose();
+    this._namelessRefresh.dispose();
     super.dispose();
   }
 
@@ -277,6 +284,11 @@ export class JobsModel extends VDomModel {
       return;
     }
     const { uid, state, progress } = emission as unknown as JobEvent;
+    if (uid === null || state === null || progress === null) {
+      // Several users share the server: the event tells nobody whose job it is.
+      void this._namelessRefresh.invoke();
+      return;
+    }
     const known = this.job(uid);
     if (known) {
       this._replace({ ...known, state, progress });
@@ -315,4 +327,5 @@ export class JobsModel extends VDomModel {
   private _waiting: Promise<void> | null = null;
   private _timer: ReturnType<typeof setTimeout> | undefined;
   private readonly _stepRefresh: Throttler;
+  private readonly _namelessRefresh: Throttler;
 }

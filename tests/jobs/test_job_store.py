@@ -24,6 +24,7 @@ from dlp_lab.errors import (
 )
 from dlp_lab.jobs import queue_database
 from dlp_lab.jobs.job import JobRequest
+from dlp_lab.jobs.job_filter import JobFilter, job_filter
 from dlp_lab.jobs.job_store import IdempotencyKey, JobStore
 from dlp_lab.jobs.job_store_schema import SCHEMA_VERSION, STEPS
 
@@ -31,6 +32,7 @@ GOLDEN = Path(__file__).parent.parent / "golden"
 
 PARAMS = {"sigma_mm": [1.5, 2.0, 0.0], "mode": "wrap"}
 REQUEST = JobRequest(task="3dblur", input_dir="a/b", params=PARAMS, keep_hdf5=True)
+CANCELLED = JobFilter(states=("cancelled",))
 
 
 @pytest.fixture
@@ -96,11 +98,11 @@ def test_the_listing_is_by_state_and_goes_on_where_it_stopped(store: JobStore) -
     uids = [store.add(REQUEST).uid for _ in range(6)]
     for uid in uids[::2]:
         store.request_cancel(uid)
-    first = store.newest(2, ["cancelled"])
-    rest = store.newest(9, ["cancelled"], before=first[-1].uid)
+    first = store.newest(2, CANCELLED)
+    rest = store.newest(9, CANCELLED, before=first[-1].uid)
     assert [job.uid for job in (*first, *rest)] == uids[4::-2]
-    assert store.count(["cancelled"], before=first[-1].uid) == 1
-    assert store.count(["queued", "cancelled"]) == store.count() == 6
+    assert store.count(CANCELLED, before=first[-1].uid) == 1
+    assert store.count(JobFilter(states=("queued", "cancelled"))) == store.count() == 6
     with pytest.raises(NoSuchJob):
         store.newest(9, before="0" * 32)
 
@@ -273,6 +275,57 @@ def test_a_queue_of_version_1_is_taken_over_and_a_copy_of_it_kept(path: Path) ->
         assert older.execute("SELECT input_dir, state FROM jobs ORDER BY seq").fetchall() == [
             (folder, job.state) for folder, job in sorted(jobs.items())
         ]
+
+
+def test_a_queue_of_version_2_is_taken_over_and_its_jobs_have_no_owner(path: Path) -> None:
+    shutil.copy(GOLDEN / "queue-2.sqlite", path)
+    store = JobStore(path)
+    second, first = store.newest(9)
+    assert [(job.input_dir, job.owner, job.priority) for job in (first, second)] == [("a", None, 3), ("b", None, 0)]
+    request = JobRequest(task="3dblur", input_dir="a", params={"sigma_mm": 2.0}, priority=3, output_form="multiframe")
+    assert store.submitted_with(IdempotencyKey.of("one", request)) == first
+    assert store.submitted_with(IdempotencyKey.of("one", request, "ann")) is None
+    assert store.add(request, IdempotencyKey.of("one", request, "ann"), owner="ann").owner == "ann"
+
+
+def test_jobs_are_filtered_by_task_folder_moment_and_who_may_see_them(store: JobStore) -> None:
+    for number, (task, folder, owner) in enumerate(
+        [("3dblur", "Study/head", "ann"), ("probe", "study/50%", "bob"), ("probe", "other", None)]
+    ):
+        uid = store.add(JobRequest(task=task, input_dir=folder), owner=owner).uid
+        store._rows("UPDATE jobs SET submitted_at = ? WHERE uid = ?", (f"2026-11-0{1 + number}T00:00:00.000Z", uid))
+
+    def found(**wanted: str) -> list[str]:
+        return [job.input_dir for job in store.newest(9, job_filter(**wanted))]
+
+    assert found() == ["other", "study/50%", "Study/head"]
+    assert found(task="probe") == ["other", "study/50%"]
+    assert found(folder="STUDY") == ["study/50%", "Study/head"]
+    assert found(folder="%") == ["study/50%"]
+    assert found(submitted_after="2026-11-01") == ["other", "study/50%"]
+    assert found(submitted_before="2026-11-02T01:00+02:00") == ["Study/head"]
+    assert [job.position for job in store.newest(9, job_filter(task="probe"))] == [3, 2]
+    for user, seen in (("ann", ["other", "Study/head"]), ("bob", ["other", "study/50%"]), ("eve", ["other"])):
+        assert [job.input_dir for job in store.newest(9, JobFilter(visible_to=user))] == seen
+        assert store.count(JobFilter(visible_to=user)) == len(seen)
+
+
+@pytest.mark.parametrize("moment", ["", "yesterday", "2026-13-01", "0001-01-01T00:00:00+14:00", "9" * 99])
+def test_what_is_no_moment_is_refused(moment: str) -> None:
+    with pytest.raises(MalformedRequest, match="a moment is such as"):
+        job_filter(submitted_after=moment)
+
+
+def test_a_user_may_have_so_many_jobs_waiting_and_the_others_are_not_held_up(store: JobStore) -> None:
+    for owner in ("ann", "ann", "bob", None):
+        store.add(REQUEST, owner=owner, max_queued_of_owner=2)
+    with pytest.raises(QueueFull, match="2 jobs of yours are waiting"):
+        store.add(REQUEST, owner="ann", max_queued_of_owner=2)
+    store.add(REQUEST, owner="bob", max_queued_of_owner=2)
+    cancelled = store.request_cancel(store.newest(9, JobFilter(visible_to="ann"))[-1].uid)
+    store.add(REQUEST, owner="ann", max_queued_of_owner=2)
+    with pytest.raises(QueueFull, match="2 jobs of yours"):
+        store.retry(cancelled.uid, max_queued_of_owner=2)
 
 
 def test_the_copy_is_of_the_older_version_though_another_process_takes_over_meanwhile(path: Path) -> None:

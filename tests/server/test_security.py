@@ -17,7 +17,7 @@ from tests.server.conftest import Fetch
 
 METHODS = ("GET", "POST", "PUT", "PATCH", "DELETE")
 SERVED = [
-    (path.replace("([^/]+)", "0" * 32).replace("/?", ""), method)
+    (path.replace("([^/]+)", "0" * 32).replace("/?", "").replace("\\", ""), method)
     for path, handler in ROUTES
     for method in METHODS
     if method.lower() in vars(handler)
@@ -61,6 +61,15 @@ async def test_without_the_token_no_route_answers(
     text = json.dumps(json.loads(answer.body))
     assert "token" in text
     assert "_xsrf" not in text or not headers
+
+
+async def test_without_the_token_a_body_is_not_looked_at(
+    jp_serverapp: ServerApp, http_server_client: AsyncHTTPClient, jp_base_url: str
+) -> None:
+    for body in ("not JSON", " " * 2**21):
+        url = url_path_join(jp_base_url, "dlp-lab/api/v1/jobs")
+        answer = await http_server_client.fetch(url, method="POST", body=body, raise_error=False)
+        assert answer.code == 403
 
 
 @pytest.mark.parametrize(("path", "method"), [route for route in SERVED if route[1] != "GET"])

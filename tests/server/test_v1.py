@@ -7,15 +7,17 @@ from pathlib import Path
 from typing import Any
 
 import msgspec
+import pydicom
 import pytest
 from jupyter_server.serverapp import ServerApp
 
 from dlp_lab import __version__
-from dlp_lab.jobs.job import ErrorReply, Job, JobList, JobLogPart, TaskInfo, TaskList
+from dlp_lab.jobs.job import BatchReply, ErrorReply, Health, Job, JobList, JobLogPart, TaskInfo, TaskList
 from dlp_lab.jobs.submission import QueueLimits
 from dlp_lab.server.api_handler import JOBS_SETTING, WORKSPACE_SETTING
 from dlp_lab.server.events import JOB_EVENT_SCHEMA_ID
 from dlp_lab.store.workspace import Workspace
+from tests.phantom import write_phantom_series
 from tests.server.conftest import Fetch
 
 REQUEST: dict[str, Any] = {"task": "3dblur", "input_dir": "dicom_data"}
@@ -39,11 +41,21 @@ async def ended(fetch: Fetch, uid: str) -> Job:
 
 async def test_health_is_the_version_and_where_things_are(fetch: Fetch) -> None:
     answer = await fetch("api/v1/health")
-    logs = "dlp-lab-output/.dlp-lab/logs"
-    assert (answer.code, json.loads(answer.body)) == (
-        200,
-        {"version": __version__, "root_offset": "", "logs_dir": logs},
+    assert answer.code == 200
+    health = msgspec.json.decode(answer.body, type=Health)
+    assert (health.version, health.root_offset, health.logs_dir) == (
+        __version__,
+        "",
+        "dlp-lab-output/.dlp-lab/logs",
     )
+    assert (health.executor, health.slots) == ("local", 1)
+    assert health.free_bytes > 0
+    assert health.jobs == {"queued": 0, "running": 0, "succeeded": 0, "failed": 0, "cancelled": 0}
+    running, _ = await submit(fetch, seconds=60), await submit(fetch)
+    while (well := json.loads((await fetch("api/v1/health")).body))["jobs"]["running"] == 0:
+        await asyncio.sleep(0.02)
+    assert (well["jobs"]["running"], well["jobs"]["queued"], well["has_dispatcher"]) == (1, 1, True)
+    await fetch(f"api/v1/jobs/{running.uid}/cancel", {})
 
 
 @pytest.mark.parametrize(("root", "offset"), [("inside/deep", "inside/deep"), ("..", None), ("../beside", None)])
@@ -109,6 +121,111 @@ async def test_a_submission_that_is_sent_again_with_its_key_makes_no_second_job(
     assert len(uids) == 1
     other = await fetch("api/v1/jobs", {**REQUEST, "keep_hdf5": True}, headers={"Idempotency-Key": "one"})
     assert (other.code, json.loads(other.body)["code"]) == (422, "IDEMPOTENCY_KEY_REUSED")
+
+
+async def test_of_several_jobs_each_is_taken_or_refused_by_itself(fetch: Fetch) -> None:
+    jobs = [REQUEST, {**REQUEST, "input_dir": "none"}, {**REQUEST, "params": {"sigma_mm": 2}}]
+    replies = []
+    for _ in range(2):
+        answer = await fetch("api/v1/jobs", {"jobs": jobs}, headers={"Idempotency-Key": "many"})
+        assert answer.code == 200, answer.body
+        replies.append(msgspec.json.decode(answer.body, type=BatchReply).verdicts)
+    for first, second in zip(*replies, strict=True):
+        assert (first.job is None) == (second.job is None)
+        assert not first.job or not second.job or first.job.uid == second.job.uid  # the key came before
+    taken, refused, last = replies[0]
+    assert taken.job and last.job and refused.error and not taken.error and not last.error
+    assert (refused.job, refused.error.code) == (None, "PATH_REFUSED")
+    assert [job.uid for job in (await listing(fetch)).jobs] == [last.job.uid, taken.job.uid]
+
+
+@pytest.mark.parametrize(
+    "body", [{"jobs": []}, {"jobs": [REQUEST] * 201}, {"jobs": [{}]}, {"jobs": 3}, {"jobs": [REQUEST], "x": 1}]
+)
+async def test_several_jobs_that_cannot_be_understood_are_all_refused(fetch: Fetch, body: object) -> None:
+    answer = await fetch("api/v1/jobs", body)
+    assert answer.code == 400
+    assert 'send JSON such as {"jobs": [{"task"' in json.loads(answer.body)["message"]
+    assert (await listing(fetch)).jobs == []
+
+
+@pytest.mark.parametrize(
+    ("path", "body", "detail"),
+    [
+        (
+            "api/v1/jobs",
+            {**REQUEST, "params": {"sigma_mm": -1}},
+            {"parameter": "sigma_mm", "minimum": 0, "maximum": 1000},
+        ),
+        ("api/v1/jobs", {**REQUEST, "params": {"sigma": 1}}, {"parameter": "sigma"}),
+        ("api/v1/jobs", {**REQUEST, "priority": 101}, {"parameter": "priority"}),
+        ("api/v1/jobs", {**REQUEST, "read": {"gaps": "fill"}}, {"parameter": "read.gaps"}),
+        ("api/v1/jobs", {"task": "3dblur"}, {"parameter": "input_dir"}),
+        ("api/v1/jobs?limit=0", None, {"parameter": "limit", "minimum": 1, "maximum": 200}),
+        ("api/v1/jobs/" + "0" * 32, None, None),
+    ],
+)
+async def test_a_refusal_names_for_programs_what_is_wrong(
+    fetch: Fetch, path: str, body: object, detail: dict[str, object] | None
+) -> None:
+    found = json.loads((await fetch(path, body)).body)["detail"]
+    assert (found and {name: value for name, value in found.items() if value is not None}) == detail
+
+
+@pytest.mark.parametrize(
+    ("what", "detail"),
+    [
+        ("gap", {"file": 2, "slice": 2}),
+        ("cut", {"file": 4, "tag": "(7FE0,0010)"}),
+        ("twice", {"file": 3, "tag": "(0020,0032)"}),
+    ],
+)
+async def test_a_refusal_of_a_series_names_file_slice_and_tag_for_programs(
+    fetch: Fetch, jp_root_dir: Path, what: str, detail: dict[str, Any]
+) -> None:
+    files = write_phantom_series(jp_root_dir / "odd").files
+    if what == "gap":
+        files[3].unlink()
+    elif what == "cut":
+        files[4].write_bytes(files[4].read_bytes()[:-20])
+    else:
+        image = pydicom.dcmread(files[3])
+        image.SOPInstanceUID = image.file_meta.MediaStorageSOPInstanceUID = f"{image.SOPInstanceUID}.1"
+        image.save_as(jp_root_dir / "odd/other")
+    found = json.loads((await fetch("api/v1/jobs", {**REQUEST, "input_dir": "odd"})).body)["detail"]
+    expected = {**detail, "file": files[detail["file"]].name}
+    assert {name: value for name, value in found.items() if value is not None} == expected
+
+
+async def test_the_listing_is_filtered_by_task_folder_and_moment_and_followed_by_its_cursor(
+    fetch: Fetch, jp_root_dir: Path
+) -> None:
+    write_phantom_series(jp_root_dir / "Head/one & two")
+    for request in (REQUEST, {"task": "probe", "input_dir": "Head/one & two"}, {"task": "probe", "input_dir": "Head"}):
+        assert (await fetch("api/v1/jobs", request)).code == 201
+        await asyncio.sleep(0.002)  # so that each has a millisecond of its own
+    everything = await listing(fetch)
+    newest, middle, oldest = (job.uid for job in everything.jobs)
+
+    async def found(query: str) -> list[str]:
+        return [job.uid for job in (await listing(fetch, query)).jobs]
+
+    assert await found("task=probe") == [newest, middle]
+    assert await found("folder=ONE %26 two") == [middle]
+    assert await found("folder=head&task=3dblur") == []
+    assert await found("submitted_after=2020-01-01") == [newest, middle, oldest]
+    assert await found("submitted_before=2020-01-01") == []
+    assert await found(f"submitted_after={everything.jobs[-1].submitted_at}") == [newest, middle]
+    page = await listing(fetch, "limit=1&task=probe")
+    assert (page.older, page.next_before) == (1, newest)
+    page = await listing(fetch, f"limit=1&task=probe&before={page.next_before}")
+    assert ([job.uid for job in page.jobs], page.older, page.next_before) == ([middle], 0, None)
+
+
+async def listing(fetch: Fetch, query: str = "") -> JobList:
+    answer = await fetch(f"api/v1/jobs?{query}")
+    assert answer.code == 200, answer.body
+    return msgspec.json.decode(answer.body, type=JobList)
 
 
 async def test_a_full_queue_says_when_to_come_again(
@@ -177,6 +294,14 @@ async def test_a_job_is_cancelled_once(fetch: Fetch) -> None:
         ("api/v1/jobs?limit=" + "9" * 5000, None, 400, "MALFORMED_REQUEST"),
         ("api/v1/jobs/x/log?offset=" + "9" * 5000, None, 400, "MALFORMED_REQUEST"),
         ("api/v1/jobs?before=x", None, 404, "NO_SUCH_JOB"),
+        ("api/v1/jobs?submitted_after=soon", None, 400, "MALFORMED_REQUEST"),
+        ("api/v1/jobs?folder=" + "x" * 1001, None, 400, "MALFORMED_REQUEST"),
+        ("api/v1/series", None, 400, "MALFORMED_REQUEST"),
+        ("api/v1/series?dir=none", None, 422, "PATH_REFUSED"),
+        ("api/v1/series/thumbnail?dir=dicom_data", None, 400, "MALFORMED_REQUEST"),
+        ("api/v1/jobs/" + "0" * 32 + "/files", None, 404, "NO_SUCH_JOB"),
+        ("api/v1/jobs/" + "0" * 32 + "/files/job.json", None, 404, "NO_SUCH_JOB"),
+        ("api/v1/jobs/" + "0" * 32 + "/preview", None, 404, "NO_SUCH_JOB"),
         ("api/v1/jobs", {**REQUEST, "priority": 101}, 400, "MALFORMED_REQUEST"),
         ("api/v1/tasks/nope", None, 404, "NO_SUCH_TASK"),
         ("api/v1/tasks", {}, 405, "METHOD_NOT_ALLOWED"),

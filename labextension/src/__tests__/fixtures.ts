@@ -32,6 +32,7 @@ export function makeJob(changes: Partial<Job> = {}): Job {
     attempts: 0,
     priority: 0,
     position: null,
+    owner: null,
     ...changes
   };
 }

@@ -92,6 +92,22 @@ describe('JobsModel', () => {
     }
   });
 
+  it('lists again, at most twice a second, when events do not tell which job has changed', async () => {
+    jest.useFakeTimers();
+    try {
+      server.jobs = [makeJob({ uid: A, state: 'succeeded' })];
+      for (let index = 0; index < 20; index++) {
+        server.emit({ uid: null, state: null, progress: null });
+        await jest.advanceTimersByTimeAsync(100);
+      }
+      expect(model.jobs[0].state).toBe('succeeded');
+      expect(server.listings).toBeGreaterThanOrEqual(4);
+      expect(server.listings).toBeLessThanOrEqual(6);
+    } finally {
+      jest.useRealTimers();
+    }
+  });
+
   it('shows a submitted job at once, at the top', async () => {
     server.postReply = { status: 201, body: makeJob({ uid: B }) };
     await model.submit({ task: '3dblur', input_dir: 'x' });

@@ -1,9 +1,53 @@
 // Generated from the Python structs by tools/generate_typescript.py. Do not edit.
 
+/** Reply to several requests at once. */
+export interface BatchReply {
+  /** One for each, in their order. */
+  verdicts: Array<BatchVerdict>;
+}
+
+/** Several jobs in one request; each is taken or refused by itself. */
+export interface BatchRequest {
+  /** What is asked. */
+  jobs: Array<JobRequest>;
+}
+
+/** What became of one request of several. */
+export interface BatchVerdict {
+  /** The job, if it was taken. */
+  job: Job | null;
+  /** Why it was refused, if it was. */
+  error: ErrorReply | null;
+}
+
+/** What of a refusal a program can use. */
+export interface ErrorDetail {
+  /** Name of the field or parameter that is wrong, with a dot between names. */
+  parameter: string | null;
+  /** Between which its values must lie, these two included. */
+  minimum: number | null;
+  /** Between which its values must lie, these two included. */
+  maximum: number | null;
+  /** Between which they must lie, without these two. */
+  above: number | null;
+  /** Between which they must lie, without these two. */
+  below: number | null;
+  /** Name of the file that is wrong, or the first of several. */
+  file: string | null;
+  /** Its index in the stack, along the normal, where there is one. */
+  slice: number | null;
+  /** Of the DICOM attribute, such as "(0020,0032)". */
+  tag: string | null;
+}
+
 /** Body of every refusal of the versioned API. */
 export interface ErrorReply {
+  /** Stable, for programs, such as "BAD_PARAMETERS". */
   code: string;
+  /** What came, what was expected and what to do, for people. */
   message: string;
+  /** What of it programs can use; null where there is nothing to tell. */
+  detail: ErrorDetail | null;
 }
 
 /** Reply of the health route. */
@@ -14,6 +58,16 @@ export interface Health {
   root_offset: string | null;
   /** Folder of the jobs' logs, relative to the root of dlp-lab. */
   logs_dir: string;
+  /** Where jobs run. */
+  executor: string;
+  /** How many may run at once. */
+  slots: number;
+  /** Whether any process starts the jobs of this queue. */
+  has_dispatcher: boolean;
+  /** Left on the disk of the output folder. */
+  free_bytes: number;
+  /** How many there are in each state, whoever owns them. */
+  jobs: Record<string, unknown>;
 }
 
 /** A job and what became of it. */
@@ -56,21 +110,28 @@ export interface Job {
   position: number | null;
   /** As asked, with defaults filled in. */
   output_form: 'multiframe' | 'parametric_map' | 'series';
+  /** Who submitted it, on a server that several users share; null where nobody had to say who they are. */
+  owner: string | null;
 }
 
 /** What Jupyter's event bus carries when a job changes. It reaches every client, so it names no folder, no file. */
 export interface JobEvent {
-  uid: string;
-  state: 'cancelled' | 'failed' | 'queued' | 'running' | 'succeeded';
-  progress: number;
+  /** Of the job; null on a server that several users share, where a client asks for the jobs that it may see. */
+  uid: string | null;
+  /** Of the job; null on a server that several users share, where a client asks for the jobs that it may see. */
+  state: 'cancelled' | 'failed' | 'queued' | 'running' | 'succeeded' | null;
+  /** Of the job; null on a server that several users share, where a client asks for the jobs that it may see. */
+  progress: number | null;
 }
 
 /** Reply of the job listing, newest first. */
 export interface JobList {
   /** The newest ones of those asked for. */
   jobs: Array<Job>;
-  /** How many more there are; `before` the last one's uid lists them. */
+  /** How many more there are. */
   older: number;
+  /** What to send as `before` to list them; null when there are none. */
+  next_before: string | null;
 }
 
 /** A part of what a job printed. */
@@ -99,6 +160,14 @@ export interface JobRequest {
   output_form?: 'multiframe' | 'parametric_map' | 'series';
 }
 
+/** A file that belongs to no series. */
+export interface LeftOutFile {
+  /** Its path relative to the folder, with "/" between names. */
+  file: string;
+  /** Why. */
+  reason: string;
+}
+
 /** Which images of a folder to read, and which repairs to make: by default all, and none. */
 export interface ReadOptions {
   series: string | null;
@@ -106,6 +175,60 @@ export interface ReadOptions {
   gaps: 'pad' | 'refuse';
   irregular: 'refuse' | 'resample';
   tilt: 'keep' | 'refuse' | 'resample';
+}
+
+/** A file of a result: its name, its size and its type on the internet. */
+export interface ResultFile {
+  name: string;
+  file_bytes: number;
+  media_type: string;
+}
+
+/** The files of a result, in order of their names. */
+export interface ResultFiles {
+  files: Array<ResultFile>;
+}
+
+/** What is in a folder. */
+export interface SeriesList {
+  /** The folder, relative to the root. */
+  input_dir: string;
+  /** In order of first appearance. */
+  series: Array<SeriesSummary>;
+  /** How many files play no part, by reason. */
+  ignored: Record<string, unknown>;
+  /** Files that may be slices and cannot be understood; the first hundred. */
+  refused: Array<LeftOutFile>;
+  /** How many there are of them. */
+  refused_files: number;
+}
+
+/** A series of a folder. */
+export interface SeriesSummary {
+  /** From its first file; the class by its name. */
+  series_instance_uid: string;
+  /** From its first file; the class by its name. */
+  description: string;
+  /** From its first file; the class by its name. */
+  modality: string;
+  /** From its first file; the class by its name. */
+  sop_class: string;
+  /** How many files belong to it. */
+  files: number;
+  /** How many images, where files hold several. */
+  frames: number | null;
+  /** "usable", or the code of the refusal, such as "MISSING_SLICES". */
+  verdict: string;
+  /** The sentence of the refusal. */
+  reason: string;
+  /** Of the volume, (slice, row, column); only when usable. */
+  shape: [number, number, number] | null;
+  /** Of the volume, (slice, row, column); only when usable. */
+  spacing_kji_mm: [number, number, number] | null;
+  /** What was noticed and accepted. */
+  warnings: Array<string>;
+  /** Size of its files. */
+  file_bytes: number;
 }
 
 /** A task as the doors show it: its name, its title and the JSON Schema of its parameters. */
