@@ -7,6 +7,7 @@ import {
   JobList,
   JobLogPart,
   JobRequest,
+  SeriesList,
   TaskInfo,
   TaskList
 } from './generated/types';
@@ -69,6 +70,19 @@ export class Api {
 
   async submit(request: JobRequest): Promise<Job> {
     return this._request<Job>('jobs', { body: request });
+  }
+
+  /** The series of a folder, each with its verdict. */
+  async series(inputDir: string): Promise<SeriesList> {
+    return this._request<SeriesList>('series', { query: { dir: inputDir } });
+  }
+
+  /** The middle slice of a series as a PNG. */
+  async thumbnail(inputDir: string, seriesInstanceUid: string): Promise<Blob> {
+    const response = await this._answer('series/thumbnail', {
+      query: { dir: inputDir, series: seriesInstanceUid }
+    });
+    return response.blob();
   }
 
   async cancel(uid: string): Promise<Job> {

@@ -1,21 +1,22 @@
 import { JupyterFrontEnd } from '@jupyterlab/application';
 import { Notification } from '@jupyterlab/apputils';
-import { IFileBrowserFactory } from '@jupyterlab/filebrowser';
-import { Contents } from '@jupyterlab/services';
 import { TranslationBundle } from '@jupyterlab/translation';
-import { TaskInfo } from './generated/types';
+import { ChosenFolder } from './chosen_folder';
+import { JobRequest } from './generated/types';
 import { dlpIcon } from './icon';
 import { JobsModel } from './jobs_model';
 import { JobsPanel } from './jobs_panel';
 import { RememberedRequests } from './remembered_requests';
-import { toJobPath } from './root_paths';
 import { RunDialog } from './run_dialog';
 import { StartValues } from './run_form';
 
 export namespace CommandIDs {
   /** Show the panel. */
   export const openPanel = 'dlp-lab:open-panel';
-  /** Ask for a task's parameters and run it: `task`, `path` (else the selected folder), `values` to start from. */
+  /**
+   * Ask for a task's parameters and run it: `task`, `path` (else the selected folder), `values` to start from, `read`
+   * how the folder is to be read.
+   */
   export const runTask = 'dlp-lab:run-task';
 }
 
@@ -24,6 +25,9 @@ interface RunTaskArgs {
   task?: string;
   path?: string;
   values?: StartValues;
+  read?: JobRequest['read'];
+  /** What the menu is about that the command stands in, where that is no folder. */
+  inMenuOf?: 'series';
 }
 
 /** Add the commands that launcher, palette and menus refer to. */
@@ -31,23 +35,11 @@ export function addCommands(
   app: JupyterFrontEnd,
   model: JobsModel,
   panel: JobsPanel,
-  browserFactory: IFileBrowserFactory | null,
+  chosen: ChosenFolder,
   remembered: RememberedRequests,
   trans: TranslationBundle
 ): void {
-  const { commands, shell, serviceManager } = app;
-
-  /** The folder a command is about, relative to the server's root; null when there is not exactly one. */
-  const folderOf = (args: RunTaskArgs): string | null => {
-    if (args.path !== undefined) {
-      return args.path;
-    }
-    const browser = browserFactory?.tracker.currentWidget;
-    const selected = [...(browser?.selectedItems() ?? [])];
-    return selected.length === 1 && selected[0].type === 'directory'
-      ? localFolder(serviceManager.contents, selected[0].path)
-      : null;
-  };
+  const { commands, shell } = app;
 
   commands.addCommand(CommandIDs.openPanel, {
     label: trans.__('DLP Lab Jobs'),
@@ -58,8 +50,12 @@ export function addCommands(
   });
 
   commands.addCommand(CommandIDs.runTask, {
-    label: args =>
-      trans.__('Run %1 on this folder', (args as RunTaskArgs).task ?? ''),
+    label: args => {
+      const { task = '', inMenuOf } = args as RunTaskArgs;
+      return inMenuOf === 'series'
+        ? (model.task(task)?.title ?? task)
+        : trans.__('Run %1 on this folder', task);
+    },
     icon: dlpIcon,
     describedBy: {
       args: {
@@ -67,27 +63,34 @@ export function addCommands(
         properties: {
           task: { type: 'string' },
           path: { type: 'string' },
-          values: { type: 'object' }
+          values: { type: 'object' },
+          read: { type: 'object' },
+          inMenuOf: { type: 'string' }
         },
         required: ['task']
       }
     },
-    isVisible: args => folderOf(args as RunTaskArgs) !== null,
+    isVisible: args => chosen.path((args as RunTaskArgs).path) !== null,
     execute: async args => {
-      const { task: name, values } = args as RunTaskArgs;
-      const path = folderOf(args as RunTaskArgs);
+      const { task: name, values, read, path: named } = args as RunTaskArgs;
+      const path = chosen.path(named);
+      const jobPath = chosen.jobPath(path);
       const task = model.task(name);
-      const offset = model.health?.root_offset ?? null;
-      const jobPath =
-        path === null || offset === null ? null : toJobPath(path, offset);
       if (task === undefined || jobPath === null) {
-        Notification.error(whyNot(name, task, path, offset, trans));
+        Notification.error(
+          path !== null && task === undefined
+            ? trans.__('The server has no task named “%1”.', name ?? '')
+            : chosen.whyNot(path)
+        );
         return;
       }
       const options = {
         task,
         path: jobPath,
-        values: values ?? (await remembered.of(task.name)),
+        values: {
+          ...(values ?? (await remembered.of(task.name))),
+          ...(read !== undefined && { read })
+        },
         trans
       };
       const dialog = new RunDialog(options, async request => {
@@ -100,36 +103,4 @@ export function addCommands(
       }
     }
   });
-}
-
-/** Why a task cannot be run on a folder. */
-function whyNot(
-  name: string | undefined,
-  task: TaskInfo | undefined,
-  path: string | null,
-  offset: string | null,
-  trans: TranslationBundle
-): string {
-  if (path === null) {
-    return trans.__('Select one folder in the file browser.');
-  }
-  if (task === undefined) {
-    return trans.__('The server has no task named “%1”.', name ?? '');
-  }
-  return offset === null
-    ? trans.__(
-        'DLP Lab works in a folder that the file browser does not show. Set DlpLabApp.root to one that it shows.'
-      )
-    : trans.__(
-        '“%1” is outside “%2”, the folder that DLP Lab works in.',
-        path,
-        offset
-      );
-}
-
-/** The folder relative to the server's root; null when it is on a drive that is not the server's file system. */
-function localFolder(contents: Contents.IManager, path: string): string | null {
-  // Collaborative editing shows the same files under a drive name of its own.
-  const isServers = ['', 'RTC'].includes(contents.driveName(path));
-  return isServers ? contents.localPath(path) : null;
 }

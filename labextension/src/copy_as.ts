@@ -1,4 +1,5 @@
 import { Job } from './generated/types';
+import { changedRead } from './read_options';
 
 /** The doors that a job can be put through again. */
 export type Door = 'python' | 'curl' | 'cli';
@@ -117,18 +118,6 @@ function options(asked: Asked): Record<string, unknown> {
     ...(asked.priority !== 0 && { priority: asked.priority }),
     ...(asked.output_form !== 'series' && { output_form: asked.output_form })
   };
-}
-
-/** The options of reading that are not the default: to refuse what is odd, and choose nothing. */
-export function changedRead(read: Job['read']): Partial<Job['read']> {
-  return Object.fromEntries(
-    Object.entries(read).filter(
-      ([, value]) =>
-        value !== null &&
-        value !== 'refuse' &&
-        !(typeof value === 'object' && Object.keys(value).length === 0)
-    )
-  );
 }
 
 /** A word that a POSIX shell takes as it is. */

@@ -11,6 +11,7 @@ import { IStateDB } from '@jupyterlab/statedb';
 import { IStatusBar } from '@jupyterlab/statusbar';
 import { ITranslator, nullTranslator } from '@jupyterlab/translation';
 import { Api } from './api';
+import { ChosenFolder } from './chosen_folder';
 import { addCommands, CommandIDs } from './commands';
 import { addTasksToContextMenu } from './context_menu';
 import { addJobCommands } from './job_commands';
@@ -19,6 +20,7 @@ import { JobsModel } from './jobs_model';
 import { JobsPanel } from './jobs_panel';
 import { JobsStatus } from './jobs_status';
 import { RememberedRequests } from './remembered_requests';
+import { addSeriesBrowser } from './series_commands';
 
 const plugin: JupyterFrontEndPlugin<void> = {
   id: 'dlp-lab:plugin',
@@ -48,9 +50,13 @@ const plugin: JupyterFrontEndPlugin<void> = {
     const trans = (translator ?? nullTranslator).load('dlp_lab');
     const category = trans.__('DLP Lab');
     const { serviceManager } = app;
-    const model = new JobsModel(
-      new Api(serviceManager.serverSettings),
-      serviceManager
+    const api = new Api(serviceManager.serverSettings);
+    const model = new JobsModel(api, serviceManager);
+    const chosen = new ChosenFolder(
+      serviceManager.contents,
+      browserFactory,
+      model,
+      trans
     );
     const actions = addJobCommands(app, model, trans);
     const panel = new JobsPanel(model, actions, trans);
@@ -69,7 +75,8 @@ const plugin: JupyterFrontEndPlugin<void> = {
     const remembered = new RememberedRequests(state);
     void followSettings(settingRegistry, notifications, remembered);
 
-    addCommands(app, model, panel, browserFactory, remembered, trans);
+    addCommands(app, model, panel, chosen, remembered, trans);
+    addSeriesBrowser(app, api, model, chosen, trans);
     addTasksToContextMenu(app.contextMenu, model);
     const command = CommandIDs.openPanel;
     launcher?.add({ command, category, rank: 1 });

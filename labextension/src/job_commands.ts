@@ -16,6 +16,7 @@ import { Job } from './generated/types';
 import { JobLog } from './job_log';
 import { JobActions } from './job_row';
 import { JobsModel } from './jobs_model';
+import { PassingMenu } from './passing_menu';
 import { toBrowserPath } from './root_paths';
 
 /** The commands about one job; each takes its `uid`. */
@@ -198,10 +199,10 @@ function jobMenu(
   commands: CommandRegistry,
   uid: string,
   trans: TranslationBundle
-): MenuSvg {
-  const menu = new MenuSvg({ commands });
+): PassingMenu {
+  const menu = new PassingMenu(commands);
   const add = (command: string) => menu.addItem({ command, args: { uid } });
-  const copyAs = new MenuSvg({ commands });
+  const copyAs = new MenuSvg({ commands }); // disposed with the menu
   copyAs.title.label = trans.__('Copy as');
   for (const door of DOORS) {
     copyAs.addItem({ command: JobCommandIDs.copyAs, args: { uid, door } });
@@ -214,13 +215,6 @@ function jobMenu(
   menu.addItem({ type: 'submenu', submenu: copyAs });
   menu.addItem({ type: 'separator' });
   add(JobCommandIDs.remove);
-  // after the command has run, for the menu closes before
-  menu.aboutToClose.connect(() =>
-    setTimeout(() => {
-      copyAs.dispose();
-      menu.dispose();
-    })
-  );
   return menu;
 }
 

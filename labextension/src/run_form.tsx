@@ -1,9 +1,9 @@
 import { TranslationBundle } from '@jupyterlab/translation';
 import { HTMLSelect, ReactWidget } from '@jupyterlab/ui-components';
 import React from 'react';
-import { changedRead } from './copy_as';
 import { JobRequest, TaskInfo } from './generated/types';
 import { Field, fieldsOf, textOf, valueOf } from './params_schema';
+import { changedRead } from './read_options';
 
 type OutputForm = NonNullable<JobRequest['output_form']>;
 

@@ -1,2 +1,3 @@
 import './panel.css';
 import './run_dialog.css';
+import './series_browser.css';

@@ -1,7 +1,9 @@
 import { JupyterFrontEnd } from '@jupyterlab/application';
 import { Dialog, Notification } from '@jupyterlab/apputils';
+import { Contents } from '@jupyterlab/services';
 import { nullTranslator } from '@jupyterlab/translation';
 import { CommandRegistry } from '@lumino/commands';
+import { ChosenFolder } from '../chosen_folder';
 import { addCommands, CommandIDs } from '../commands';
 import { JobsPanel } from '../jobs_panel';
 import { RememberedRequests } from '../remembered_requests';
@@ -21,13 +23,14 @@ async function runOn(path: string, rootOffset: string | null): Promise<void> {
     shell: { activateById: jest.fn() },
     serviceManager: {}
   };
+  const trans = nullTranslator.load('dlp_lab');
   addCommands(
     app as unknown as JupyterFrontEnd,
     model,
     { id: 'panel' } as JobsPanel,
-    null,
+    new ChosenFolder({} as Contents.IManager, null, model, trans),
     new RememberedRequests(null),
-    nullTranslator.load('dlp_lab')
+    trans
   );
   app.commands
     .execute(CommandIDs.runTask, { task: '3dblur', path })

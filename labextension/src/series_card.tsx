@@ -1,0 +1,126 @@
+import { TranslationBundle } from '@jupyterlab/translation';
+import React, { MouseEvent, useEffect, useRef, useState } from 'react';
+import { SeriesSummary } from './generated/types';
+import { sizeText, USABLE } from './series_text';
+
+export interface SeriesCardProps {
+  series: SeriesSummary;
+  trans: TranslationBundle;
+  /** Address of its picture; throws an error whose message tells why there is none. */
+  picture: (seriesInstanceUid: string) => Promise<string>;
+  /** Open the menu of tasks at a place of the page. */
+  chooseTask: (series: SeriesSummary, x: number, y: number) => void;
+}
+
+/** One series of a folder: its picture, what it is, whether it can be processed, and what to do with it. */
+export function SeriesCard(props: SeriesCardProps): JSX.Element {
+  const { series, trans, picture, chooseTask } = props;
+  const isUsable = series.verdict === USABLE;
+  const title = series.description || trans.__('(no description)');
+  const choose = (event: MouseEvent<HTMLElement>) => {
+    const { left, bottom } = event.currentTarget.getBoundingClientRect();
+    chooseTask(series, left, bottom);
+  };
+  return (
+    <li
+      className="dlp-Series"
+      data-uid={series.series_instance_uid}
+      data-verdict={series.verdict}
+    >
+      <Picture
+        uid={series.series_instance_uid}
+        title={title}
+        isUsable={isUsable}
+        picture={picture}
+        trans={trans}
+      />
+      <div className="dlp-Series-text">
+        <h3 className="dlp-Series-title" title={series.series_instance_uid}>
+          <span className="dlp-Series-modality">{series.modality}</span>
+          <bdi>{title}</bdi>
+        </h3>
+        <p className="dlp-Series-size">{sizeText(series)}</p>
+        {isUsable ? (
+          <Warnings warnings={series.warnings} trans={trans} />
+        ) : (
+          <p className="dlp-Series-reason">{series.reason}</p>
+        )}
+        {isUsable && (
+          <div className="dlp-Series-actions">
+            <button
+              className="jp-mod-styled jp-mod-accept"
+              aria-haspopup="menu"
+              onClick={choose}
+            >
+              {trans.__('Run a task…')}
+            </button>
+          </div>
+        )}
+      </div>
+    </li>
+  );
+}
+
+function Warnings(props: {
+  warnings: readonly string[];
+  trans: TranslationBundle;
+}): JSX.Element | null {
+  const { warnings, trans } = props;
+  if (warnings.length === 0) {
+    return null;
+  }
+  return (
+    <details className="dlp-Series-warnings" open={warnings.length === 1}>
+      <summary>
+        {trans._n('%1 warning', '%1 warnings', warnings.length)}
+      </summary>
+      <ul>
+        {warnings.map((warning, index) => (
+          <li key={index}>{warning}</li>
+        ))}
+      </ul>
+    </details>
+  );
+}
+
+/** The middle slice. Asked for when it comes into sight, for a folder may hold hundreds of series. */
+function Picture(props: {
+  uid: string;
+  title: string;
+  isUsable: boolean;
+  picture: (uid: string) => Promise<string>;
+  trans: TranslationBundle;
+}): JSX.Element {
+  const { uid, title, isUsable, picture, trans } = props;
+  const place = useRef<HTMLDivElement>(null);
+  const [url, setUrl] = useState<string | null>(null);
+  const [reason, setReason] = useState<string | null>(null);
+  useEffect(() => {
+    if (!isUsable || place.current === null) {
+      return;
+    }
+    let isShown = true;
+    const observer = new IntersectionObserver(entries => {
+      if (entries.some(entry => entry.isIntersecting)) {
+        observer.disconnect();
+        picture(uid).then(
+          found => isShown && setUrl(found),
+          (error: Error) => isShown && setReason(error.message)
+        );
+      }
+    });
+    observer.observe(place.current);
+    return () => {
+      isShown = false;
+      observer.disconnect();
+    };
+  }, [uid, isUsable, picture]);
+  return (
+    <div className="dlp-Series-picture" ref={place} title={reason ?? undefined}>
+      {url !== null && (
+        <img src={url} alt={trans.__('Middle slice of %1', title)} />
+      )}
+      {(reason !== null || !isUsable) && <span>{trans.__('No picture')}</span>}
+    </div>
+  );
+}
