@@ -189,7 +189,9 @@ export class FakeServer {
       .filter(({ state }) => states?.includes(state) ?? true);
     const limit = Number(query.get('limit') ?? 200);
     const jobs = found.slice(0, limit);
-    return { jobs, older: found.length - jobs.length };
+    const older = found.length - jobs.length;
+    const next_before = older > 0 ? jobs[jobs.length - 1].uid : null;
+    return { jobs, older, next_before };
   }
 }
 

@@ -26,6 +26,7 @@ describe('RunDialog', () => {
     );
     closed = dialog.launch();
     await dialog.ready;
+    await until(() => input('sigma_mm') !== null);
   });
 
   afterEach(async () => {
