@@ -15,6 +15,11 @@ def printable(text: str) -> str:
     return "".join(c if c.isprintable() else ascii(c)[1:-1] for c in text)
 
 
+def printable_lines(text: str) -> str:
+    """The same of a text of several lines: its line feeds and tabs stay."""
+    return "".join(c if c in "\n\t" else printable(c) for c in text) if not text.isprintable() else text
+
+
 class DlpError(Exception):
     """Base of all errors that are an answer to the user, not a defect of the program."""
 
