@@ -62,9 +62,9 @@ def fill_with_sentinel(ds: Dataset) -> None:
     ds.file_meta.SourceApplicationEntityTitle = sentinel_of("title")
 
 
-def write_patient_series(folder: Path) -> Phantom:
+def write_patient_series(folder: Path, slices: int = 4) -> Phantom:
     """A CT series whose folder and file names are said in `FOLDER_SENTINEL`."""
-    phantom = write_phantom_series(folder, shape=(4, 5, 6), edit=lambda _, ds: fill_with_sentinel(ds))
+    phantom = write_phantom_series(folder, shape=(slices, 5, 6), edit=lambda _, ds: fill_with_sentinel(ds))
     for path in phantom.files:
         path.rename(path.with_name(f"{FOLDER_SENTINEL}-{path.name}"))
     return phantom

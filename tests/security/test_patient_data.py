@@ -20,7 +20,7 @@ from tests.jobs.waiting import wait_until
 from tests.security.patient_data import FOLDER_SENTINEL, text_tags, told_of, write_patient_series
 from tests.server.test_standalone import Backend, starter
 
-CASE = f"{FOLDER_SENTINEL} case"
+CASE = f"{FOLDER_SENTINEL} <img src=x onerror=alert(1)>"
 
 
 @dataclass
@@ -50,15 +50,11 @@ class Served:
         self.answers.append((headers, text))
         return json.loads(text or "null")
 
-    def run(self, name: str, until: str, **body: Any) -> None:
-        uid = self.ask("dlp-lab/api/v1/jobs", {"input_dir": CASE, **body})["uid"]
-        self.uids[name] = uid
-        if until == "cancelled":
-            wait_until(lambda: self.ask(f"dlp-lab/api/v1/jobs/{uid}")["progress"] > 0.3)
-            self.look_around()
-            self.ask(f"dlp-lab/api/v1/jobs/{uid}/cancel", {})
-        wait_until(lambda: self.ask(f"dlp-lab/api/v1/jobs/{uid}")["state"] in ("succeeded", "failed", "cancelled"))
-        assert self.ask(f"dlp-lab/api/v1/jobs/{uid}")["state"] == until, self.answers[-1]
+    def submit(self, name: str, **body: Any) -> None:
+        self.uids[name] = self.ask("dlp-lab/api/v1/jobs", {"input_dir": CASE, **body})["uid"]
+
+    def job(self, name: str) -> Any:
+        return self.ask(f"dlp-lab/api/v1/jobs/{self.uids[name]}")
 
     def look_around(self) -> None:
         """What others on the machine could see while a job runs."""
@@ -79,16 +75,25 @@ def served(tmp_path_factory: pytest.TempPathFactory, probe_package: Path) -> Ite
     (folder / "tmp").mkdir()
     write_patient_series(folder / CASE)
     refused = folder / f"{FOLDER_SENTINEL} refused"
-    write_patient_series(refused / "one")
-    write_patient_series(refused / "two")
+    write_patient_series(refused / "one", slices=2)
+    write_patient_series(refused / "two", slices=2)
     starts = starter(folder)
-    served = Served(next(starts)("--DlpLabApp.log_level=DEBUG", TMPDIR=str(folder / "tmp")))
-    served.run("series", "succeeded", task="3dblur", keep_hdf5=True)
-    served.run("multiframe", "succeeded", task="3dblur", output_form="multiframe")
-    served.run("map", "succeeded", task="3dblur", output_form="parametric_map")
-    served.run("defect", "failed", task="probe", params={"act": "bug"})
-    served.run("crash", "failed", task="probe", params={"act": "crash"})
-    served.run("cancelled", "cancelled", task="probe", params={"seconds": 20})
+    served = Served(next(starts)("--DlpLabApp.log_level=DEBUG", "--max-concurrent-jobs=3", TMPDIR=str(folder / "tmp")))
+    served.submit("cancelled", task="probe", params={"seconds": 60})
+    served.submit("series", task="3dblur", keep_hdf5=True)
+    served.submit("multiframe", task="3dblur", output_form="multiframe")
+    served.submit("map", task="3dblur", output_form="parametric_map")
+    served.submit("defect", task="probe", params={"act": "bug"})
+    served.submit("crash", task="probe", params={"act": "crash"})
+    wait_until(lambda: served.job("cancelled")["progress"] > 0)
+    served.look_around()
+    ended = ("succeeded", "failed")
+    wait_until(lambda: all(served.job(name)["state"] in ended for name in served.uids if name != "cancelled"), 60)
+    served.look_around()
+    served.ask(f"dlp-lab/api/v1/jobs/{served.uids['cancelled']}/cancel", {})
+    wait_until(lambda: served.job("cancelled")["state"] == "cancelled")
+    states = [served.job(name)["state"] for name in served.uids]
+    assert states == ["cancelled", "succeeded", "succeeded", "succeeded", "failed", "failed"]
     served.ask("job/", {"job_name": "3dblur", "in_dir": refused.name})
     served.ask("dlp-lab/api/v1/jobs", {"task": "3dblur", "input_dir": CASE, "read": {"series": "1.2"}})
     served.ask("dlp-lab/api/v1/jobs", {"task": "3dblur", "input_dir": CASE, "read": {"select": {"PatientName": "x"}}})
@@ -116,6 +121,14 @@ def test_no_answer_of_any_route_tells_of_the_patient(served: Served) -> None:
         assert FOLDER_SENTINEL not in headers
     refusals = [body for _, body in served.answers if "--series" in body or "no image of the series" in body]
     assert len(refusals) >= 2
+
+
+def test_every_answer_is_json_that_no_browser_takes_for_a_page_whatever_html_is_in_it(served: Served) -> None:
+    assert any("<img src=x onerror" in body for _, body in served.answers)
+    for headers, _ in served.answers:
+        assert "Content-Type: application/json" in headers
+        assert "X-Content-Type-Options: nosniff" in headers
+        assert "default-src 'none'" in headers
 
 
 def test_no_log_of_the_server_tells_of_the_patient_or_of_the_folder(served: Served) -> None:
