@@ -17,6 +17,11 @@ def printable(text: str) -> str:
     return "".join(c if c.isprintable() else ascii(c)[1:-1] for c in text)
 
 
+def printable_lines(text: str) -> str:
+    """The same of a text of several lines: its line feeds and tabs stay."""
+    return "".join(c if c in "\n\t" else printable(c) for c in text) if not text.isprintable() else text
+
+
 @dataclass(frozen=True, kw_only=True)
 class ErrorDetail:
     """What of a refusal a program can use.

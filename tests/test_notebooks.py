@@ -12,19 +12,23 @@ import pytest
 from nbclient import NotebookClient
 
 from tests.phantom import write_phantom_series
+from tests.security.patient_data import fill_with_sentinel, told_of
 
 NOTEBOOKS = sorted((Path(__file__).parent.parent / "notebooks").rglob("*.ipynb"))
 
 
 @pytest.mark.parametrize("path", NOTEBOOKS, ids=lambda path: path.stem)
-def test_it_runs_from_top_to_bottom(tmp_path, path):
-    write_phantom_series(tmp_path / "brain-mr", modality="MR", shape=(12, 32, 40))
+def test_it_runs_from_top_to_bottom_and_its_outputs_tell_nothing_of_the_patient(tmp_path, path):
+    write_phantom_series(
+        tmp_path / "brain-mr", modality="MR", shape=(12, 32, 40), edit=lambda _, ds: fill_with_sentinel(ds)
+    )
     shutil.copy(path, tmp_path)
     notebook = nbformat.read(tmp_path / path.name, as_version=4)
     client = NotebookClient(notebook, timeout=120, resources={"metadata": {"path": str(tmp_path)}})
     client.execute()
     errors = [output for cell in notebook.cells for output in cell.get("outputs", []) if output.output_type == "error"]
     assert errors == []
+    assert told_of(nbformat.writes(notebook)) == []
 
 
 def test_papermill_runs_it_with_parameters_of_its_own(tmp_path):

@@ -17,7 +17,7 @@ from dlp_lab.cli.convert_command import TO_DICOM, TO_HDF5, add_dicom_to_hdf5, ad
 from dlp_lab.cli.jobs_command import add_cancel, add_jobs, add_log, add_retry
 from dlp_lab.cli.run_command import add_tasks, list_tasks, run_and_wait, submit_only
 from dlp_lab.cli.series_command import add_read_options, list_series_of
-from dlp_lab.errors import DlpError
+from dlp_lab.errors import DlpError, printable
 
 Arguments = argparse.Namespace
 
@@ -68,7 +68,7 @@ def _run(parser: argparse.ArgumentParser, argv: Sequence[str]) -> int:
         os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
         return 1
     except OSError as error:
-        print(f"{parser.prog}: {error.filename or 'a file'}: {error.strerror or error}", file=sys.stderr)
+        print(printable(f"{parser.prog}: {error.filename or 'a file'}: {error.strerror or error}"), file=sys.stderr)
         return 1
     except sqlite3.Error as error:
         print(f"{parser.prog}: the queue: {error}", file=sys.stderr)

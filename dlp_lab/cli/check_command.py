@@ -7,6 +7,7 @@ import json
 from pathlib import Path
 
 from dlp_lab.cli.series_command import add_read_options, read_options_of
+from dlp_lab.errors import printable_lines
 
 CHECK = "Check a derived series against its source: validity, our rules, place and values."
 
@@ -25,5 +26,5 @@ def _check(arguments: argparse.Namespace) -> int:
     from dlp_lab.jobs.convert import read_options
 
     report = check_derived(arguments.source_dir, arguments.derived_dir, read_options(read_options_of(arguments)))
-    print(json.dumps(as_json(report), indent=2) if arguments.json else as_text(report))
+    print(json.dumps(as_json(report), indent=2) if arguments.json else printable_lines(as_text(report)))
     return 0 if report.holds else 1

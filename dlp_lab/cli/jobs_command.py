@@ -6,6 +6,7 @@ None of them starts a job: that is for the process that serves the queue, or for
 from __future__ import annotations
 
 import argparse
+import json
 import sys
 import time
 from datetime import UTC, datetime, timedelta
@@ -13,7 +14,7 @@ from typing import TYPE_CHECKING
 
 import msgspec
 
-from dlp_lab.errors import JobNotEnded, MalformedRequest, NoSuchJob, QueueUnusable, printable
+from dlp_lab.errors import JobNotEnded, MalformedRequest, NoSuchJob, QueueUnusable, printable, printable_lines
 
 if TYPE_CHECKING:
     from dlp_lab.jobs.service import JobService  # loads numpy
@@ -123,7 +124,7 @@ def _list_jobs(arguments: argparse.Namespace) -> int:
         raise MalformedRequest(f"--limit is a number from 1 to {_MOST_LISTED}; got {limit}")
     listed = _queue(arguments).newest(limit, wanted)
     if arguments.json:
-        print(msgspec.json.format(msgspec.json.encode(listed)).decode())
+        print(json.dumps(msgspec.to_builtins(listed), indent=2))  # which escapes what a terminal would obey
         return 0
     for job in listed.jobs:
         place = f"{round(100 * job.progress)} %" if job.position is None else f"next {job.position}"
@@ -141,7 +142,7 @@ def _print_log(arguments: argparse.Namespace) -> int:
     while True:
         ended = jobs.get(arguments.uid).ended  # asked before the log is read, which is then all there
         part = jobs.log_part(arguments.uid, offset)
-        sys.stdout.write(part.text)
+        sys.stdout.write(printable_lines(part.text))
         sys.stdout.flush()
         if part.next_offset == offset:
             if ended or not arguments.follow:

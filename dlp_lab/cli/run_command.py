@@ -10,6 +10,7 @@ from typing import Any
 
 from dlp_lab.cli.jobs_command import add_root, tell_if_nobody_works
 from dlp_lab.cli.series_command import add_output_form, add_read_options, read_options_of
+from dlp_lab.errors import printable
 
 Command = Callable[[argparse.Namespace], int]
 
@@ -67,7 +68,7 @@ def run_and_wait(arguments: argparse.Namespace) -> int:
         job.cancel()
         raise
     for warning in job.job.warnings:
-        print(f"warning: {warning}", file=sys.stderr)
+        print(printable(f"warning: {warning}"), file=sys.stderr)
     print(job.output_path)
     return 0
 

@@ -7,6 +7,8 @@ import json
 from collections import Counter
 from typing import Any
 
+from dlp_lab.errors import printable
+
 _READ_OPTIONS = ("series", "select", "gaps", "irregular", "tilt")
 
 
@@ -55,19 +57,24 @@ def list_series_of(arguments: argparse.Namespace) -> int:
         amount = f"{series.files} files" + (f" with {series.frames} frames" if series.frames is not None else "")
         size = " x ".join(map(str, series.shape or ())) or amount
         spacing = " x ".join(f"{mm:.4g}" for mm in series.spacing_kji_mm or ())
-        print(f"{series.series_instance_uid or '(no UID)'}  {series.modality}  {series.description or '-'}")
-        print(
+        _say(f"{series.series_instance_uid or '(no UID)'}  {series.modality}  {series.description or '-'}")
+        _say(
             f"    {series.verdict}: {size}{f', {spacing} mm' if spacing else ''}{series.reason and '; '}{series.reason}"
         )
         for warning in series.warnings:
-            print(f"    note: {warning}")
+            _say(f"    note: {warning}")
     parts = Counter((file.part, file.reason if file.part in ("ignored", "dropped") else "") for file in report.files)
     for (part, reason), count in sorted(parts.items()):
-        print(f"{count} files {part}{reason and ': '}{reason}")
+        _say(f"{count} files {part}{reason and ': '}{reason}")
     for file in report.files:
         if file.part == "slice" and file.frames is not None:
-            print(f"{file.file}: {file.frames} frames{file.reason and '; '}{file.reason}")
+            _say(f"{file.file}: {file.frames} frames{file.reason and '; '}{file.reason}")
     for file in report.files:
         if file.part == "refused" and not file.series_instance_uid:
-            print(f"refused: {file.file}: {file.reason}")
+            _say(f"refused: {file.file}: {file.reason}")
     return 0
+
+
+def _say(line: str) -> None:
+    """What scanners and file names say is no command to the terminal."""
+    print(printable(line))

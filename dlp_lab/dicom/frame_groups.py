@@ -7,6 +7,7 @@ multi-frame image has them (PS3.3 C.7.6.16, C.7.6.17). They are moved as they ar
 from __future__ import annotations
 
 import math
+import os
 import struct
 from collections.abc import Callable, Iterable, Iterator, Sequence
 from io import BytesIO
@@ -237,7 +238,7 @@ def save_frames(
 
     Args:
         ds: All but the pixels, with its file meta information.
-        path: New file.
+        path: New file, for its owner alone to read.
         keyword, vr: Of the element of the pixels.
         frames: Arrays in little endian, as many as `refuse_too_many_bytes` lets pass.
         frame_bytes: Size of each.
@@ -248,7 +249,7 @@ def save_frames(
     # encoded first, for pydicom takes the number from the error of a full disk
     header = BytesIO()
     pydicom.dcmwrite(header, ds, enforce_file_format=True, implicit_vr=False, little_endian=True)
-    with open(path, "xb") as file:
+    with open(path, "xb", opener=lambda name, flags: os.open(name, flags, 0o600)) as file:
         file.write(header.getbuffer())
         file.write(struct.pack("<HH2sHI", tag.group, tag.element, vr.encode(), 0, length + padding))
         for frame in frames:

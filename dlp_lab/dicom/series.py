@@ -152,15 +152,15 @@ def _chosen_uid(scan: FolderScan, options: ReadOptions) -> str:
         raise UnsupportedSopClass(f"CT, MR or PET images are needed; the folder holds {seen}")
     if len(readable) > 1:
         raise MultipleSeries(
-            f"the folder holds {len(readable)} series; choose one of them with --series UID: {_listing(readable)}"
+            f"the folder holds {len(readable)} series; choose one of them with --series UID: {_listing(readable)} "
+            "(`dlp-lab series` lists them with their descriptions)"
         )
     return next(iter(readable))
 
 
 def _listing(series: dict[str, list[Header]]) -> str:
     listing = "; ".join(
-        f"{uid[:64] or 'no UID'} ({headers[0].modality[:16]}, "
-        f"{headers[0].series_description[:64] or 'no description'}, {_amount(headers)})"
+        f"{uid[:64] or 'no UID'} ({headers[0].modality[:16]}, {_amount(headers)})"
         for uid, headers in itertools.islice(series.items(), _LISTED)
     )
     return listing + (f"; and {len(series) - _LISTED} more" if len(series) > _LISTED else "")

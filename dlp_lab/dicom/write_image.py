@@ -97,8 +97,8 @@ def write_derived_series(
 
 
 def _write(path: Path, header: bytes, pixels: NDArray[Any]) -> None:
-    """Write a file in one call, and none of its bytes twice."""
-    descriptor = os.open(path, os.O_WRONLY | os.O_CREAT | os.O_TRUNC, 0o666)
+    """Write a file for its owner alone to read, in one call, and none of its bytes twice."""
+    descriptor = os.open(path, os.O_WRONLY | os.O_CREAT | os.O_TRUNC, 0o600)
     try:
         left = [memoryview(header), pixels.data.cast("B")]
         while left:

@@ -27,7 +27,7 @@ class DispatcherLock:
 
     def _opened(self) -> int:
         try:
-            return os.open(self._path, os.O_CREAT | os.O_RDWR, 0o600)
+            return os.open(self._path, os.O_CREAT | os.O_RDWR | os.O_NOFOLLOW, 0o600)
         except OSError as error:
             raise QueueUnusable(
                 f"{self._path.name} in the output folder cannot be opened ({error.strerror}); choose another folder"

@@ -53,7 +53,7 @@ class JobLog:
     def _append(self, chunk: bytes, limit: int) -> bytes:
         """Write what there is room for below `limit`; returns the rest."""
         with contextlib.suppress(OSError):
-            log = os.open(self._path, os.O_CREAT | os.O_WRONLY | os.O_APPEND, 0o600)
+            log = os.open(self._path, os.O_CREAT | os.O_WRONLY | os.O_APPEND | os.O_NOFOLLOW, 0o600)
             try:
                 room = max(0, limit - os.fstat(log).st_size)
                 return chunk[os.write(log, chunk[:room]) :]

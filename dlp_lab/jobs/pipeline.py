@@ -15,7 +15,7 @@ from dlp_lab.dicom.derived_slices import slice_uids
 from dlp_lab.dicom.folder import FolderScan, find_series
 from dlp_lab.dicom.options import ReadOptions
 from dlp_lab.dicom.read import read_volume
-from dlp_lab.dicom.report import report_folder
+from dlp_lab.dicom.report import FolderReport, report_folder
 from dlp_lab.dicom.series import Series, choose_series
 from dlp_lab.dicom.write_derived import write_derived
 from dlp_lab.dicom.write_image import DerivedSeries
@@ -109,7 +109,7 @@ def _record(
             "output_form": job.output_form,
             "read": msgspec.to_builtins(job.read),
         },
-        "ingestion": msgspec.to_builtins(report_folder(scan, job.read)),
+        "ingestion": _without_descriptions(report_folder(scan, job.read)),
         "made_at": datetime.datetime.now(datetime.UTC).isoformat(timespec="seconds"),
         "software": software_versions(),
         "source": {
@@ -128,6 +128,12 @@ def _record(
             **_expected_values(result.volume, written),
         },
     }
+
+
+def _without_descriptions(report: FolderReport) -> object:
+    """The report as plain values, without what the scanner's user typed: a record tells nothing of the patient."""
+    series = [msgspec.structs.replace(one, description="") for one in report.series]
+    return msgspec.to_builtins(msgspec.structs.replace(report, series=series))
 
 
 def _frame_numbers(series: Series) -> dict[str, list[int]]:

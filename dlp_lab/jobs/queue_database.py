@@ -48,6 +48,8 @@ class QueueDatabase:
         self._connection, self.identity = self._opened()
 
     def _opened(self) -> tuple[sqlite3.Connection, FileIdentity | None]:
+        if self._path.is_symlink():  # SQLite follows one; those of the files beside it, it does not
+            raise QueueUnusable(_cannot_be_opened(self._path, "it is a symbolic link"))
         try:
             # not touched when it exists: to close a file gives up all locks that this process has on it
             if not os.path.lexists(self._path):

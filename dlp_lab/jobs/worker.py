@@ -22,7 +22,7 @@ from pathlib import Path
 import msgspec
 
 from dlp_lab.dicom.compressed import available_processors
-from dlp_lab.errors import DiskFull, DlpError, JobCancelled, OutOfMemory, Unreadable
+from dlp_lab.errors import DiskFull, DlpError, JobCancelled, OutOfMemory, Unreadable, printable
 from dlp_lab.jobs.job import Job
 from dlp_lab.jobs.pipeline import run_job
 from dlp_lab.jobs.updates import Cancelled, Ending, Failed, Progress, Succeeded, Update
@@ -104,7 +104,7 @@ class _Reporter:
         now = time.monotonic()
         if now - self._sent_at >= _SECONDS_BETWEEN_REPORTS and math.isfinite(fraction):
             self._sent_at = now
-            _send(self._connection, Progress(self._job.uid, self._job.attempts, float(fraction), message))
+            _send(self._connection, Progress(self._job.uid, self._job.attempts, float(fraction), printable(message)))
 
 
 def _send(connection: Connection, update: Update) -> None:
@@ -131,7 +131,7 @@ def _run(workspace: Workspace, job: Job, report: _Reporter, threads: int) -> lis
     workspace.create()  # it may have been removed since
     # The lock waits until the worker of an earlier attempt is gone, so that no two write the same folder. It is
     # given up when the process ends.
-    lock = os.open(workspace.job_log(job.uid), os.O_CREAT | os.O_RDWR, 0o600)
+    lock = os.open(workspace.job_log(job.uid), os.O_CREAT | os.O_RDWR | os.O_NOFOLLOW, 0o600)
     fcntl.flock(lock, fcntl.LOCK_EX)
     workspace.remove_result(job.uid)
     return run_job(workspace, job, report, threads)
@@ -145,7 +145,7 @@ def _reason(workspace: Workspace, job: Job, error: BaseException) -> tuple[str, 
         message = "there is no room for the result; free space on the disk of the output folder and submit again"
         return DiskFull.code, message
     if isinstance(error, OSError) and _is_below(error.filename, workspace.root / job.input_dir):
-        name = os.path.basename(error.filename)
+        name = printable(os.path.basename(error.filename))
         message = f"{name} of the input could not be read ({error.strerror}); was it moved meanwhile? Submit again"
         return Unreadable.code, message
     # The text of a foreign exception may hold a patient's data or a path; it stays in the job's log.

@@ -12,6 +12,7 @@ from typing import Any
 import h5py
 
 from dlp_lab.errors import OutputExists
+from dlp_lab.store.workspace import make_private_folder
 
 # from this version of its format on, the library keeps checksums of shapes and types; large arrays lie at whole pages,
 # so that a map of them is aligned
@@ -28,11 +29,12 @@ def published_hdf5(path: Path) -> Iterator[h5py.File]:
     """
     if path.exists():
         raise OutputExists(f"{path.name} already exists; choose another name, nothing is overwritten")
-    path.parent.mkdir(parents=True, exist_ok=True)
+    make_private_folder(path.parent)
     partial = path.parent / f".{path.name}.partial-{os.getpid()}"
+    partial.unlink(missing_ok=True)
     try:
-        # the umask is not asked who may read it
-        with _ForgivingFile(os.open(partial, os.O_CREAT | os.O_RDWR | os.O_TRUNC, 0o600), "r+") as target:
+        # the umask is not asked who may read it, and a link of that name is not followed
+        with _ForgivingFile(os.open(partial, os.O_CREAT | os.O_RDWR | os.O_EXCL, 0o600), "r+") as target:
             try:
                 with h5py.File(target, "w", **_FILE_OPTIONS) as file:
                     yield file

@@ -15,6 +15,7 @@ from typing import Any
 
 from dlp_lab.errors import OutputExists
 from dlp_lab.store.hdf5 import FORMAT_VERSION, Normalization
+from dlp_lab.store.workspace import make_private_folder
 from dlp_lab.volume import Volume
 
 MODALITIES = ("CT", "MR", "PT")
@@ -70,7 +71,7 @@ def write_json(content: Mapping[str, Any], path: Path) -> None:
         OutputExists: `path` exists; nothing is overwritten.
     """
     text = json.dumps(content, indent=2, allow_nan=False) + "\n"
-    path.parent.mkdir(parents=True, exist_ok=True)
+    make_private_folder(path.parent)
     try:
         with open(path, "x", encoding="utf-8", opener=lambda name, flags: os.open(name, flags, 0o600)) as file:
             file.write(text)

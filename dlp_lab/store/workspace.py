@@ -23,6 +23,7 @@ DEFAULT_OUTPUT = "dlp-lab-output"
 ROOT_VARIABLE = "DLP_LAB_ROOT"
 OUTPUT_VARIABLE = "DLP_LAB_OUTPUT"
 
+_STATE, _LOGS = ".dlp-lab", "logs"
 _JOB_UID = re.compile(r"[0-9a-f]{32}")
 _FILE_NAME = re.compile(r"[A-Za-z0-9_-][A-Za-z0-9._-]{0,127}")
 
@@ -47,7 +48,8 @@ class Workspace:
         if not real.is_dir():
             raise PathRefused(f"the root {self.root} is not a folder; name an existing one")
         object.__setattr__(self, "root", real)
-        if not self.output_folder.is_relative_to(real) or self.output_folder == real:
+        output = self._real_output()
+        if not output.is_relative_to(real) or output == real:
             raise PathRefused(f"the output folder {self.output!r} must be a folder inside the root, such as 'results'")
 
     @classmethod
@@ -61,12 +63,23 @@ class Workspace:
 
     @property
     def output_folder(self) -> Path:
+        """Where it really is now, for it may be moved or replaced while it is used.
+
+        Raises:
+            QueueUnusable: It has become a link that leaves the root.
+        """
+        real = self._real_output()
+        if not real.is_relative_to(self.root):
+            raise QueueUnusable(f"the output folder {self.output!r} has become a link that leaves the root; remove it")
+        return real
+
+    def _real_output(self) -> Path:
         return Path(os.path.realpath(self.root / self.output))
 
     @property
     def state_folder(self) -> Path:
         """Folder of the queue's database and logs."""
-        return self.output_folder / ".dlp-lab"
+        return self.output_folder / _STATE
 
     @property
     def queue_database(self) -> Path:
@@ -85,26 +98,29 @@ class Workspace:
     @property
     def logs_folder(self) -> Path:
         """Folder of what the workers of jobs print."""
-        return self.state_folder / "logs"
+        return self.state_folder / _LOGS
 
     def job_log(self, uid: str) -> Path:
         """What the worker of a job prints. Its lock is held as long as the worker lives."""
         return self.logs_folder / f"{_checked_uid(uid)}.log"
 
     def job_log_name(self, uid: str) -> str:
-        """Path of a job's log relative to the root, to tell the user."""
-        return self.relative(self.job_log(uid))
+        """Path of a job's log relative to the root, to tell the user, whatever has become of the log."""
+        state = os.path.join(self.root, self.output, _STATE, _LOGS)
+        return Path(os.path.relpath(state, self.root), f"{_checked_uid(uid)}.log").as_posix()
 
     def create(self) -> None:
         """Make the output and the state folder, readable by their owner alone.
 
         Raises:
-            QueueUnusable: They cannot be made.
+            QueueUnusable: They cannot be made, or are links: who brought the data may have planted one.
         """
         try:
-            self.output_folder.mkdir(mode=0o700, parents=True, exist_ok=True)
-            self.state_folder.mkdir(mode=0o700, exist_ok=True)
-            self.logs_folder.mkdir(mode=0o700, exist_ok=True)
+            make_private_folder(self.output_folder)
+            for folder in (self.state_folder, self.logs_folder):
+                make_private_folder(folder)
+                if folder.is_symlink():
+                    raise QueueUnusable(f"{folder.name} in the output folder is a link; remove it, or choose another")
         except OSError as error:
             raise QueueUnusable(
                 f"the output folder {self.output!r} cannot be made in the root: {error.strerror}; "
@@ -206,6 +222,16 @@ def _checked_uid(uid: str) -> str:
     return uid
 
 
+def make_private_folder(folder: Path) -> None:
+    """Make a folder, and those above it that are absent, for their owner alone, whatever the umask allows.
+
+    A folder that exists is left as it is.
+    """
+    if not folder.is_dir():
+        make_private_folder(folder.parent)
+        folder.mkdir(mode=0o700, exist_ok=True)
+
+
 @contextmanager
 def published_folder(target: Path) -> Iterator[Path]:
     """A folder to write into that appears as `target` only when all went well.
@@ -219,7 +245,7 @@ def published_folder(target: Path) -> Iterator[Path]:
     target = Path(os.path.abspath(target))
     if os.path.lexists(target) and (target.is_symlink() or not target.is_dir() or any(target.iterdir())):
         raise OutputExists(f"{target.name} already exists; choose another output, nothing is overwritten")
-    target.parent.mkdir(parents=True, exist_ok=True)
+    make_private_folder(target.parent)
     partial = target.parent / f".{target.name}.partial-{os.getpid()}"
     shutil.rmtree(partial, ignore_errors=True)
     partial.mkdir(mode=0o700)

@@ -19,6 +19,13 @@ from tests.contracts.executor_contract import ExecutorContract
 from tests.jobs.waiting import process_is_gone, wait_until
 
 
+class _FullLogs(Workspace):
+    """A workspace on whose disk there is no room for logs."""
+
+    def job_log(self, uid: str) -> Path:
+        return Path("/dev/full")
+
+
 class TestLocalExecutor(ExecutorContract):
     @pytest.fixture
     def executor(self, workspace: Workspace, probe_package: Path) -> Iterator[LocalExecutor]:
@@ -67,12 +74,13 @@ class TestLocalExecutor(ExecutorContract):
         assert log.endswith("ValueError: after the flood\n")
 
     def test_a_job_whose_log_cannot_be_written_runs_all_the_same(
-        self, executor: LocalExecutor, workspace: Workspace, journal: Path
+        self, workspace: Workspace, probe_package: Path, journal: Path
     ) -> None:
         job = self.job(journal)
-        workspace.job_log(job.uid).symlink_to("/dev/full")
+        executor = LocalExecutor(_FullLogs(workspace.root), slots=1)
         executor.start(job)
         (ending,), _ = self.endings(executor, 1)
+        executor.close()
         assert isinstance(ending, Succeeded)
 
     def test_where_no_file_can_be_opened_no_job_starts_until_one_can(
