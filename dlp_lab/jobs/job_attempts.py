@@ -7,10 +7,13 @@ changes nothing.
 from __future__ import annotations
 
 from collections.abc import Sequence
+from datetime import UTC, datetime, timedelta
 from typing import Literal
 
 from dlp_lab.jobs.job import Job
-from dlp_lab.jobs.job_rows import JobRows, job_of, now
+from dlp_lab.jobs.job_rows import JobRows, job_of, now, utc_text
+
+_SECONDS_BEFORE_TRIES = (1, 5, 25, 125)
 
 
 class JobAttempts(JobRows):
@@ -18,15 +21,20 @@ class JobAttempts(JobRows):
 
     def claim_next(self) -> Job | None:
         """The job whose turn it is, now running as a new attempt; None when no job waits."""
-        if not self._rows("SELECT 1 FROM jobs WHERE state = 'queued' LIMIT 1"):
+        moment = datetime.now(UTC)
+        # A moment further away than any delay was set by a clock that has jumped since.
+        due = (utc_text(moment), utc_text(moment + timedelta(seconds=max(_SECONDS_BEFORE_TRIES))))
+        next_one = (
+            "SELECT seq FROM jobs WHERE state = 'queued'"
+            " AND (not_before IS NULL OR not_before <= ? OR not_before > ?) ORDER BY priority DESC, seq LIMIT 1"
+        )
+        if not self._rows(next_one, due):
             return None
         with self._transaction(durable=False):
             rows = self._rows(
                 "UPDATE jobs SET state = 'running', attempts = attempts + 1, progress = 0, message = 'starting',"
-                " started_at = ?, revision = ?"
-                " WHERE seq = (SELECT seq FROM jobs WHERE state = 'queued' ORDER BY priority DESC, seq LIMIT 1)"
-                " RETURNING *",
-                (now(), self._next_revision()),
+                f" started_at = ?, not_before = NULL, revision = ? WHERE seq = ({next_one}) RETURNING *",
+                (now(), self._next_revision(), *due),
             )
             return job_of(rows[0]) if rows else None
 
@@ -87,6 +95,29 @@ class JobAttempts(JobRows):
                 self._requeue_or_cancel(uid, crashed=True)
             else:
                 self._end(uid, "failed", reason, error_code)
+            return True
+
+    def record_hindrance(self, uid: str, attempt: int, error_code: str, reason: str) -> bool:
+        """An attempt failed through no fault of the job: it waits, longer each time, and fails after some tries."""
+        with self._transaction():
+            if not self._is_running(uid, attempt):
+                return False
+            (hindrances,) = self._rows("SELECT hindrances FROM jobs WHERE uid = ?", (uid,))[0]
+            if hindrances >= len(_SECONDS_BEFORE_TRIES):
+                self._end(uid, "failed", f"{reason} ({hindrances + 1} times)", error_code)
+                return True
+            not_before = datetime.now(UTC) + timedelta(seconds=_SECONDS_BEFORE_TRIES[hindrances])
+            self._requeue_or_cancel(uid, crashed=False)
+            self._rows(
+                "UPDATE jobs SET hindrances = hindrances + 1, not_before = ?, message = ?, revision = ?"
+                " WHERE uid = ? AND state = 'queued'",
+                (
+                    utc_text(not_before),
+                    f"{reason}; tried again at {not_before:%H:%M:%S} UTC",
+                    self._next_revision(),
+                    uid,
+                ),
+            )
             return True
 
     def _is_running(self, uid: str, attempt: int) -> bool:

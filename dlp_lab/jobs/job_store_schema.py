@@ -44,5 +44,10 @@ STEPS: tuple[tuple[str, ...], ...] = (
         "DROP INDEX jobs_by_state",
         "CREATE INDEX jobs_by_turn ON jobs (state, priority DESC, seq)",
     ),
+    # attempts that failed through no fault of the job, and the moment before which it is not tried again
+    (
+        "ALTER TABLE jobs ADD COLUMN hindrances INTEGER NOT NULL DEFAULT 0",
+        "ALTER TABLE jobs ADD COLUMN not_before TEXT",
+    ),
 )
 SCHEMA_VERSION = len(STEPS)
