@@ -48,6 +48,7 @@ class Dispatcher:
         self._worked_on = store.identity
         self._at_work: set[str] = set()
         self._start_after = -math.inf
+        self._failed_starts = 0
         # held while jobs are started: a submission must not exchange the queue for one whose lock is not held
         self._same_queue = threading.RLock()
         self._listeners: list[Listener] = []
@@ -120,11 +121,14 @@ class Dispatcher:
             try:
                 self._executor.start(job)
                 self._at_work.add(job.uid)
+                self._failed_starts = 0
             except OSError as error:
                 # no fault of the job: to call it crashed would fail one job after the other, the whole queue
                 _log.warning("job %s could not be started: %s", job.uid, error.strerror or type(error).__name__)
-                self._start_after = time.monotonic() + _SECONDS_AFTER_ERROR
-                self._store.put_back(job.uid, job.attempts)
+                delay = _SECONDS_AFTER_ERROR * 5 ** min(self._failed_starts, 2)
+                self._failed_starts += 1
+                self._start_after = time.monotonic() + delay
+                self._store.put_back(job.uid, job.attempts, f"no process can be started; tried again in {delay:g} s")
 
     def _may_start(self) -> bool:
         return self._executor.free_slots() > 0 and time.monotonic() >= self._start_after

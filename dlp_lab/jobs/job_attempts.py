@@ -77,12 +77,12 @@ class JobAttempts(JobRows):
             self._end(uid, state, message, error_code, output_dir, warnings)
             return True
 
-    def put_back(self, uid: str, attempt: int) -> bool:
+    def put_back(self, uid: str, attempt: int, message: str = "waiting to be started again") -> bool:
         """A running attempt was stopped through no fault of the job: it waits again, or is cancelled if so asked."""
         with self._transaction():
             if not self._is_running(uid, attempt):
                 return False
-            self._requeue_or_cancel(uid, crashed=False)
+            self._requeue_or_cancel(uid, crashed=False, message=message)
             return True
 
     def record_crash(self, uid: str, attempt: int, error_code: str, reason: str, *, attempts_allowed: int) -> bool:
@@ -107,29 +107,22 @@ class JobAttempts(JobRows):
                 self._end(uid, "failed", f"{reason} ({hindrances + 1} times)", error_code)
                 return True
             not_before = datetime.now(UTC) + timedelta(seconds=_SECONDS_BEFORE_TRIES[hindrances])
-            self._requeue_or_cancel(uid, crashed=False)
-            self._rows(
-                "UPDATE jobs SET hindrances = hindrances + 1, not_before = ?, message = ?, revision = ?"
-                " WHERE uid = ? AND state = 'queued'",
-                (
-                    utc_text(not_before),
-                    f"{reason}; tried again at {not_before:%H:%M:%S} UTC",
-                    self._next_revision(),
-                    uid,
-                ),
-            )
+            message = f"{reason}; tried again at {not_before:%H:%M:%S} UTC"
+            self._requeue_or_cancel(uid, crashed=False, message=message, not_before=utc_text(not_before))
             return True
 
     def _is_running(self, uid: str, attempt: int) -> bool:
         found = self._rows("SELECT 1 FROM jobs WHERE uid = ? AND attempts = ? AND state = 'running'", (uid, attempt))
         return bool(found)
 
-    def _requeue_or_cancel(self, uid: str, *, crashed: bool) -> None:
+    def _requeue_or_cancel(
+        self, uid: str, *, crashed: bool, message: str = "waiting to be started again", not_before: str | None = None
+    ) -> None:
         if self._rows("SELECT 1 FROM jobs WHERE uid = ? AND cancel_requested = 1", (uid,)):
             self._end(uid, "cancelled", "cancelled")
             return
         self._rows(
-            "UPDATE jobs SET state = 'queued', progress = 0, message = 'waiting to be started again',"
-            " crashes = crashes + ?, revision = ? WHERE uid = ?",
-            (int(crashed), self._next_revision(), uid),
+            "UPDATE jobs SET state = 'queued', progress = 0, message = ?, not_before = ?, crashes = crashes + ?,"
+            " hindrances = hindrances + ?, revision = ? WHERE uid = ?",
+            (message, not_before, int(crashed), int(not_before is not None), self._next_revision(), uid),
         )

@@ -22,9 +22,9 @@ class LocalExecutor:
     """`Executor` on this machine: a process for each slot, forked from a server that has the libraries loaded.
 
     A process runs one job at a time. It is kept for the next one, with what it has loaded, where the job left it as it
-    was (`process_state.py` says what is compared) and had an ending that a task may have; after a cancellation, a crash,
-    a timeout or an unexpected error there is a new one. The ending of a job is told when its process has been found
-    clean, or is gone.
+    was (`process_state.py` says what is compared) and had an ending that a task may have; after a cancellation, a
+    crash, a timeout or an unexpected error there is a new one. The ending of a job is told when its process has been
+    found clean, or is gone.
 
     POSIX only.
 

@@ -228,14 +228,14 @@ def _reason(workspace: Workspace, job: Job, error: BaseException) -> Failed | Hi
         message = "there is not enough memory for this series; run fewer jobs at once"
         return Failed(uid, attempt, OutOfMemory.code, message)
     if isinstance(error, OSError) and error.errno in (errno.ENOSPC, errno.EDQUOT):
-        message = "there is no room for the result; free space on the disk of the output folder and submit again"
+        message = "there is no room for the result; free space on the disk of the output folder"
         return Hindered(uid, attempt, DiskFull.code, message)
     if isinstance(error, OSError) and _is_below(error.filename, workspace.root / job.input_dir):
         name = os.path.basename(error.filename)
         message = f"{name} of the input could not be read ({error.strerror}); was it moved meanwhile? Submit again"
         return Failed(uid, attempt, Unreadable.code, message)
     if isinstance(error, OSError) and error.errno == errno.EIO:
-        message = "the disk reported an error while the result was written; look at the system's log, and submit again"
+        message = "the disk reported an error while the result was written; look at the system's log"
         return Hindered(uid, attempt, DiskFailed.code, message)
     # The text of a foreign exception may hold a patient's data or a path; it stays in the job's log.
     message = f"an unexpected error ({type(error).__name__}); see {workspace.job_log_name(job.uid)}"

@@ -169,6 +169,11 @@ class TestLocalExecutor(ExecutorContract):
             self.endings(executor, 1)
         return [int(line.split()[1]) for line in journal.read_text().splitlines() if line.startswith("pid")]
 
+    @staticmethod
+    def pid_at_work(journal: Path) -> int:
+        """Of the job that began last."""
+        return int(wait_until(lambda: re.findall(r"pid (\d+) \n", journal.read_text() if journal.exists() else ""))[-1])
+
     def test_a_process_that_a_job_left_as_it_was_takes_the_next_one(
         self, executor: LocalExecutor, workspace: Workspace, journal: Path
     ) -> None:
@@ -227,8 +232,7 @@ class TestLocalExecutor(ExecutorContract):
     def test_a_stopped_worker_ends_when_its_job_is_cancelled(self, executor: LocalExecutor, journal: Path) -> None:
         job = self.job(journal, act="pid", seconds=60)
         executor.start(job)
-        pid = int(wait_until(lambda: re.findall(r"pid (\d+) 
-", journal.read_text() if journal.exists() else ""))[0])
+        pid = self.pid_at_work(journal)
         os.kill(pid, signal.SIGSTOP)
         executor.cancel(job.uid)
         assert self.endings(executor, 1)[0] == [Cancelled(job.uid, 1)]
@@ -240,8 +244,7 @@ class TestLocalExecutor(ExecutorContract):
         job = self.job(journal, act="pid", seconds=1.0)
         first = LocalExecutor(workspace, slots=1)
         first.start(job)
-        pid = int(wait_until(lambda: re.findall(r"pid (\d+) 
-", journal.read_text() if journal.exists() else ""))[0])
+        pid = self.pid_at_work(journal)
         os.kill(pid, signal.SIGSTOP)
         second = LocalExecutor(workspace, slots=1)
         again = msgspec.structs.replace(job, attempts=2)
@@ -250,7 +253,9 @@ class TestLocalExecutor(ExecutorContract):
         assert process_is_gone(pid)
         written = sorted((path.name, path.stat().st_mtime_ns) for path in workspace.job_folder(job.uid).iterdir())
         assert isinstance(self.endings(first, 1)[0][0], Crashed)
-        assert written == sorted((path.name, path.stat().st_mtime_ns) for path in workspace.job_folder(job.uid).iterdir())
+        assert written == sorted(
+            (path.name, path.stat().st_mtime_ns) for path in workspace.job_folder(job.uid).iterdir()
+        )
         first.close()
         second.close()
 
@@ -259,8 +264,7 @@ class TestLocalExecutor(ExecutorContract):
     ) -> None:
         job = self.job(journal, act="pid", seconds=60)
         executor.start(job)
-        pid = int(wait_until(lambda: re.findall(r"pid (\d+) 
-", journal.read_text() if journal.exists() else ""))[0])
+        pid = self.pid_at_work(journal)
         os.kill(forkserver._forkserver._forkserver_pid, signal.SIGKILL)  # type: ignore[attr-defined]
         (ending,), _ = self.endings(executor, 1)
         assert isinstance(ending, Hindered)
