@@ -14,6 +14,7 @@ from pathlib import Path
 import msgspec
 import pytest
 
+from dlp_lab.jobs.earlier_attempt import is_stopped
 from dlp_lab.jobs.job_log import MAX_LOG_BYTES
 from dlp_lab.jobs.local_executor import LocalExecutor
 from dlp_lab.jobs.updates import Cancelled, Crashed, Failed, Hindered, Succeeded
@@ -225,6 +226,7 @@ class TestLocalExecutor(ExecutorContract):
     ) -> None:
         (stopped,) = self.pids(executor, journal)
         os.kill(stopped, signal.SIGSTOP)
+        wait_until(lambda: is_stopped(stopped))
         after = self.pids(executor, journal)[-1]
         assert after != stopped
         assert process_is_gone(stopped)
