@@ -236,6 +236,18 @@ class DiskFull(DlpError, OSError):
     http_status = 507
 
 
+class DiskFailed(DlpError, OSError):
+    """The disk reported an error while a result was written."""
+
+    code = "DISK_FAILED"
+
+
+class WorkerLost(DlpError, RuntimeError):
+    """What looks after the worker processes, or the machine of one, was lost."""
+
+    code = "WORKER_LOST"
+
+
 class ServerStopping(DlpError, RuntimeError):
     """The server is about to stop, and takes no more requests."""
 

@@ -26,6 +26,8 @@ class Probe(Task, frozen=True):
     act: Literal[
         "", "crash", "crash-once", "exit", "stubborn", "child", "child-crash", "refuse", "bug", "memory", "disk",
         "give-up", "multiply", "thread", "sys-exit", "flood", "lose-input",
+        "disk-error", "daemon", "state", "pid", "allocate", "abort", "segfault",
+        "spin", "deadlock", "stop", "fork-storm", "print-much",
     ] = ""
 
     def note(self, word):
@@ -56,6 +58,49 @@ class Probe(Task, frozen=True):
             raise MemoryError
         if self.act == "disk":
             raise OSError(28, "No space left on device")
+        if self.act == "disk-error":
+            raise OSError(5, "Input/output error")
+        if self.act == "allocate":
+            kept = [bytearray(2**26) for _ in range(64)]  # 4 GiB, unless a limit comes first
+            raise ValueError(f"{len(kept)} pieces were given")
+        if self.act == "abort":
+            os.abort()
+        if self.act == "segfault":
+            import ctypes
+            ctypes.string_at(0)
+        if self.act == "spin":
+            while True:
+                pass
+        if self.act == "deadlock":
+            import ctypes
+            ctypes.PyDLL(None).pause()  # in C, with the interpreter's lock
+        if self.act == "stop":
+            os.kill(os.getpid(), signal.SIGSTOP)
+        if self.act == "fork-storm":
+            for _ in range(100):
+                if os.fork() == 0:
+                    time.sleep(600)
+            time.sleep(600)
+        if self.act == "print-much":
+            for _ in range(int(self.seconds)):
+                os.write(2, b"x" * 2**20)
+            raise ValueError("after much printing")
+        if self.act == "pid":
+            self.note(f"pid {os.getpid()}")
+        if self.act == "daemon":
+            child = subprocess.Popen([sys.executable, "-c", "import time; time.sleep(120)"], start_new_session=True)
+            self.note(f"child {child.pid}")
+        if self.act == "state":
+            import signal as signals
+            {
+                "folder": lambda: os.chdir("/"),
+                "umask": lambda: os.umask(0),
+                "environment": lambda: os.environ.update(LEFT_BEHIND="1"),
+                "signal handler": lambda: signals.signal(signals.SIGUSR1, signals.SIG_IGN),
+                "alarm": lambda: signals.alarm(100),
+                "open files": lambda: globals().update(left_behind=[os.dup(0) for _ in range(100)]),
+                "nothing": lambda: None,
+            }[self.label]()
         if self.act == "give-up":
             raise JobCancelled("the probe gives up")
         if self.act == "thread":

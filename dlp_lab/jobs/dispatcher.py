@@ -17,7 +17,7 @@ from dlp_lab.jobs.dispatcher_lock import DispatcherLock
 from dlp_lab.jobs.executor import Executor
 from dlp_lab.jobs.job import Job
 from dlp_lab.jobs.job_store import JobStore
-from dlp_lab.jobs.updates import Cancelled, Crashed, Failed, Progress, Succeeded, Update
+from dlp_lab.jobs.updates import Cancelled, Crashed, Failed, Hindered, Progress, Succeeded, Update
 from dlp_lab.store.workspace import Workspace
 
 ATTEMPTS_AFTER_CRASH = 2
@@ -48,6 +48,7 @@ class Dispatcher:
         self._worked_on = store.identity
         self._at_work: set[str] = set()
         self._start_after = -math.inf
+        self._failed_starts = 0
         # held while jobs are started: a submission must not exchange the queue for one whose lock is not held
         self._same_queue = threading.RLock()
         self._listeners: list[Listener] = []
@@ -120,11 +121,14 @@ class Dispatcher:
             try:
                 self._executor.start(job)
                 self._at_work.add(job.uid)
+                self._failed_starts = 0
             except OSError as error:
                 # no fault of the job: to call it crashed would fail one job after the other, the whole queue
                 _log.warning("job %s could not be started: %s", job.uid, error.strerror or type(error).__name__)
-                self._start_after = time.monotonic() + _SECONDS_AFTER_ERROR
-                self._store.put_back(job.uid, job.attempts)
+                delay = _SECONDS_AFTER_ERROR * 5 ** min(self._failed_starts, 2)
+                self._failed_starts += 1
+                self._start_after = time.monotonic() + delay
+                self._store.put_back(job.uid, job.attempts, f"no process can be started; tried again in {delay:g} s")
 
     def _may_start(self) -> bool:
         return self._executor.free_slots() > 0 and time.monotonic() >= self._start_after
@@ -166,7 +170,9 @@ class Dispatcher:
             return
         self._unrecorded.extend(self._executor.updates(0))
         # that they were stopped is no answer of theirs
-        self._unrecorded = [update for update in self._unrecorded if not isinstance(update, Cancelled | Crashed)]
+        self._unrecorded = [
+            update for update in self._unrecorded if not isinstance(update, Cancelled | Crashed | Hindered)
+        ]
         self._record_updates()
         for job in self._store.running():
             self._workspace.remove_result(job.uid)
@@ -199,6 +205,9 @@ class Dispatcher:
                 self._store.record_crash(
                     uid, attempt, WorkerCrashed.code, reason, attempts_allowed=ATTEMPTS_AFTER_CRASH
                 )
+            case Hindered(code=code, message=message):
+                self._workspace.remove_result(uid)
+                self._store.record_hindrance(uid, attempt, code, message)
         self._at_work.discard(uid)
         _log.info("job %s: attempt %d %s", uid, attempt, type(update).__name__.lower())
 

@@ -9,7 +9,7 @@ from dlp_lab.jobs.updates import Update
 
 
 class Executor(Protocol):
-    """Runs claimed jobs, each in a process of its own. `tests/contracts/executor_contract.py` checks:
+    """Runs claimed jobs, no two at once in one process. `tests/contracts/executor_contract.py` checks:
 
     * One thread calls all methods, except `wake`, which any thread may call.
     * `prepare` may be called before the first `start`, to make it quick. It does not wait.
@@ -18,6 +18,7 @@ class Executor(Protocol):
       job can be started now, for want of memory or files; then there is no attempt, and no ending to tell.
     * `updates` waits up to `timeout` seconds for something to tell, and tells it: any number of `Progress`, then
       exactly one ending for every job started. When the ending is told, no process of the job is left.
+    * `Hindered` is the ending of an attempt that failed through no fault of the job; the queue tries it again later.
     * `cancel` asks for an end; it returns at once, may be repeated, and ignores jobs it does not run. A job that had
       answered before is not `Cancelled`.
     * `close` stops all jobs within a few seconds, and may be repeated; `updates(0)` tells their endings afterwards.

@@ -7,10 +7,14 @@ changes nothing.
 from __future__ import annotations
 
 from collections.abc import Sequence
+from datetime import UTC, datetime, timedelta
 from typing import Literal
 
 from dlp_lab.jobs.job import Job
+from dlp_lab.jobs.job_filter import utc_text
 from dlp_lab.jobs.job_rows import JobRows, job_of, now
+
+_SECONDS_BEFORE_TRIES = (1, 5, 25, 125)
 
 
 class JobAttempts(JobRows):
@@ -18,15 +22,20 @@ class JobAttempts(JobRows):
 
     def claim_next(self) -> Job | None:
         """The job whose turn it is, now running as a new attempt; None when no job waits."""
-        if not self._rows("SELECT 1 FROM jobs WHERE state = 'queued' LIMIT 1"):
+        moment = datetime.now(UTC)
+        # A moment further away than any delay was set by a clock that has jumped since.
+        due = (utc_text(moment), utc_text(moment + timedelta(seconds=max(_SECONDS_BEFORE_TRIES))))
+        next_one = (
+            "SELECT seq FROM jobs WHERE state = 'queued'"
+            " AND (not_before IS NULL OR not_before <= ? OR not_before > ?) ORDER BY priority DESC, seq LIMIT 1"
+        )
+        if not self._rows(next_one, due):
             return None
         with self._transaction(durable=False):
             rows = self._rows(
                 "UPDATE jobs SET state = 'running', attempts = attempts + 1, progress = 0, message = 'starting',"
-                " started_at = ?, revision = ?"
-                " WHERE seq = (SELECT seq FROM jobs WHERE state = 'queued' ORDER BY priority DESC, seq LIMIT 1)"
-                " RETURNING *",
-                (now(), self._next_revision()),
+                f" started_at = ?, not_before = NULL, revision = ? WHERE seq = ({next_one}) RETURNING *",
+                (now(), self._next_revision(), *due),
             )
             return job_of(rows[0]) if rows else None
 
@@ -69,12 +78,12 @@ class JobAttempts(JobRows):
             self._end(uid, state, message, error_code, output_dir, warnings)
             return True
 
-    def put_back(self, uid: str, attempt: int) -> bool:
+    def put_back(self, uid: str, attempt: int, message: str = "waiting to be started again") -> bool:
         """A running attempt was stopped through no fault of the job: it waits again, or is cancelled if so asked."""
         with self._transaction():
             if not self._is_running(uid, attempt):
                 return False
-            self._requeue_or_cancel(uid, crashed=False)
+            self._requeue_or_cancel(uid, crashed=False, message=message)
             return True
 
     def record_crash(self, uid: str, attempt: int, error_code: str, reason: str, *, attempts_allowed: int) -> bool:
@@ -89,16 +98,32 @@ class JobAttempts(JobRows):
                 self._end(uid, "failed", reason, error_code)
             return True
 
+    def record_hindrance(self, uid: str, attempt: int, error_code: str, reason: str) -> bool:
+        """An attempt failed through no fault of the job: it waits, longer each time, and fails after some tries."""
+        with self._transaction():
+            if not self._is_running(uid, attempt):
+                return False
+            (hindrances,) = self._rows("SELECT hindrances FROM jobs WHERE uid = ?", (uid,))[0]
+            if hindrances >= len(_SECONDS_BEFORE_TRIES):
+                self._end(uid, "failed", f"{reason} ({hindrances + 1} times)", error_code)
+                return True
+            not_before = datetime.now(UTC) + timedelta(seconds=_SECONDS_BEFORE_TRIES[hindrances])
+            message = f"{reason}; tried again at {not_before:%H:%M:%S} UTC"
+            self._requeue_or_cancel(uid, crashed=False, message=message, not_before=utc_text(not_before))
+            return True
+
     def _is_running(self, uid: str, attempt: int) -> bool:
         found = self._rows("SELECT 1 FROM jobs WHERE uid = ? AND attempts = ? AND state = 'running'", (uid, attempt))
         return bool(found)
 
-    def _requeue_or_cancel(self, uid: str, *, crashed: bool) -> None:
+    def _requeue_or_cancel(
+        self, uid: str, *, crashed: bool, message: str = "waiting to be started again", not_before: str | None = None
+    ) -> None:
         if self._rows("SELECT 1 FROM jobs WHERE uid = ? AND cancel_requested = 1", (uid,)):
             self._end(uid, "cancelled", "cancelled")
             return
         self._rows(
-            "UPDATE jobs SET state = 'queued', progress = 0, message = 'waiting to be started again',"
-            " crashes = crashes + ?, revision = ? WHERE uid = ?",
-            (int(crashed), self._next_revision(), uid),
+            "UPDATE jobs SET state = 'queued', progress = 0, message = ?, not_before = ?, crashes = crashes + ?,"
+            " hindrances = hindrances + ?, revision = ? WHERE uid = ?",
+            (message, not_before, int(crashed), int(not_before is not None), self._next_revision(), uid),
         )

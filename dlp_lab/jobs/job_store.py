@@ -218,7 +218,8 @@ class JobStore(JobAttempts):
             self.refuse_when_full(max_queued, job.owner, max_queued_of_owner)
             self._rows(
                 "UPDATE jobs SET state = 'queued', progress = 0, message = 'waiting', error_code = NULL,"
-                " warnings = '[]', started_at = NULL, ended_at = NULL, crashes = 0, cancel_requested = 0, revision = ?"
+                " warnings = '[]', started_at = NULL, ended_at = NULL, crashes = 0, hindrances = 0,"
+                " cancel_requested = 0, revision = ?"
                 " WHERE uid = ?",
                 (self._next_revision(), uid),
             )

@@ -51,5 +51,10 @@ STEPS: tuple[tuple[str, ...], ...] = (
         "CREATE UNIQUE INDEX jobs_by_key ON jobs (idempotency_key, ifnull(owner, ''))",
         "CREATE INDEX jobs_by_owner ON jobs (owner, state)",
     ),
+    # attempts that failed through no fault of the job, and the moment before which it is not tried again
+    (
+        "ALTER TABLE jobs ADD COLUMN hindrances INTEGER NOT NULL DEFAULT 0",
+        "ALTER TABLE jobs ADD COLUMN not_before TEXT",
+    ),
 )
 SCHEMA_VERSION = len(STEPS)

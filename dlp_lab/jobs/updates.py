@@ -46,5 +46,14 @@ class Crashed(msgspec.Struct, frozen=True, tag="crashed"):
     reason: str
 
 
-Ending = Succeeded | Failed | Cancelled | Crashed
+class Hindered(msgspec.Struct, frozen=True, tag="hindered"):
+    """The attempt failed through no fault of the job: a full or failing disk, a process lost. A later one may do."""
+
+    uid: str
+    attempt: int
+    code: str
+    message: str
+
+
+Ending = Succeeded | Failed | Cancelled | Crashed | Hindered
 Update = Progress | Ending

@@ -1,54 +1,81 @@
-"""The process of a job: made quiet, mortal and talkative, then given to `run_job`."""
+"""The process of jobs: made quiet, mortal and talkative, then given one after the other for `run_job`."""
 
 from __future__ import annotations
 
 import contextlib
+import contextvars
+import ctypes
 import errno
 import faulthandler
-import fcntl
+import gc
 import logging
 import math
 import multiprocessing
 import os
 import resource
 import signal
+import socket
+import struct
 import sys
 import threading
 import time
 import traceback
+import warnings
 from multiprocessing.connection import Connection
 from pathlib import Path
 
 import msgspec
 
 from dlp_lab.dicom.compressed import available_processors
-from dlp_lab.errors import DiskFull, DlpError, JobCancelled, OutOfMemory, Unreadable, printable
+from dlp_lab.errors import DiskFailed, DiskFull, DlpError, JobCancelled, OutOfMemory, Unreadable, printable
+from dlp_lab.jobs.earlier_attempt import wait_for_earlier_attempt
 from dlp_lab.jobs.job import Job
 from dlp_lab.jobs.pipeline import run_job
-from dlp_lab.jobs.updates import Cancelled, Ending, Failed, Progress, Succeeded, Update
+from dlp_lab.jobs.process_state import ProcessWatch, adopt_orphans, kill_children
+from dlp_lab.jobs.updates import Cancelled, Ending, Failed, Hindered, Progress, Succeeded, Update
+from dlp_lab.jobs.worker_policy import WorkerPolicy
 from dlp_lab.store.workspace import Workspace
 
+_SECONDS_TO_TAKE_A_JOB = 5
 _SECONDS_BETWEEN_REPORTS = 0.2
 
 
-def worker_main(
-    connection: Connection, printed: Connection, root: str, output: str, job_json: bytes, slots: int
-) -> None:
-    """Entry of the process. Sends `Update`s as JSON; the last one is how the job ended.
+class Kept(msgspec.Struct, frozen=True, tag="kept"):
+    """Word of the pipe after an ending: the process is as it was before the job, and takes another."""
+
+
+def worker_main(connection: Connection, root: str, output: str, slots: int, policy: WorkerPolicy) -> None:
+    """Entry of the process. Takes jobs, one after the other, as `hand_over` sends them.
+
+    Sends `Update`s as JSON, of each job an ending as the last; then `Kept`, or it ends.
 
     Args:
-        connection: Writing end of a pipe.
-        printed: Writing end of the pipe that takes what the job prints.
+        connection: The worker's end of a two-way pipe.
         root, output: The workspace.
-        job_json: The job's record, claimed.
-        slots: How many jobs may run at once; this one may use its share of the processors.
+        slots: How many jobs may run at once; each may use its share of the processors.
+        policy: What it may take, and when it is to be replaced.
     """
     status = 1
     try:
-        _set_up_process(printed)
-        job = msgspec.json.decode(job_json, type=Job)
+        _set_up_process(policy)
         threads = max(1, available_processors() // slots)
-        _send(connection, _ending(Workspace(Path(root), output), job, _Reporter(connection, job), threads))
+        workspace = Workspace(Path(root), output)
+        watch = ProcessWatch.begun(policy.grown_bytes)
+        for left in reversed(range(policy.jobs)):
+            job = _next_job(connection)
+            if job is None:
+                break
+            ending, foreseen = _ending(workspace, job, _Reporter(connection, job), threads)
+            if not _is_clean(watch, foreseen):
+                kill_children()
+                _send(connection, ending)
+                break
+            _print_into(os.devnull)  # the log is whole, and the next job's own
+            _send(connection, ending)
+            if left == 0:
+                break
+            _send(connection, Kept())
+            gc.collect()
         status = 0
     except BaseException:
         traceback.print_exc()
@@ -56,24 +83,64 @@ def worker_main(
         _exit(status)
 
 
+def hand_over(connection: Connection, job: Job, printed: Connection) -> None:
+    """Send a job to a worker.
+
+    Args:
+        connection: The executor's end of the two-way pipe.
+        job: Its record, claimed.
+        printed: Writing end of the pipe that takes what the job prints.
+
+    Raises:
+        OSError: The worker is gone, or does not take it.
+    """
+    with socket.socket(fileno=os.dup(connection.fileno())) as channel:
+        channel.setsockopt(socket.SOL_SOCKET, socket.SO_SNDTIMEO, struct.pack("ll", _SECONDS_TO_TAKE_A_JOB, 0))
+        socket.send_fds(channel, [b"j"], [printed.fileno()])
+    connection.send_bytes(msgspec.json.encode(job))
+
+
+def _next_job(connection: Connection) -> Job | None:
+    """The next job, with what it prints led into its log; None when there will be none."""
+    with socket.socket(fileno=os.dup(connection.fileno())) as channel:
+        word, files, _, _ = socket.recv_fds(channel, 1, 1)
+    if not word:
+        return None
+    for file in files:
+        _print_into(file)
+        os.close(file)
+    return msgspec.json.decode(connection.recv_bytes(), type=Job)
+
+
+def _is_clean(watch: ProcessWatch, foreseen: bool) -> bool:
+    """Whether another job may run here; says in the log why not."""
+    _flush()
+    if not foreseen:
+        return False  # who knows in what state an unexpected error left the libraries
+    left_behind = watch.why_to_replace()
+    if left_behind is not None:
+        print(f"the job left {left_behind} behind; its process is replaced", file=sys.stderr, flush=True)
+    return left_behind is None
+
+
 def _exit(status: int) -> None:
     """End now: a thread that the task left behind must not keep alive a process that has given its answer."""
-    with contextlib.suppress(OSError, ValueError):
-        sys.stdout.flush()
-    with contextlib.suppress(OSError, ValueError):
-        sys.stderr.flush()
+    _flush()
     os._exit(status)
 
 
-def _set_up_process(printed: Connection) -> None:
+def _flush() -> None:
+    for stream in (sys.stdout, sys.stderr):
+        with contextlib.suppress(Exception):  # a task may have put anything there
+            stream.flush()
+    ctypes.CDLL(None).fflush(None)  # what C libraries print
+
+
+def _set_up_process(policy: WorkerPolicy) -> None:
     os.setsid()  # a group of its own, so that a cancellation reaches what the task started
-    os.dup2(printed.fileno(), 1)
-    os.dup2(printed.fileno(), 2)
-    printed.close()
-    sys.stdout = open(1, "w", encoding="utf-8", errors="backslashreplace", buffering=1, closefd=False)  # noqa: SIM115
-    sys.stderr = open(2, "w", encoding="utf-8", errors="backslashreplace", buffering=1, closefd=False)  # noqa: SIM115
-    faulthandler.enable(sys.stderr)
-    logging.basicConfig(level=logging.INFO, stream=sys.stderr, force=True)
+    adopt_orphans()
+    _print_into(os.devnull)
+    faulthandler.enable(2)
     threading.Thread(target=_end_with_the_server, daemon=True).start()
     # On Linux a new session is a new autogroup, among which `nice` counts for nothing (man 7 sched).
     with contextlib.suppress(OSError):
@@ -81,6 +148,21 @@ def _set_up_process(printed: Connection) -> None:
     os.umask(0o077)
     os.nice(19)
     resource.setrlimit(resource.RLIMIT_CORE, (0, 0))  # a core file would hold the patient's images
+    for limit, most in ((resource.RLIMIT_DATA, policy.memory_bytes), (resource.RLIMIT_FSIZE, policy.file_bytes)):
+        if most is not None:
+            resource.setrlimit(limit, (most, most))
+
+
+def _print_into(target: str | int) -> None:
+    """Lead what this process prints into a file, by its name or number."""
+    file = os.open(target, os.O_WRONLY) if isinstance(target, str) else target
+    os.dup2(file, 1)
+    os.dup2(file, 2)
+    if isinstance(target, str):
+        os.close(file)
+    sys.stdout = open(1, "w", encoding="utf-8", errors="backslashreplace", buffering=1, closefd=False)  # noqa: SIM115
+    sys.stderr = open(2, "w", encoding="utf-8", errors="backslashreplace", buffering=1, closefd=False)  # noqa: SIM115
+    logging.basicConfig(level=logging.INFO, stream=sys.stderr, force=True)
 
 
 def _end_with_the_server() -> None:
@@ -107,49 +189,57 @@ class _Reporter:
             _send(self._connection, Progress(self._job.uid, self._job.attempts, float(fraction), printable(message)))
 
 
-def _send(connection: Connection, update: Update) -> None:
+def _send(connection: Connection, update: Update | Kept) -> None:
     try:
         connection.send_bytes(msgspec.json.encode(update))
     except BrokenPipeError:
         os._exit(1)  # the server is gone, and nobody waits for the result
 
 
-def _ending(workspace: Workspace, job: Job, report: _Reporter, threads: int) -> Ending:
+def _ending(workspace: Workspace, job: Job, report: _Reporter, threads: int) -> tuple[Ending, bool]:
+    """How the job ended, and whether a task may end so: not by an exception that is not ours."""
+    lock = None
     try:
-        return Succeeded(job.uid, job.attempts, _run(workspace, job, report, threads))
+        workspace.create()  # it may have been removed since
+        lock = os.open(workspace.job_log(job.uid), os.O_CREAT | os.O_RDWR | os.O_NOFOLLOW, 0o600)
+        wait_for_earlier_attempt(lock)
+        workspace.remove_result(job.uid)
+        # settings of numpy, decimal and warnings that a task changes are its own
+        with warnings.catch_warnings():
+            noticed = contextvars.copy_context().run(run_job, workspace, job, report, threads)
+        return Succeeded(job.uid, job.attempts, noticed), True
     except JobCancelled:
-        return Cancelled(job.uid, job.attempts)
+        return Cancelled(job.uid, job.attempts), True
     except DlpError as error:
-        code, message = error.code, str(error)
+        kind = Hindered if isinstance(error, DiskFull) else Failed
+        return kind(job.uid, job.attempts, error.code, str(error)), True
     except BaseException as error:  # a task may raise anything, SystemExit too
         traceback.print_exc()
-        code, message = _reason(workspace, job, error)
-    return Failed(job.uid, job.attempts, code, message)
+        return _reason(workspace, job, error), False
+    finally:
+        if lock is not None:
+            os.close(lock)
 
 
-def _run(workspace: Workspace, job: Job, report: _Reporter, threads: int) -> list[str]:
-    workspace.create()  # it may have been removed since
-    # The lock waits until the worker of an earlier attempt is gone, so that no two write the same folder. It is
-    # given up when the process ends.
-    lock = os.open(workspace.job_log(job.uid), os.O_CREAT | os.O_RDWR | os.O_NOFOLLOW, 0o600)
-    fcntl.flock(lock, fcntl.LOCK_EX)
-    workspace.remove_result(job.uid)
-    return run_job(workspace, job, report, threads)
-
-
-def _reason(workspace: Workspace, job: Job, error: BaseException) -> tuple[str, str]:
+def _reason(workspace: Workspace, job: Job, error: BaseException) -> Failed | Hindered:
     """Code and sentence for an exception that is not our own."""
+    uid, attempt = job.uid, job.attempts
     if isinstance(error, MemoryError):
-        return OutOfMemory.code, "there is not enough memory for this series; run fewer jobs at once"
+        message = "there is not enough memory for this series; run fewer jobs at once"
+        return Failed(uid, attempt, OutOfMemory.code, message)
     if isinstance(error, OSError) and error.errno in (errno.ENOSPC, errno.EDQUOT):
-        message = "there is no room for the result; free space on the disk of the output folder and submit again"
-        return DiskFull.code, message
+        message = "there is no room for the result; free space on the disk of the output folder"
+        return Hindered(uid, attempt, DiskFull.code, message)
     if isinstance(error, OSError) and _is_below(error.filename, workspace.root / job.input_dir):
         name = printable(os.path.basename(error.filename))
         message = f"{name} of the input could not be read ({error.strerror}); was it moved meanwhile? Submit again"
-        return Unreadable.code, message
+        return Failed(uid, attempt, Unreadable.code, message)
+    if isinstance(error, OSError) and error.errno == errno.EIO:
+        message = "the disk reported an error while the result was written; look at the system's log"
+        return Hindered(uid, attempt, DiskFailed.code, message)
     # The text of a foreign exception may hold a patient's data or a path; it stays in the job's log.
-    return "INTERNAL", f"an unexpected error ({type(error).__name__}); see {workspace.job_log_name(job.uid)}"
+    message = f"an unexpected error ({type(error).__name__}); see {workspace.job_log_name(job.uid)}"
+    return Failed(uid, attempt, "INTERNAL", message)
 
 
 def _is_below(file: object, folder: Path) -> bool:

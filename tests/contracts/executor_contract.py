@@ -10,7 +10,7 @@ import pytest
 
 from dlp_lab.jobs.executor import Executor
 from dlp_lab.jobs.job import Job
-from dlp_lab.jobs.updates import Cancelled, Crashed, Ending, Failed, Progress, Succeeded, Update
+from dlp_lab.jobs.updates import Cancelled, Crashed, Ending, Failed, Hindered, Progress, Succeeded, Update
 from dlp_lab.store.workspace import Workspace
 from tests.jobs.waiting import process_is_gone, wait_until
 
@@ -77,7 +77,6 @@ class ExecutorContract:
         [
             ("refuse", "TASK_RESULT_INVALID", "the probe refuses"),
             ("memory", "OUT_OF_MEMORY", "not enough memory"),
-            ("disk", "DISK_FULL", "no room"),
             ("bug", "INTERNAL", "an unexpected error (ValueError); see dlp-lab-output/.dlp-lab/logs/"),
             ("sys-exit", "INTERNAL", "an unexpected error (SystemExit)"),
         ],
@@ -92,6 +91,17 @@ class ExecutorContract:
         assert ending.code == code
         assert words in ending.message
         assert "secret" not in ending.message
+        assert not workspace.job_folder(job.uid).exists()
+
+    @pytest.mark.parametrize(("act", "code"), [("disk", "DISK_FULL"), ("disk-error", "DISK_FAILED")])
+    def test_a_full_or_failing_disk_is_told_as_what_a_later_attempt_may_not_meet(
+        self, executor: Executor, workspace: Workspace, journal: Path, act: str, code: str
+    ) -> None:
+        job = self.job(journal, act=act)
+        executor.start(job)
+        (ending,), _ = self.endings(executor, 1)
+        assert isinstance(ending, Hindered)
+        assert ending.code == code
         assert not workspace.job_folder(job.uid).exists()
 
     @pytest.mark.parametrize(("act", "words"), [("crash", "SIGKILL"), ("exit", "exit status 3")])

@@ -5,7 +5,7 @@ import multiprocessing
 import shutil
 import sqlite3
 import stat
-from datetime import UTC, datetime, timedelta
+from datetime import UTC, datetime, timedelta, tzinfo
 from pathlib import Path
 
 import msgspec
@@ -22,7 +22,7 @@ from dlp_lab.errors import (
     QueueFull,
     QueueUnusable,
 )
-from dlp_lab.jobs import queue_database
+from dlp_lab.jobs import job_attempts, queue_database
 from dlp_lab.jobs.job import JobRequest
 from dlp_lab.jobs.job_filter import JobFilter, job_filter
 from dlp_lab.jobs.job_store import IdempotencyKey, JobStore
@@ -239,6 +239,62 @@ def test_changes_by_another_process_are_seen_by_their_revision(store: JobStore, 
     other.set_progress(uid, 1, 0.25, "quarter")
     revision, jobs = store.changed_since(revision)
     assert [(job.state, job.progress, job.message) for job in jobs] == [("running", 0.25, "quarter")]
+
+
+def test_a_hindered_job_waits_longer_each_time_while_others_run_and_fails_at_the_fifth(
+    store: JobStore, path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    class Clock(datetime):
+        moment = datetime(2024, 1, 2, 3, 4, 5, tzinfo=UTC)
+
+        @classmethod
+        def now(cls, tz: tzinfo | None = None) -> datetime:  # type: ignore[override]
+            return cls.moment
+
+    monkeypatch.setattr(job_attempts, "datetime", Clock)
+    uid = store.add(REQUEST).uid
+    for attempt, (delay, again) in enumerate(((1, "03:04:06"), (5, "03:04:11"), (25, "03:04:36"), (125, "03:06:41"))):
+        assert store.claim_next() is not None
+        assert store.record_hindrance(uid, attempt + 1, "DISK_FULL", "there is no room")
+        store.close()
+        store = JobStore(path)
+        assert store.get(uid).message == f"there is no room; tried again at {again} UTC"
+        other = store.add(REQUEST).uid
+        claimed = store.claim_next()
+        assert claimed is not None
+        assert claimed.uid == other
+        Clock.moment += timedelta(seconds=delay, milliseconds=-1)
+        assert store.claim_next() is None
+        Clock.moment += timedelta(milliseconds=1)
+    assert store.claim_next() is not None
+    assert not store.record_hindrance(uid, 4, "DISK_FULL", "there is no room")
+    assert store.record_hindrance(uid, 5, "DISK_FULL", "there is no room")
+    job = store.get(uid)
+    assert (job.state, job.error_code, job.message) == ("failed", "DISK_FULL", "there is no room (5 times)")
+    assert store.retry(uid).state == "queued"
+    assert store.claim_next() is not None
+    store.record_hindrance(uid, 6, "DISK_FULL", "there is no room")
+    Clock.moment -= timedelta(days=1)
+    assert store.claim_next() is not None, "a clock that was put back delays no job by a day"
+
+
+def test_a_queue_of_version_2_is_taken_over_and_its_jobs_may_be_hindered(path: Path) -> None:
+    with contextlib.closing(sqlite3.connect(path)) as older:
+        for step in STEPS[:2]:
+            for statement in step:
+                older.execute(statement)
+        older.execute(
+            "INSERT INTO jobs (uid, task, input_dir, params, keep_hdf5, read, state, submitted_at, revision)"
+            " VALUES ('b', '3dblur', 'a', '{}', 0, '{}', 'queued', '2024-01-02T03:04:05.678Z', 1)"
+        )
+        older.execute("PRAGMA user_version = 2")
+        older.commit()
+    store = JobStore(path)
+    job = store.claim_next()
+    assert job is not None
+    assert store.record_hindrance("b", 1, "DISK_FULL", "there is no room")
+    assert store.get("b").message.startswith("there is no room; tried again at ")
+    assert path.with_name("jobs.sqlite.version-2").exists()
 
 
 def test_a_queue_of_a_newer_version_is_refused_and_left_alone(store: JobStore, path: Path) -> None:

@@ -5,15 +5,20 @@ import fcntl
 import os
 import re
 import resource
+import signal
 import stat
 from collections.abc import Iterator
+from multiprocessing import forkserver
 from pathlib import Path
 
+import msgspec
 import pytest
 
+from dlp_lab.jobs.earlier_attempt import is_stopped
 from dlp_lab.jobs.job_log import MAX_LOG_BYTES
 from dlp_lab.jobs.local_executor import LocalExecutor
-from dlp_lab.jobs.updates import Crashed, Failed, Succeeded
+from dlp_lab.jobs.updates import Cancelled, Crashed, Failed, Hindered, Succeeded
+from dlp_lab.jobs.worker_policy import WorkerPolicy
 from dlp_lab.store.workspace import Workspace
 from tests.contracts.executor_contract import ExecutorContract
 from tests.jobs.waiting import process_is_gone, wait_until
@@ -37,11 +42,11 @@ class TestLocalExecutor(ExecutorContract):
     def test_a_job_that_runs_too_long_is_stopped_with_all_it_started(
         self, workspace: Workspace, probe_package: Path, journal: Path, act: str
     ) -> None:
-        executor = LocalExecutor(workspace, slots=1, job_seconds=4.0)
+        executor = LocalExecutor(workspace, slots=1, job_seconds=8.0)
         executor.start(self.job(journal, act=act, seconds=60))
         (ending,), _ = self.endings(executor, 1)
         assert isinstance(ending, Failed)
-        assert (ending.code, "longer than the 4 s" in ending.message) == ("TIMED_OUT", True)
+        assert (ending.code, "longer than the 8 s" in ending.message) == ("TIMED_OUT", True)
         children = [int(line.split()[1]) for line in journal.read_text().splitlines() if line.startswith("child")]
         assert len(children) == (act == "child")
         wait_until(lambda: all(map(process_is_gone, children)))
@@ -165,6 +170,130 @@ class TestLocalExecutor(ExecutorContract):
             assert not journal.exists()
         self.endings(executor, 1)
         assert journal.exists()
+
+    def pids(self, executor: LocalExecutor, journal: Path, *acts: dict[str, str]) -> list[int]:
+        """Processes of jobs that run one after the other: of each that does as told, and of one after it."""
+        for act in (*acts, {"act": "pid"}):
+            executor.start(self.job(journal, **act))
+            self.endings(executor, 1)
+        return [int(line.split()[1]) for line in journal.read_text().splitlines() if line.startswith("pid")]
+
+    @staticmethod
+    def pid_at_work(journal: Path) -> int:
+        """Of the job that began last."""
+        return int(wait_until(lambda: re.findall(r"pid (\d+) \n", journal.read_text() if journal.exists() else ""))[-1])
+
+    def test_a_process_that_a_job_left_as_it_was_takes_the_next_one(
+        self, executor: LocalExecutor, workspace: Workspace, journal: Path
+    ) -> None:
+        first, second, third = self.pids(
+            executor, journal, {"act": "pid"}, {"act": "refuse"}, {"act": "pid"}, {"act": "state", "label": "nothing"}
+        )
+        assert first == second == third
+        logs = [path.read_text() for path in workspace.job_log("0" * 32).parent.glob("*.log")]
+        assert [log.count("probe at work") for log in logs] == [1] * 5
+
+    @pytest.mark.parametrize(
+        "act",
+        [
+            *({"act": act} for act in ("bug", "memory", "disk", "thread", "daemon", "exit")),
+            *(
+                {"act": "state", "label": what}
+                for what in ("folder", "umask", "environment", "signal handler", "alarm", "open files")
+            ),
+        ],
+        ids=lambda act: act.get("label", act["act"]),
+    )
+    def test_a_process_that_a_job_did_not_leave_as_it_was_takes_no_other(
+        self, executor: LocalExecutor, journal: Path, act: dict[str, str]
+    ) -> None:
+        before, after = self.pids(executor, journal, {"act": "pid"}, act)
+        assert before != after
+        assert process_is_gone(before)
+
+    def test_a_child_in_a_session_of_its_own_is_gone_when_the_end_is_told(
+        self, executor: LocalExecutor, journal: Path
+    ) -> None:
+        executor.start(self.job(journal, act="daemon"))
+        self.endings(executor, 1)
+        child = int(journal.read_text().split("child ")[1].split()[0])
+        assert process_is_gone(child)
+
+    def test_a_process_is_replaced_after_a_number_of_jobs_when_it_grew_and_when_it_idles(
+        self, workspace: Workspace, probe_package: Path, journal: Path
+    ) -> None:
+        for policy in (WorkerPolicy(jobs=1), WorkerPolicy(grown_bytes=-1), WorkerPolicy(idle_seconds=0.0)):
+            executor = LocalExecutor(workspace, slots=1, policy=policy)
+            first, second = self.pids(executor, journal, {"act": "pid"})[-2:]
+            executor.close()
+            assert first != second
+            assert process_is_gone(first)
+
+    def test_a_worker_that_was_stopped_while_it_idled_is_given_no_job(
+        self, executor: LocalExecutor, journal: Path
+    ) -> None:
+        (stopped,) = self.pids(executor, journal)
+        os.kill(stopped, signal.SIGSTOP)
+        wait_until(lambda: is_stopped(stopped))
+        after = self.pids(executor, journal)[-1]
+        assert after != stopped
+        assert process_is_gone(stopped)
+
+    def test_a_stopped_worker_ends_when_its_job_is_cancelled(self, executor: LocalExecutor, journal: Path) -> None:
+        job = self.job(journal, act="pid", seconds=60)
+        executor.start(job)
+        pid = self.pid_at_work(journal)
+        os.kill(pid, signal.SIGSTOP)
+        executor.cancel(job.uid)
+        assert self.endings(executor, 1)[0] == [Cancelled(job.uid, 1)]
+        assert process_is_gone(pid)
+
+    def test_a_stopped_process_of_an_earlier_attempt_is_ended_and_never_publishes(
+        self, workspace: Workspace, probe_package: Path, journal: Path
+    ) -> None:
+        job = self.job(journal, act="pid", seconds=1.0)
+        first = LocalExecutor(workspace, slots=1)
+        first.start(job)
+        pid = self.pid_at_work(journal)
+        os.kill(pid, signal.SIGSTOP)
+        second = LocalExecutor(workspace, slots=1)
+        again = msgspec.structs.replace(job, attempts=2)
+        second.start(again)
+        assert self.endings(second, 1)[0] == [Succeeded(job.uid, 2, [])]
+        assert process_is_gone(pid)
+        written = sorted((path.name, path.stat().st_mtime_ns) for path in workspace.job_folder(job.uid).iterdir())
+        assert isinstance(self.endings(first, 1)[0][0], Crashed)
+        assert written == sorted(
+            (path.name, path.stat().st_mtime_ns) for path in workspace.job_folder(job.uid).iterdir()
+        )
+        first.close()
+        second.close()
+
+    def test_a_job_whose_fork_server_is_killed_is_hindered_and_others_run(
+        self, executor: LocalExecutor, journal: Path
+    ) -> None:
+        job = self.job(journal, act="pid", seconds=60)
+        executor.start(job)
+        pid = self.pid_at_work(journal)
+        os.kill(forkserver._forkserver._forkserver_pid, signal.SIGKILL)  # type: ignore[attr-defined]
+        (ending,), _ = self.endings(executor, 1)
+        assert isinstance(ending, Hindered)
+        assert ending.code == "WORKER_LOST"
+        assert process_is_gone(pid)
+        quick = self.job(journal)
+        executor.start(quick)
+        assert self.endings(executor, 1)[0] == [Succeeded(quick.uid, 1, [])]
+
+    def test_memory_beyond_the_workers_limit_fails_the_job_and_not_the_machine(
+        self, workspace: Workspace, probe_package: Path, journal: Path
+    ) -> None:
+        executor = LocalExecutor(workspace, slots=1, policy=WorkerPolicy(memory_bytes=2**30))
+        job = self.job(journal, act="allocate")
+        executor.start(job)
+        (ending,), _ = self.endings(executor, 1)
+        executor.close()
+        assert isinstance(ending, Failed)
+        assert ending.code == "OUT_OF_MEMORY"
 
     def test_at_least_one_slot_is_needed(self, workspace: Workspace) -> None:
         with pytest.raises(ValueError, match="at least 1"):
