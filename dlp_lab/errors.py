@@ -147,6 +147,12 @@ class WorkerCrashed(DlpError, RuntimeError):
     code = "WORKER_CRASHED"
 
 
+class WorkerLost(DlpError, RuntimeError):
+    """The place where the job ran was lost, too often to try once more: a machine, a cluster's worker or scheduler."""
+
+    code = "WORKER_LOST"
+
+
 class ServerStopped(DlpError, RuntimeError):
     """The server stopped while the job was running, too often to try once more."""
 
@@ -184,6 +190,14 @@ class QueueUnusable(DlpError, RuntimeError):
     """The output folder or the queue's database in it cannot be used: not made, not opened, damaged, too new."""
 
     code = "QUEUE_UNUSABLE"
+    http_status = 503
+    exit_status = 2
+
+
+class ExecutorUnusable(DlpError, RuntimeError):
+    """Jobs cannot be run where the settings say: something is not installed, an address or a certificate is wrong."""
+
+    code = "EXECUTOR_UNUSABLE"
     http_status = 503
     exit_status = 2
 

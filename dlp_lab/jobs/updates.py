@@ -46,5 +46,13 @@ class Crashed(msgspec.Struct, frozen=True, tag="crashed"):
     reason: str
 
 
-Ending = Succeeded | Failed | Cancelled | Crashed
+class Lost(msgspec.Struct, frozen=True, tag="lost"):
+    """The attempt ended without an answer through no fault of the job: the place where it ran was lost."""
+
+    uid: str
+    attempt: int
+    reason: str
+
+
+Ending = Succeeded | Failed | Cancelled | Crashed | Lost
 Update = Progress | Ending

@@ -1,0 +1,295 @@
+"""The way to a Dask cluster and back: finds its workers, brings them jobs, hears of them, and finds it again."""
+
+from __future__ import annotations
+
+import asyncio
+import contextlib
+import hashlib
+import logging
+import secrets
+import threading
+from collections.abc import AsyncIterator, Callable, Mapping
+from typing import Any, Protocol, TypeVarTuple
+
+import dask
+import msgspec
+from distributed import Client, Future, LocalCluster, Security
+
+from dlp_lab import __version__
+from dlp_lab.jobs.dask_roster import RosterWorker
+from dlp_lab.jobs.dask_settings import DaskSettings
+from dlp_lab.jobs.dask_worker import HostReport, JobHost, cancel_attempt, close_host, open_host, run_attempt
+from dlp_lab.jobs.job import Job
+from dlp_lab.jobs.updates import Update
+from dlp_lab.store.workspace import Workspace
+
+_TOPIC_OF_WORKERS = "all"
+_SECONDS_TO_CONNECT = 10.0
+_SECONDS_BETWEEN_LOOKS = 0.2
+_SECONDS_FOR_WORKER = 30.0
+_SECONDS_TO_CLOSE = 2.0
+_LONGEST_PAUSE_SECONDS = 15.0
+
+_log = logging.getLogger(__name__)
+
+Arguments = TypeVarTuple("Arguments")
+
+
+class Listener(Protocol):
+    """Is told what happens, by the thread of the connection."""
+
+    def worker_joined(self, worker: RosterWorker) -> None: ...
+
+    def worker_left(self, address: str) -> None: ...
+
+    def told(self, update: Update) -> None: ...
+
+    def ended_without_answer(self, uid: str, attempt: int, reason: str) -> None: ...
+
+    def connection_lost(self, reason: str) -> None: ...
+
+
+class DaskConnection:
+    """A thread that keeps in touch with a cluster until it is closed; where it is lost, it is looked for again.
+
+    Args:
+        workspace: Root and output folder; every worker must see them at the same path.
+        settings: Which cluster.
+        slots: How many jobs run at once in a cluster of our own.
+        job_seconds: How long an attempt at a job may run.
+        listener: Who is told.
+    """
+
+    def __init__(
+        self, workspace: Workspace, settings: DaskSettings, slots: int, job_seconds: float | None, listener: Listener
+    ) -> None:
+        self._workspace = workspace
+        self._settings = settings
+        self._slots = slots
+        self._job_seconds = job_seconds
+        self._listener = listener
+        place = f"{workspace.root}\0{workspace.output}".encode()
+        self._host_name = f"dlp-lab-{hashlib.sha256(place).hexdigest()[:16]}"
+        self._session = f"dlp-lab-{secrets.token_hex(8)}"
+        self._token = secrets.token_hex(16)
+        self._client: Client | None = None
+        self._hosts: set[str] = set()
+        self._opening: dict[str, asyncio.Task[None]] = {}
+        self._following: dict[str, asyncio.Task[None]] = {}
+        self._loop = asyncio.new_event_loop()
+        self._task = self._loop.create_task(self._stay_connected())
+        self._thread = threading.Thread(target=self._work, name="dlp-lab-dask", daemon=True)
+        self._thread.start()
+
+    def run(self, job: Job, worker: RosterWorker, resources: Mapping[str, float]) -> None:
+        """Bring a job to a worker; returns at once."""
+        self._soon(self._run, job, worker, resources)
+
+    def cancel(self, uid: str, attempt: int, worker: RosterWorker) -> None:
+        """Ask a worker to end an attempt; returns at once."""
+        self._soon(self._cancel, uid, attempt, worker)
+
+    def close(self) -> None:
+        """Stop what still runs and part from the cluster; waits a few seconds for it."""
+        self._soon(self._task.cancel)
+        self._thread.join()
+
+    def _soon(self, action: Callable[[*Arguments], object], *arguments: *Arguments) -> None:
+        with contextlib.suppress(RuntimeError):  # it is closed
+            self._loop.call_soon_threadsafe(action, *arguments)
+
+    # --- in the thread ------------------------------------------------------------------------------------------------
+
+    def _work(self) -> None:
+        asyncio.set_event_loop(self._loop)
+        try:
+            self._loop.run_until_complete(self._task)
+        except asyncio.CancelledError:
+            pass
+        except Exception as error:
+            _log.exception("no jobs run on Dask any more, until the server is started again")
+            self._listener.connection_lost(f"the way to the Dask cluster broke ({type(error).__name__})")
+        finally:
+            self._loop.close()
+
+    async def _stay_connected(self) -> None:
+        async with contextlib.AsyncExitStack() as at_end:
+            scheduler, security = self._settings.scheduler, self._settings.security()
+            if not scheduler:
+                scheduler = await at_end.enter_async_context(_own_cluster(self._slots, security))
+            self._workspace.create()
+            self._workspace.sharing_token.write_text(self._token)
+            failures = 0
+            while True:
+                try:
+                    async with _client(scheduler, security) as client:
+                        failures = 0
+                        await self._work_with(client)
+                    _log.warning("the Dask scheduler at %s is lost; its jobs wait until it is there again", scheduler)
+                except (OSError, TimeoutError, ValueError) as error:
+                    if failures == 0:
+                        reason = type(error).__name__
+                        _log.warning(
+                            "no Dask scheduler answers at %s (%s); jobs wait until one does", scheduler, reason
+                        )
+                    failures += 1
+                await asyncio.sleep(min(_LONGEST_PAUSE_SECONDS, 0.25 * 2 ** min(failures, 8)))
+
+    async def _work_with(self, client: Client) -> None:
+        """Bring jobs to the workers and hear of them until the connection is lost."""
+        comm = client.scheduler_comm
+        self._client = client
+        try:
+            client.subscribe_topic(self._session, self._hear)
+            client.subscribe_topic(_TOPIC_OF_WORKERS, self._hear_of_worker)
+            assert client.scheduler is not None  # it is connected
+            identity = await client.scheduler.identity(n_workers=-1)
+            _log.info("jobs run on the Dask cluster at %s", identity["address"])
+            for address in identity["workers"]:
+                self._open(address)
+            # A client that lost its scheduler looks for it by itself; the tasks of before are then no longer its own.
+            while client.status == "running" and client.scheduler_comm is comm:
+                await asyncio.sleep(_SECONDS_BETWEEN_LOOKS)
+        except asyncio.CancelledError:
+            with contextlib.suppress(Exception):
+                client.unsubscribe_topic(_TOPIC_OF_WORKERS)  # else the scheduler tells us of our own end, in vain
+                closing = client.run(
+                    close_host, self._host_name, self._session, workers=list(self._hosts), on_error="ignore"
+                )
+                await asyncio.wait_for(closing, _SECONDS_TO_CLOSE)
+            raise
+        finally:
+            self._client = None
+            for task in (*self._opening.values(), *self._following.values()):
+                task.cancel()
+            self._hosts.clear()
+            self._opening.clear()
+            self._following.clear()
+            self._listener.connection_lost("the Dask scheduler was lost")
+
+    def _open(self, address: str) -> None:
+        if address not in self._hosts and address not in self._opening:
+            self._opening[address] = self._loop.create_task(self._open_host(address))
+
+    async def _open_host(self, address: str) -> None:
+        """Let a worker take part, if it can."""
+        assert self._client is not None
+        host = JobHost(self._session, str(self._workspace.root), self._workspace.output, self._token, self._job_seconds)
+        try:
+            opening = self._client.run(open_host, self._host_name, host, workers=[address])
+            replies = await asyncio.wait_for(opening, _SECONDS_FOR_WORKER)
+            report = msgspec.json.decode(replies[address], type=HostReport)
+        except Exception as error:  # whatever a strange worker answers
+            _log.warning(
+                "the Dask worker %s gets no jobs: it cannot load dlp-lab, or does not answer (%s); the workers need "
+                "the same environment as the server",
+                address,
+                type(error).__name__,
+            )
+            return
+        finally:
+            self._opening.pop(address, None)
+        if refusal := _refusal(report, self._workspace):
+            _log.error("the Dask worker %s on %s gets no jobs: %s", address, report.host, refusal)
+            return
+        self._hosts.add(address)
+        self._listener.worker_joined(RosterWorker(address, report.worker_id, report.threads, report.resources))
+
+    def _hear_of_worker(self, event: tuple[float, dict[str, Any]]) -> None:
+        match event[1]:
+            case {"action": "add-worker", "worker": str(address)}:
+                self._open(address)
+            case {"action": "remove-worker", "worker": str(address)}:
+                if opening := self._opening.pop(address, None):
+                    opening.cancel()
+                self._hosts.discard(address)
+                self._listener.worker_left(address)
+
+    def _hear(self, event: tuple[float, str]) -> None:
+        self._listener.told(msgspec.json.decode(event[1], type=Update))
+
+    def _run(self, job: Job, worker: RosterWorker, resources: Mapping[str, float]) -> None:
+        if self._client is None:
+            return  # that it is lost was told
+        try:
+            future = self._client.submit(
+                run_attempt,
+                self._host_name,
+                worker.worker_id,
+                msgspec.json.encode(job),
+                key=f"{self._session}-{job.uid}-{job.attempts}",
+                pure=False,
+                retries=0,
+                workers=[worker.address],
+                allow_other_workers=False,
+                resources=dict(resources) or None,
+            )
+        except Exception as error:
+            reason = f"the job could not be given to Dask ({type(error).__name__})"
+            self._listener.ended_without_answer(job.uid, job.attempts, reason)
+            return
+        self._following[job.uid] = self._loop.create_task(self._follow(job.uid, job.attempts, future))
+
+    async def _follow(self, uid: str, attempt: int, future: Future[None]) -> None:
+        """Keep a Dask task until it ends. What it had to tell has then been heard, for it came by the same way."""
+        with contextlib.suppress(Exception):
+            await future
+        if self._following.get(uid) is asyncio.current_task():
+            del self._following[uid]
+        reason = f"the Dask worker ended the job without an answer (its task is {future.status})"
+        self._listener.ended_without_answer(uid, attempt, reason)
+
+    def _cancel(self, uid: str, attempt: int, worker: RosterWorker) -> None:
+        if self._client is not None:
+            cancelling = self._client.run(
+                cancel_attempt, self._host_name, uid, attempt, workers=[worker.address], on_error="ignore"
+            )
+            self._loop.create_task(cancelling)
+
+
+def _refusal(report: HostReport, workspace: Workspace) -> str:
+    """Why a worker cannot take part; "" if it can."""
+    if report.version != __version__:
+        return f"it has dlp-lab {report.version}, and here is {__version__}; install the same on all"
+    seen = {
+        "absent": f"it finds no folder {workspace.root}, or may not read it",
+        "other": f"its folder {workspace.root} is another one than here",
+        "read-only": f"it may not write to {workspace.output!r} in {workspace.root}",
+        "same": "",
+    }[report.sight]
+    return seen and f"{seen}; root and output must lie on a file system that all workers see at the same path"
+
+
+@contextlib.asynccontextmanager
+async def _client(scheduler: str, security: Security) -> AsyncIterator[Client]:
+    client = Client(
+        scheduler,
+        security=security,
+        timeout=_SECONDS_TO_CONNECT,
+        asynchronous=True,
+        set_as_default=False,
+        name="dlp-lab",
+    )
+    try:
+        yield await client
+    finally:
+        with contextlib.suppress(Exception):
+            await asyncio.wait_for(client.close(), _SECONDS_TO_CLOSE)
+
+
+@contextlib.asynccontextmanager
+async def _own_cluster(slots: int, security: Security) -> AsyncIterator[str]:
+    """A cluster of one worker on this machine, for this process alone: whoever else calls has no certificate."""
+    # Dask has no switch for its pages; those that are left answer 404
+    with dask.config.set({"distributed.scheduler.http.routes": [], "distributed.worker.http.routes": []}):
+        cluster = await LocalCluster(
+            n_workers=1,
+            threads_per_worker=slots,
+            host="127.0.0.1",
+            scheduler_kwargs={"dashboard": False, "dashboard_address": "127.0.0.1:0"},
+            security=security,
+            memory_limit=0,  # it would count the Dask worker alone, and not the processes of the jobs
+            asynchronous=True,
+        )
+    async with cluster:
+        yield cluster.scheduler_address
