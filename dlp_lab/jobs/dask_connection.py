@@ -24,7 +24,7 @@ from dlp_lab.jobs.updates import Update
 from dlp_lab.store.workspace import Workspace
 
 _TOPIC_OF_WORKERS = "all"
-_SECONDS_TO_CONNECT = 10.0
+_SECONDS_TO_CONNECT = 3.0
 _SECONDS_BETWEEN_LOOKS = 0.2
 _SECONDS_FOR_WORKER = 30.0
 _SECONDS_TO_CLOSE = 2.0
@@ -236,6 +236,8 @@ class DaskConnection:
             await future
         if self._following.get(uid) is asyncio.current_task():
             del self._following[uid]
+        if future.cancelled():
+            return  # for the scheduler is lost, which is told of all at once
         reason = f"the Dask worker ended the job without an answer (its task is {future.status})"
         self._listener.ended_without_answer(uid, attempt, reason)
 
