@@ -82,13 +82,6 @@ class Probe(Task, frozen=True):
         return ImageResult(volume=volume, description="probed", derivation_code=("113088", "DCM", "Gaussian blur"))
 
 
-class OnGpu(Probe, frozen=True):
-    """Needs a worker with a graphics card."""
-
-    name: ClassVar[str] = "gpu"
-    resources: ClassVar[dict[str, float]] = {"GPU": 1}
-
-
 class Impostor(Probe, frozen=True):
     """Wants a built-in name."""
 
@@ -120,7 +113,6 @@ class Recursive(Task, frozen=True):
 
 ENTRY_POINTS = """[dlp_lab.tasks]
 probe = dlp_lab_probe:Probe
-gpu = dlp_lab_probe:OnGpu
 impostor = dlp_lab_probe:Impostor
 broken = dlp_lab_probe:NotThere
 grabby = dlp_lab_probe:Grabby

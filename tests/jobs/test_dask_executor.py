@@ -28,6 +28,7 @@ from dlp_lab.jobs.local_executor import LocalExecutor
 from dlp_lab.jobs.service import JobService
 from dlp_lab.jobs.updates import Cancelled, Lost, Progress, Succeeded
 from dlp_lab.store.workspace import Workspace
+from dlp_lab.tasks import all_tasks
 from tests.contracts.executor_contract import ExecutorContract
 from tests.jobs.waiting import process_is_gone, wait_for_end, wait_until
 
@@ -58,6 +59,44 @@ def new_executor(workspace: Workspace, probe_package: Path) -> Iterator[NewExecu
     yield make
     for executor in executors:
         executor.close()
+
+
+GPU_MODULE = """
+from typing import ClassVar
+
+from dlp_lab_probe import Probe
+
+
+class OnGpu(Probe, frozen=True):
+    "Needs a worker that has a graphics card."
+
+    name: ClassVar[str] = "gpu"
+    resources: ClassVar[dict[str, float]] = {"GPU": 1}
+
+
+class Greedy(Probe, frozen=True):
+    "Says what it needs in a way that nobody understands."
+
+    name: ClassVar[str] = "greedy"
+    resources: ClassVar = {"GPU": "all"}
+"""
+
+
+@pytest.fixture
+def gpu_package(probe_package: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[None]:
+    """A package with tasks that need resources, installed here and on workers that are started afterwards."""
+    site = tmp_path / "gpu-site"
+    metadata = site / "dlp_lab_gpu-1.0.dist-info"
+    metadata.mkdir(parents=True)
+    (site / "dlp_lab_gpu.py").write_text(GPU_MODULE)
+    (metadata / "METADATA").write_text("Metadata-Version: 2.1\nName: dlp-lab-gpu\nVersion: 1.0\n")
+    entries = "[dlp_lab.tasks]\ngpu = dlp_lab_gpu:OnGpu\ngreedy = dlp_lab_gpu:Greedy\n"
+    (metadata / "entry_points.txt").write_text(entries)
+    monkeypatch.setenv("PYTHONPATH", os.pathsep.join([os.environ["PYTHONPATH"], str(site)]))
+    monkeypatch.syspath_prepend(str(site))
+    all_tasks.cache_clear()
+    yield
+    all_tasks.cache_clear()
 
 
 @pytest.fixture
@@ -246,8 +285,9 @@ time.sleep(60)
 
 
 def test_workers_that_join_and_leave_bring_and_take_slots_and_get_jobs_that_need_what_they_have(
-    processes: DaskProcesses, new_executor: NewExecutor, journal: Path
+    gpu_package: None, processes: DaskProcesses, new_executor: NewExecutor, journal: Path
 ) -> None:
+    assert {"gpu", "greedy"} & set(all_tasks()) == {"gpu"}
     processes.start_worker(threads=2)
     executor = new_executor(processes.address, slots=2)
     jobs = [ExecutorContract.job(journal, label=f"{n}", seconds=0.5) for n in range(2)]
