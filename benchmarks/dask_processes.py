@@ -11,6 +11,7 @@ import sys
 from collections.abc import Sequence
 from pathlib import Path
 from types import TracebackType
+from typing import Self
 
 import psutil
 
@@ -33,7 +34,7 @@ class DaskProcesses:
         self.nannies: list[subprocess.Popen[bytes]] = []
         self.start_scheduler()
 
-    def __enter__(self) -> DaskProcesses:
+    def __enter__(self) -> Self:
         return self
 
     def __exit__(self, kind: type[BaseException] | None, error: BaseException | None, at: TracebackType | None) -> None:
@@ -59,6 +60,11 @@ class DaskProcesses:
     def scheduler_bytes(self) -> int:
         """Memory that the scheduler holds."""
         return int(psutil.Process(self._scheduler.pid).memory_info().rss)
+
+    def scheduler_seconds(self) -> float:
+        """CPU time that the scheduler has taken."""
+        times = psutil.Process(self._scheduler.pid).cpu_times()
+        return float(times.user + times.system)
 
     def start_worker(self, threads: int = 1, *options: str) -> subprocess.Popen[bytes]:
         """Start a worker below a nanny; returns the nanny, at once."""

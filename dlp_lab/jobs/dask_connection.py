@@ -13,7 +13,7 @@ from typing import Any, Protocol, TypeVarTuple
 
 import dask
 import msgspec
-from distributed import Client, Future, LocalCluster, Security
+from distributed import Client, Future, LocalCluster, Security, wait
 
 from dlp_lab import __version__
 from dlp_lab.jobs.dask_roster import RosterWorker
@@ -232,8 +232,8 @@ class DaskConnection:
 
     async def _follow(self, uid: str, attempt: int, future: Future[None]) -> None:
         """Keep a Dask task until it ends. What it had to tell has then been heard, for it came by the same way."""
-        with contextlib.suppress(Exception):
-            await future
+        with contextlib.suppress(Exception), future.client.as_current():
+            await wait([future])  # and does not ask for its value, for it has none
         if self._following.get(uid) is asyncio.current_task():
             del self._following[uid]
         if future.cancelled():
