@@ -8,6 +8,7 @@ import os
 from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING
+from urllib.parse import urlsplit
 
 from dlp_lab.errors import ExecutorUnusable
 
@@ -22,7 +23,8 @@ class DaskSettings:
     """A cluster, checked.
 
     Attributes:
-        scheduler: Address of its scheduler, such as "tls://node1:8786"; "" for a cluster of this process's own.
+        scheduler: Address of its scheduler, such as "tls://node1:8786", or "gateway://proxy:8000/name" behind a
+            dask-gateway; "" for a cluster of this process's own.
         ca_file, cert_file, key_file: PEM files: who may vouch for the cluster, and the certificate and key by which it
             knows us. All three or none.
 
@@ -51,27 +53,39 @@ class DaskSettings:
         self._refuse_address()
 
     def _refuse_address(self) -> None:
-        protocol, host, port = _parts(self.scheduler)
         if not self.scheduler:
             return
-        if protocol not in ("tcp", "tls") or not host or not port.isdecimal():
-            raise ExecutorUnusable(
-                f"{self.scheduler!r} is no address of a Dask scheduler; give one such as 'tls://node1:8786'"
-            )
-        if protocol == "tls" and not self.ca_file:
+        protocol, host = self._protocol_and_host()
+        if protocol != "tcp" and not self.ca_file:
             raise ExecutorUnusable(f"{self.scheduler} is reached by TLS; give the files of CA, certificate and key")
         if protocol == "tcp" and self.ca_file:
             raise ExecutorUnusable(f"{self.scheduler} is not encrypted, though certificates are given; say tls://")
+        if protocol == "gateway" and importlib.util.find_spec("dask_gateway") is None:
+            raise ExecutorUnusable(f"{self.scheduler} needs the package dask-gateway; pip install dask-gateway")
         if protocol == "tcp" and not _is_loopback(host):
             raise ExecutorUnusable(
                 f"{self.scheduler} is another machine, not encrypted: whoever reaches it could run programs as you. "
                 "Start the cluster with TLS, and give tls:// and the files of CA, certificate and key"
             )
 
+    def _protocol_and_host(self) -> tuple[str, str]:
+        try:
+            parts = urlsplit(self.scheduler if "://" in self.scheduler else f"tcp://{self.scheduler}")
+            host, port = parts.hostname, parts.port
+        except ValueError:
+            host = port = None
+        if not host or not port or parts.scheme not in ("tcp", "tls", "gateway"):
+            raise ExecutorUnusable(
+                f"{self.scheduler!r} is no address of a Dask scheduler; give one such as 'tls://node1:8786'"
+            )
+        return parts.scheme, host
+
     def security(self) -> Security:
         """What Dask calls it. For a cluster of our own: made for this once, and kept in memory."""
         from distributed import Security
 
+        if self.scheduler.startswith("gateway:"):
+            import dask_gateway  # noqa: F401 teaches Dask these addresses
         if not self.scheduler:
             own: Security = Security.temporary()
             return own
@@ -83,13 +97,6 @@ class DaskSettings:
             tls_client_key=str(Path(self.key_file).resolve()),
             require_encryption=True,
         )
-
-
-def _parts(address: str) -> tuple[str, str, str]:
-    """Protocol, host and port of an address; what is not there is ""."""
-    protocol, separator, rest = address.rpartition("://")
-    host, _, port = rest.rpartition(":")
-    return protocol if separator else "tcp", host.strip("[]"), port
 
 
 def _is_loopback(host: str) -> bool:
