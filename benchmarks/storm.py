@@ -24,6 +24,7 @@ import hashlib
 import http.client
 import os
 import random
+import shutil
 import signal
 import sys
 import tempfile
@@ -196,7 +197,7 @@ def main() -> int:
         write_phantom_series(large / "large", shape=(64, 512, 512), spacing_kji_mm=(1, 0.7, 0.7), orientation="axial")
         if options.dask:
             # a cluster is killed less often, so its jobs take longer
-            write_phantom_series(root / "case", shape=(40, 384, 384), spacing_kji_mm=(2, 1, 1), orientation="axial")
+            shutil.copytree(large / "large", root / "case")
             cluster = at_end.enter_context(dask_storm.Cluster(Path(made, "dask")))
             fire: Fire = partial(dask_storm.open_fire, cluster, kills=kills, chance=chance, seconds=options.stand_still)
             server_options = cluster.server_options()
