@@ -11,11 +11,11 @@ import threading
 from collections.abc import AsyncIterator, Callable, Mapping
 from typing import Any, Protocol, TypeVarTuple
 
-import dask
 import msgspec
-from distributed import Client, Future, LocalCluster, Security, wait
+from distributed import Client, Future, Security, wait
 
 from dlp_lab import __version__
+from dlp_lab.jobs.dask_own_cluster import own_cluster
 from dlp_lab.jobs.dask_roster import RosterWorker
 from dlp_lab.jobs.dask_settings import DaskSettings
 from dlp_lab.jobs.dask_worker import HostReport, JobHost, cancel_attempt, close_host, open_host, run_attempt
@@ -27,7 +27,7 @@ _TOPIC_OF_WORKERS = "all"
 _SECONDS_TO_CONNECT = 3.0
 _SECONDS_BETWEEN_LOOKS = 0.2
 _SECONDS_FOR_WORKER = 30.0
-_SECONDS_TO_CLOSE = 2.0
+_SECONDS_TO_CLOSE = 0.7
 _LONGEST_PAUSE_SECONDS = 15.0
 
 _log = logging.getLogger(__name__)
@@ -76,6 +76,7 @@ class DaskConnection:
         self._hosts: set[str] = set()
         self._opening: dict[str, asyncio.Task[None]] = {}
         self._following: dict[str, asyncio.Task[None]] = {}
+        self._cancelling: set[asyncio.Task[None]] = set()
         self._loop = asyncio.new_event_loop()
         self._task = self._loop.create_task(self._stay_connected())
         self._thread = threading.Thread(target=self._work, name="dlp-lab-dask", daemon=True)
@@ -88,6 +89,10 @@ class DaskConnection:
     def cancel(self, uid: str, attempt: int, worker: RosterWorker) -> None:
         """Ask a worker to end an attempt; returns at once."""
         self._soon(self._cancel, uid, attempt, worker)
+
+    def release(self, uid: str) -> None:
+        """Let go of a job that has no worker any more, or did not begin; returns at once."""
+        self._soon(self._release, uid)
 
     def close(self) -> None:
         """Stop what still runs and part from the cluster; waits a few seconds for it."""
@@ -116,9 +121,9 @@ class DaskConnection:
         async with contextlib.AsyncExitStack() as at_end:
             scheduler, security = self._settings.scheduler, self._settings.security()
             if not scheduler:
-                scheduler = await at_end.enter_async_context(_own_cluster(self._slots, security))
+                scheduler = await at_end.enter_async_context(own_cluster(self._slots, security))
             self._workspace.create()
-            self._workspace.sharing_token.write_text(self._token)
+            self._workspace.sharing_token.write_text(self._token)  # instead of that of an executor before
             failures = 0
             while True:
                 try:
@@ -126,12 +131,9 @@ class DaskConnection:
                         failures = 0
                         await self._work_with(client)
                     _log.warning("the Dask scheduler at %s is lost; its jobs wait until it is there again", scheduler)
-                except (OSError, TimeoutError, ValueError) as error:
+                except Exception as error:  # whatever it is, it may be better soon
                     if failures == 0:
-                        reason = type(error).__name__
-                        _log.warning(
-                            "no Dask scheduler answers at %s (%s); jobs wait until one does", scheduler, reason
-                        )
+                        _log.warning("no Dask scheduler answers at %s (%s); jobs wait until one does", scheduler, error)
                     failures += 1
                 await asyncio.sleep(min(_LONGEST_PAUSE_SECONDS, 0.25 * 2 ** min(failures, 8)))
 
@@ -173,12 +175,8 @@ class DaskConnection:
 
     async def _open_host(self, address: str) -> None:
         """Let a worker take part, if it can."""
-        assert self._client is not None
-        host = JobHost(self._session, str(self._workspace.root), self._workspace.output, self._token, self._job_seconds)
         try:
-            opening = self._client.run(open_host, self._host_name, host, workers=[address])
-            replies = await asyncio.wait_for(opening, _SECONDS_FOR_WORKER)
-            report = msgspec.json.decode(replies[address], type=HostReport)
+            report = await self._report_of_host(address)
         except Exception as error:  # whatever a strange worker answers
             _log.warning(
                 "the Dask worker %s gets no jobs: it cannot load dlp-lab, or does not answer (%s); the workers need "
@@ -188,12 +186,30 @@ class DaskConnection:
             )
             return
         finally:
-            self._opening.pop(address, None)
+            if self._opening.get(address) is asyncio.current_task():
+                del self._opening[address]
         if refusal := _refusal(report, self._workspace):
             _log.error("the Dask worker %s on %s gets no jobs: %s", address, report.host, refusal)
             return
         self._hosts.add(address)
         self._listener.worker_joined(RosterWorker(address, report.worker_id, report.threads, report.resources))
+
+    async def _report_of_host(self, address: str) -> HostReport:
+        workspace = self._workspace
+        host = JobHost(self._session, str(workspace.root), workspace.output, self._token, self._job_seconds)
+        with contextlib.suppress(FileExistsError):  # the output folder may be another one since
+            workspace.create()
+            with workspace.sharing_token.open("x") as file:
+                file.write(self._token)
+        while True:
+            assert self._client is not None
+            opening = self._client.run(open_host, self._host_name, host, workers=[address])
+            try:
+                replies = await asyncio.wait_for(opening, _SECONDS_FOR_WORKER)
+            except TimeoutError:
+                _log.warning("the Dask worker %s does not answer; it is asked again", address)
+            else:
+                return msgspec.json.decode(replies[address], type=HostReport)
 
     def _hear_of_worker(self, event: tuple[float, dict[str, Any]]) -> None:
         match event[1]:
@@ -246,7 +262,18 @@ class DaskConnection:
             cancelling = self._client.run(
                 cancel_attempt, self._host_name, uid, attempt, workers=[worker.address], on_error="ignore"
             )
-            self._loop.create_task(cancelling)
+            task = self._loop.create_task(cancelling)
+            self._cancelling.add(task)
+            task.add_done_callback(self._forget_cancelling)
+
+    def _forget_cancelling(self, task: asyncio.Task[None]) -> None:
+        self._cancelling.discard(task)
+        if not task.cancelled():
+            task.exception()  # looked at, else asyncio logs it: that the worker is lost is told by itself
+
+    def _release(self, uid: str) -> None:
+        if following := self._following.pop(uid, None):
+            following.cancel()  # with it goes the last that holds the future, and Dask forgets its task
 
 
 def _refusal(report: HostReport, workspace: Workspace) -> str:
@@ -277,21 +304,3 @@ async def _client(scheduler: str, security: Security) -> AsyncIterator[Client]:
     finally:
         with contextlib.suppress(Exception):
             await asyncio.wait_for(client.close(), _SECONDS_TO_CLOSE)
-
-
-@contextlib.asynccontextmanager
-async def _own_cluster(slots: int, security: Security) -> AsyncIterator[str]:
-    """A cluster of one worker on this machine, for this process alone: whoever else calls has no certificate."""
-    # Dask has no switch for its pages; those that are left answer 404
-    with dask.config.set({"distributed.scheduler.http.routes": [], "distributed.worker.http.routes": []}):
-        cluster = await LocalCluster(
-            n_workers=1,
-            threads_per_worker=slots,
-            host="127.0.0.1",
-            scheduler_kwargs={"dashboard": False, "dashboard_address": "127.0.0.1:0"},
-            security=security,
-            memory_limit=0,  # it would count the Dask worker alone, and not the processes of the jobs
-            asynchronous=True,
-        )
-    async with cluster:
-        yield cluster.scheduler_address

@@ -5,17 +5,20 @@ from __future__ import annotations
 import threading
 from collections.abc import Mapping
 from dataclasses import dataclass
+from typing import TYPE_CHECKING
 
 from dlp_lab.errors import UnknownTask
-from dlp_lab.jobs.dask_connection import DaskConnection
 from dlp_lab.jobs.dask_roster import Roster, RosterWorker
-from dlp_lab.jobs.dask_settings import DaskSettings
+from dlp_lab.jobs.dask_settings import DaskSettings, import_distributed
 from dlp_lab.jobs.job import Job
 from dlp_lab.jobs.updates import Cancelled, Lost, Progress, Update
 from dlp_lab.store.workspace import Workspace
 from dlp_lab.tasks import task_named
 
-_SECONDS_TO_STOP = 3.2
+if TYPE_CHECKING:
+    from dlp_lab.jobs.dask_connection import DaskConnection  # loads Dask, which only who starts jobs needs
+
+_SECONDS_TO_STOP = 3.0
 
 
 @dataclass
@@ -69,6 +72,9 @@ class DaskExecutor:
 
     def prepare(self) -> None:
         if self._connection is None and not self._closed:
+            import_distributed()
+            from dlp_lab.jobs.dask_connection import DaskConnection
+
             self._connection = DaskConnection(
                 self._workspace, self._settings, self._slots, self._job_seconds, listener=self
             )
@@ -167,7 +173,9 @@ class DaskExecutor:
         return uid in self._attempts and self._attempts[uid].job.attempts == attempt
 
     def _end(self, update: Update) -> None:
-        del self._attempts[update.uid]
+        attempt = self._attempts.pop(update.uid)
+        if attempt.worker and self._connection and isinstance(update, Lost | Cancelled):
+            self._connection.release(update.uid)
         self._roster.give_back(update.uid)
         self._untold.append(update)
         self._assign()

@@ -8,6 +8,7 @@ taken. What is told about a job goes to the scheduler as an event, and from ther
 from __future__ import annotations
 
 import asyncio
+import contextlib
 import multiprocessing
 import os
 import threading
@@ -72,6 +73,7 @@ class JobHost(WorkerPlugin):
         self._worker = worker
         self._lock = threading.Lock()
         self._executor: ExecutorThread | None = None
+        self._closed = False
         self._running: dict[tuple[str, int], threading.Event] = {}
         self._refused: set[tuple[str, int]] = set()
 
@@ -80,6 +82,7 @@ class JobHost(WorkerPlugin):
 
     def _close(self) -> None:
         with self._lock:
+            self._closed = True
             executor, self._executor = self._executor, None
         if executor:
             executor.close()
@@ -89,7 +92,8 @@ class JobHost(WorkerPlugin):
         sight = self._sight()
         if sight == "same":
             with self._lock:
-                self._executor = self._new_executor()
+                if not self._closed:
+                    self._executor = self._new_executor()
         return HostReport(
             worker_id=self._worker.id,
             host=os.uname().nodename,
@@ -149,7 +153,8 @@ class JobHost(WorkerPlugin):
 
     def _tell(self, update: Update) -> None:
         # before the task ends, which is told on the same way
-        self._worker.log_event(self.session, msgspec.json.encode(update).decode())
+        with contextlib.suppress(RuntimeError):  # where the Dask worker has ended, nobody listens
+            self._worker.log_event(self.session, msgspec.json.encode(update).decode())
         if not isinstance(update, Progress):
             ended = self._running.pop((update.uid, update.attempt), None)
             if ended:

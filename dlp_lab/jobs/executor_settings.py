@@ -65,10 +65,8 @@ class ExecutorSettings:
             from dlp_lab.jobs.local_executor import LocalExecutor
 
             return LocalExecutor(workspace, slots, job_seconds)
-        from dlp_lab.jobs.dask_settings import DaskSettings, import_distributed
+        from dlp_lab.jobs.dask_executor import DaskExecutor
+        from dlp_lab.jobs.dask_settings import DaskSettings
 
         settings = DaskSettings(self.dask_scheduler, self.dask_ca_file, self.dask_cert_file, self.dask_key_file)
-        import_distributed()
-        from dlp_lab.jobs.dask_executor import DaskExecutor
-
         return DaskExecutor(workspace, settings, slots, job_seconds)

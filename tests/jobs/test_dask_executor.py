@@ -26,7 +26,7 @@ from dlp_lab.jobs.executor_settings import ExecutorSettings
 from dlp_lab.jobs.job import Job, JobRequest
 from dlp_lab.jobs.local_executor import LocalExecutor
 from dlp_lab.jobs.service import JobService
-from dlp_lab.jobs.updates import Cancelled, Lost, Progress, Succeeded
+from dlp_lab.jobs.updates import Cancelled, Failed, Lost, Progress, Succeeded
 from dlp_lab.store.workspace import Workspace
 from dlp_lab.tasks import all_tasks
 from tests.contracts.executor_contract import ExecutorContract
@@ -48,8 +48,8 @@ def cluster(probe_package: Path) -> Iterator[LocalCluster]:
 def new_executor(workspace: Workspace, probe_package: Path) -> Iterator[NewExecutor]:
     executors: list[DaskExecutor] = []
 
-    def make(address: str, slots: int = 2) -> DaskExecutor:
-        executor = DaskExecutor(workspace, DaskSettings(address), slots=1)
+    def make(address: str, slots: int = 2, job_seconds: float | None = None) -> DaskExecutor:
+        executor = DaskExecutor(workspace, DaskSettings(address), 1, job_seconds)
         executors.append(executor)
         executor.prepare()
         wait_until(lambda: executor.free_slots() == slots)
@@ -170,6 +170,15 @@ class TestDaskExecutor(ExecutorContract):
         executor.start(job)
         self.endings(executor, 1)
         assert "ValueError: secret of the patient" in workspace.job_log(job.uid).read_text()
+
+    def test_a_job_that_runs_too_long_is_stopped(
+        self, new_executor: NewExecutor, cluster: LocalCluster, journal: Path
+    ) -> None:
+        executor = new_executor(cluster.scheduler_address, job_seconds=1.5)
+        executor.start(self.job(journal, seconds=60))
+        (ending,), _ = self.endings(executor, 1)
+        assert isinstance(ending, Failed)
+        assert (ending.code, "longer than the 1.5 s" in ending.message) == ("TIMED_OUT", True)
 
     def test_a_job_runs_in_a_process_that_is_no_dask_worker(
         self, executor: Executor, workspace: Workspace, journal: Path
