@@ -1,7 +1,7 @@
 """Jobs under fire: what is lost when workers and servers are killed, and how soon a cancelled job is gone.
 
     python -m benchmarks.storm [--kills 40] [--jobs 200] [--cancel 40] [--seed 0]
-    python -m benchmarks.storm --dask [--kills 12] [--jobs 60] [--cancel 20] [--stand-still 30]
+    python -m benchmarks.storm --dask [--kills 12] [--jobs 30] [--cancel 20] [--stand-still 30]
 
 * Kills: a client submits JOBS jobs with idempotency keys to a real `dlp-lab serve`, again and again until each is
   acknowledged, while KILLS times a worker or the server is killed with SIGKILL (the server is started again). Jobs that
@@ -179,7 +179,7 @@ def main() -> int:
     parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
     parser.add_argument("--dask", action="store_true", help="on a Dask cluster")
     parser.add_argument("--kills", type=int, help="default: 40, on Dask 12")
-    parser.add_argument("--jobs", type=int, help="default: 200, on Dask 60")
+    parser.add_argument("--jobs", type=int, help="default: 200, on Dask 30")
     parser.add_argument("--cancel", type=int, help="default: 40, on Dask 20")
     parser.add_argument("--stand-still", type=float, default=30.0, metavar="SECONDS", help="of Dask's scheduler")
     parser.add_argument("--seed", type=int, default=0)
@@ -187,7 +187,7 @@ def main() -> int:
     kills, jobs, cancel = (
         given if given is not None else default
         for given, default in zip(
-            (options.kills, options.jobs, options.cancel), (12, 60, 20) if options.dask else (40, 200, 40), strict=True
+            (options.kills, options.jobs, options.cancel), (12, 30, 20) if options.dask else (40, 200, 40), strict=True
         )
     )
     chance = random.Random(options.seed)

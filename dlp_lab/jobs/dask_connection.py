@@ -14,7 +14,6 @@ from typing import Any, Protocol, TypeVarTuple
 import msgspec
 from distributed import Client, Future, Security, wait
 
-from dlp_lab import __version__
 from dlp_lab.jobs.dask_own_cluster import own_cluster
 from dlp_lab.jobs.dask_roster import RosterWorker
 from dlp_lab.jobs.dask_settings import DaskSettings
@@ -27,6 +26,7 @@ _TOPIC_OF_WORKERS = "all"
 _SECONDS_TO_CONNECT = 3.0
 _SECONDS_BETWEEN_LOOKS = 0.2
 _SECONDS_FOR_WORKER = 30.0
+_SECONDS_BETWEEN_QUESTIONS = 1.0
 _SECONDS_TO_CLOSE = 0.7
 _LONGEST_PAUSE_SECONDS = 15.0
 
@@ -130,7 +130,6 @@ class DaskConnection:
                     async with _client(scheduler, security) as client:
                         failures = 0
                         await self._work_with(client)
-                    _log.warning("the Dask scheduler at %s is lost; its jobs wait until it is there again", scheduler)
                 except Exception as error:  # whatever it is, it may be better soon
                     if failures == 0:
                         _log.warning("no Dask scheduler answers at %s (%s); jobs wait until one does", scheduler, error)
@@ -152,6 +151,9 @@ class DaskConnection:
             # A client that lost its scheduler looks for it by itself; the tasks of before are then no longer its own.
             while client.status == "running" and client.scheduler_comm is comm:
                 await asyncio.sleep(_SECONDS_BETWEEN_LOOKS)
+            _log.warning(
+                "the Dask scheduler at %s is lost; its jobs wait until one is there again", identity["address"]
+            )
         except asyncio.CancelledError:
             with contextlib.suppress(Exception):
                 client.unsubscribe_topic(_TOPIC_OF_WORKERS)  # else the scheduler tells us of our own end, in vain
@@ -179,8 +181,7 @@ class DaskConnection:
             report = await self._report_of_host(address)
         except Exception as error:  # whatever a strange worker answers
             _log.warning(
-                "the Dask worker %s gets no jobs: it cannot load dlp-lab, or does not answer (%s); the workers need "
-                "the same environment as the server",
+                "the Dask worker %s gets no jobs, for it cannot load dlp-lab (%s); it needs the server's environment",
                 address,
                 type(error).__name__,
             )
@@ -188,7 +189,7 @@ class DaskConnection:
         finally:
             if self._opening.get(address) is asyncio.current_task():
                 del self._opening[address]
-        if refusal := _refusal(report, self._workspace):
+        if refusal := report.refusal(self._workspace):
             _log.error("the Dask worker %s on %s gets no jobs: %s", address, report.host, refusal)
             return
         self._hosts.add(address)
@@ -206,8 +207,9 @@ class DaskConnection:
             opening = self._client.run(open_host, self._host_name, host, workers=[address])
             try:
                 replies = await asyncio.wait_for(opening, _SECONDS_FOR_WORKER)
-            except TimeoutError:
-                _log.warning("the Dask worker %s does not answer; it is asked again", address)
+            except OSError as error:  # also a TimeoutError; if the worker is gone, that is heard soon
+                _log.info("the Dask worker %s does not answer (%s); it is asked again", address, type(error).__name__)
+                await asyncio.sleep(_SECONDS_BETWEEN_QUESTIONS)
             else:
                 return msgspec.json.decode(replies[address], type=HostReport)
 
@@ -274,19 +276,6 @@ class DaskConnection:
     def _release(self, uid: str) -> None:
         if following := self._following.pop(uid, None):
             following.cancel()  # with it goes the last that holds the future, and Dask forgets its task
-
-
-def _refusal(report: HostReport, workspace: Workspace) -> str:
-    """Why a worker cannot take part; "" if it can."""
-    if report.version != __version__:
-        return f"it has dlp-lab {report.version}, and here is {__version__}; install the same on all"
-    seen = {
-        "absent": f"it finds no folder {workspace.root}, or may not read it",
-        "other": f"its folder {workspace.root} is another one than here",
-        "read-only": f"it may not write to {workspace.output!r} in {workspace.root}",
-        "same": "",
-    }[report.sight]
-    return seen and f"{seen}; root and output must lie on a file system that all workers see at the same path"
 
 
 @contextlib.asynccontextmanager

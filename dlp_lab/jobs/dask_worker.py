@@ -51,6 +51,18 @@ class HostReport(msgspec.Struct, frozen=True):
     threads: int
     resources: dict[str, float]
 
+    def refusal(self, workspace: Workspace) -> str:
+        """Why the worker cannot take part; "" if it can."""
+        if self.version != __version__:
+            return f"it has dlp-lab {self.version}, and here is {__version__}; install the same on all"
+        seen = {
+            "absent": f"it finds no folder {workspace.root}, or may not read it",
+            "other": f"its folder {workspace.root} is another one than here",
+            "read-only": f"it may not write to {workspace.output!r} in {workspace.root}",
+            "same": "",
+        }[self.sight]
+        return seen and f"{seen}; root and output must lie on a file system that all workers see at the same path"
+
 
 class JobHost(WorkerPlugin):
     """Runs the jobs of one executor in a Dask worker, which owns it as a plug-in and closes it at its own end.

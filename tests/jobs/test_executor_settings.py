@@ -14,6 +14,7 @@ import pytest
 from distributed import Security
 
 from benchmarks.dask_processes import DaskProcesses
+from dlp_lab import cli
 from dlp_lab.errors import ExecutorUnusable
 from dlp_lab.jobs.dask_executor import DaskExecutor
 from dlp_lab.jobs.dask_settings import DaskSettings
@@ -168,6 +169,17 @@ def test_the_environment_says_which_executor_a_service_has(
     monkeypatch.setenv("DLP_LAB_EXECUTOR", "cloud")
     with pytest.raises(ExecutorUnusable, match="there is no executor 'cloud'; there are: local, dask"):
         JobService(workspace)
+
+
+def test_the_command_line_says_what_is_wrong_with_the_settings(
+    workspace: Workspace, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    for name, value in ExecutorSettings("dask", "tls://node1:8786").to_environment().items():
+        monkeypatch.setenv(name, value)
+    folder = str(workspace.root / "dicom_data")
+    assert cli.main(["run", "3dblur", folder, "--root", str(workspace.root)]) == 2
+    assert "give the files of CA, certificate and key" in capsys.readouterr().err
+    assert cli.main(["submit", "3dblur", folder, "--root", str(workspace.root)]) == 0  # runs nothing itself
 
 
 def test_dask_is_not_loaded_for_jobs_of_this_machine(workspace: Workspace) -> None:
