@@ -110,6 +110,18 @@ def processes(tmp_path: Path, probe_package: Path) -> Iterator[DaskProcesses]:
         yield processes
 
 
+def first_child(journal: Path) -> int:
+    """Id of the process that a job has started."""
+    wait_until(lambda: journal.exists() and "child" in journal.read_text())
+    return int(journal.read_text().split("child ")[1].split()[0])
+
+
+def nanny_of(pid: int, processes: DaskProcesses) -> subprocess.Popen[bytes]:
+    """The nanny below which a process runs."""
+    above = {process.pid for process in psutil.Process(pid).parents()}
+    return next(nanny for nanny in processes.nannies if nanny.pid in above)
+
+
 def started(journal: Path) -> int:
     return journal.read_text().count("start") if journal.exists() else 0
 
@@ -184,8 +196,7 @@ class TestDaskExecutor(ExecutorContract):
         self, executor: Executor, workspace: Workspace, journal: Path
     ) -> None:
         executor.start(self.job(journal, seconds=60, act="child"))
-        wait_until(lambda: journal.exists() and "child" in journal.read_text())
-        child = psutil.Process(int(journal.read_text().split("child ")[1].split()[0]))
+        child = psutil.Process(first_child(journal))
         assert "spawn_main" not in " ".join(child.parent().cmdline())
         assert os.getpriority(os.PRIO_PROCESS, child.ppid()) == 19
 
@@ -209,27 +220,24 @@ class TestDaskExecutor(ExecutorContract):
 def test_no_job_is_lost_or_run_behind_our_back_when_its_dask_worker_is_killed(
     processes: DaskProcesses, new_executor: NewExecutor, workspace: Workspace, journal: Path
 ) -> None:
-    nanny = processes.start_worker()
-    executor = new_executor(processes.address, slots=1)
-    job = ExecutorContract.job(journal, seconds=60)
-    executor.start(job)
-    wait_until(journal.exists)
-    killed = worker_of(nanny)
+    for _ in range(2):
+        processes.start_worker()
+    executor = new_executor(processes.address)
+    executor.start(ExecutorContract.job(journal, seconds=60, act="child"))
+    killed = worker_of(nanny_of(first_child(journal), processes))
     assert killed is not None
     killed.kill()
     (ending,), _ = ExecutorContract.endings(executor, 1)
     assert isinstance(ending, Lost)
     assert "was lost while the job ran" in ending.reason
-    wait_until(lambda: executor.free_slots() == 1)  # the nanny has started another
-    time.sleep(1)
+    time.sleep(1)  # for the other worker is free, and Dask would have it run there
     assert started(journal) == 1
+    journal.unlink()
     service = JobService(workspace, executor=executor)
-    again = service.submit(request(journal, seconds=2.0))
-    wait_until(lambda: started(journal) == 2)
-    os.kill(nanny.pid, signal.SIGKILL)
-    processes.start_worker()
-    ended = wait_for_end(service, again.uid)
-    assert (ended.state, ended.attempts, started(journal)) == ("succeeded", 2, 3)
+    job = service.submit(request(journal, seconds=3.0, act="child"))
+    nanny_of(first_child(journal), processes).kill()
+    ended = wait_for_end(service, job.uid)
+    assert (ended.state, ended.attempts, started(journal)) == ("succeeded", 2, 2)
     service.close()
 
 
@@ -286,8 +294,7 @@ time.sleep(60)
         [sys.executable, "-c", program, str(journal)],
         env=os.environ | environment | {"DLP_LAB_ROOT": str(workspace.root)},
     )
-    wait_until(lambda: journal.exists() and "child" in journal.read_text())
-    child = int(journal.read_text().split("child ")[1].split()[0])
+    child = first_child(journal)
     server.kill()
     server.wait()
     wait_until(lambda: process_is_gone(child), 10)
