@@ -6,6 +6,7 @@ import asyncio
 import contextlib
 import hashlib
 import logging
+import os
 import secrets
 import threading
 from collections.abc import AsyncIterator, Callable, Mapping
@@ -122,8 +123,7 @@ class DaskConnection:
             scheduler, security = self._settings.scheduler, self._settings.security()
             if not scheduler:
                 scheduler = await at_end.enter_async_context(own_cluster(self._slots, security))
-            self._workspace.create()
-            self._workspace.sharing_token.write_text(self._token)  # instead of that of an executor before
+            self._share_token(os.O_TRUNC)  # instead of that of an executor before
             failures = 0
             while True:
                 try:
@@ -135,6 +135,12 @@ class DaskConnection:
                         _log.warning("no Dask scheduler answers at %s (%s); jobs wait until one does", scheduler, error)
                     failures += 1
                 await asyncio.sleep(min(_LONGEST_PAUSE_SECONDS, 0.25 * 2 ** min(failures, 8)))
+
+    def _share_token(self, flag: int) -> None:
+        self._workspace.create()
+        flags = os.O_CREAT | os.O_WRONLY | os.O_NOFOLLOW | flag
+        with open(os.open(self._workspace.sharing_token, flags, 0o600), "w") as file:
+            file.write(self._token)
 
     async def _work_with(self, client: Client) -> None:
         """Bring jobs to the workers and hear of them until the connection is lost."""
@@ -198,10 +204,8 @@ class DaskConnection:
     async def _report_of_host(self, address: str) -> HostReport:
         workspace = self._workspace
         host = JobHost(self._session, str(workspace.root), workspace.output, self._token, self._job_seconds)
-        with contextlib.suppress(FileExistsError):  # the output folder may be another one since
-            workspace.create()
-            with workspace.sharing_token.open("x") as file:
-                file.write(self._token)
+        with contextlib.suppress(FileExistsError):
+            self._share_token(os.O_EXCL)  # where the output folder is another one since
         while True:
             assert self._client is not None
             opening = self._client.run(open_host, self._host_name, host, workers=[address])

@@ -7,11 +7,11 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
-from dlp_lab.errors import UnknownTask
+from dlp_lab.errors import UnknownTask, WorkerLost
 from dlp_lab.jobs.dask_roster import Roster, RosterWorker
 from dlp_lab.jobs.dask_settings import DaskSettings, import_distributed
 from dlp_lab.jobs.job import Job
-from dlp_lab.jobs.updates import Cancelled, Lost, Progress, Update
+from dlp_lab.jobs.updates import Cancelled, Hindered, Progress, Update
 from dlp_lab.store.workspace import Workspace
 from dlp_lab.tasks import task_named
 
@@ -43,8 +43,8 @@ class DaskExecutor:
     lost worker again elsewhere, and knows nothing of attempts. A job whose resources no worker has free waits here, and
     lets others pass, up to twice as many as there are slots.
 
-    Where a worker or the scheduler is lost, its jobs are `Lost` at once. A lost worker ends its jobs, and a worker ends
-    them that loses its scheduler; should that take a while, the next attempt waits for it by the lock of the job's log.
+    Where a worker or the scheduler is lost, its jobs are `Hindered` at once. A lost worker ends its jobs, and so does a
+    worker that loses its scheduler; should that take a while, the next attempt waits by the lock of the job's log.
 
     Args:
         workspace: Where the jobs read and write; all workers must see it at the same path.
@@ -143,14 +143,13 @@ class DaskExecutor:
     def worker_left(self, address: str) -> None:
         with self._changed:
             for uid in self._roster.leave(address):
-                attempt = self._attempts[uid]
-                self._end(Lost(uid, attempt.job.attempts, f"the Dask worker {address} was lost while the job ran"))
+                self._end_hindered(self._attempts[uid], f"the Dask worker {address} was lost while the job ran")
 
     def connection_lost(self, reason: str) -> None:
         with self._changed:
             self._roster.clear()
-            for uid, attempt in list(self._attempts.items()):
-                self._end(Lost(uid, attempt.job.attempts, reason))
+            for attempt in list(self._attempts.values()):
+                self._end_hindered(attempt, reason)
 
     def told(self, update: Update) -> None:
         with self._changed:
@@ -165,7 +164,7 @@ class DaskExecutor:
     def ended_without_answer(self, uid: str, attempt: int, reason: str) -> None:
         with self._changed:
             if self._is_current(uid, attempt):
-                self._end(Lost(uid, attempt, reason))
+                self._end_hindered(self._attempts[uid], reason)
 
     # --- with the lock held -------------------------------------------------------------------------------------------
 
@@ -174,12 +173,15 @@ class DaskExecutor:
 
     def _end(self, update: Update) -> None:
         attempt = self._attempts.pop(update.uid)
-        if attempt.worker and self._connection and isinstance(update, Lost | Cancelled):
+        if attempt.worker and self._connection and isinstance(update, Hindered | Cancelled):
             self._connection.release(update.uid)
         self._roster.give_back(update.uid)
         self._untold.append(update)
         self._assign()
         self._changed.notify_all()
+
+    def _end_hindered(self, attempt: _Attempt, reason: str) -> None:
+        self._end(Hindered(attempt.job.uid, attempt.job.attempts, WorkerLost.code, reason))
 
     def _assign(self) -> None:
         """Bring those that wait to workers that are free for them, in the order in which they were started."""

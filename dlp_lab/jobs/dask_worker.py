@@ -19,11 +19,11 @@ import msgspec
 from distributed import Worker, WorkerPlugin, get_worker
 
 from dlp_lab import __version__
-from dlp_lab.errors import DlpError
+from dlp_lab.errors import DlpError, WorkerLost
 from dlp_lab.jobs.executor_thread import ExecutorThread
 from dlp_lab.jobs.job import Job
 from dlp_lab.jobs.local_executor import LocalExecutor
-from dlp_lab.jobs.updates import Cancelled, Lost, Progress, Update
+from dlp_lab.jobs.updates import Cancelled, Hindered, Progress, Update
 from dlp_lab.store.workspace import Workspace
 
 _SECONDS_BETWEEN_LOOKS = 1.0
@@ -208,4 +208,5 @@ def run_attempt(name: str, worker_id: str, job_json: bytes) -> None:
         host.run(job, str(worker.get_current_task()))
     except Exception as error:
         reason = f"the Dask worker could not run the job ({type(error).__name__})"
-        worker.log_event(host.session, msgspec.json.encode(Lost(job.uid, job.attempts, reason)).decode())
+        hindered = Hindered(job.uid, job.attempts, WorkerLost.code, reason)
+        worker.log_event(host.session, msgspec.json.encode(hindered).decode())

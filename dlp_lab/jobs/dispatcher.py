@@ -12,16 +12,16 @@ import threading
 import time
 from collections.abc import Callable
 
-from dlp_lab.errors import DlpError, ServerStopped, WorkerCrashed, WorkerLost
+from dlp_lab.errors import DlpError, ServerStopped, WorkerCrashed
 from dlp_lab.jobs.dispatcher_lock import DispatcherLock
 from dlp_lab.jobs.executor import Executor
 from dlp_lab.jobs.job import Job
 from dlp_lab.jobs.job_store import JobStore
-from dlp_lab.jobs.updates import Cancelled, Crashed, Failed, Lost, Progress, Succeeded, Update
+from dlp_lab.jobs.updates import Cancelled, Crashed, Failed, Hindered, Progress, Succeeded, Update
 from dlp_lab.store.workspace import Workspace
 
 ATTEMPTS_AFTER_CRASH = 2
-ATTEMPTS_AFTER_LOSS = 5
+ATTEMPTS_HINDERED = 5
 ATTEMPTS_AFTER_SERVER_STOP = 3
 
 _POLL_SECONDS = 0.2
@@ -167,7 +167,9 @@ class Dispatcher:
             return
         self._unrecorded.extend(self._executor.updates(0))
         # that they were stopped is no answer of theirs
-        self._unrecorded = [update for update in self._unrecorded if not isinstance(update, Cancelled | Crashed | Lost)]
+        self._unrecorded = [
+            update for update in self._unrecorded if not isinstance(update, Cancelled | Crashed | Hindered)
+        ]
         self._record_updates()
         for job in self._store.running():
             self._workspace.remove_result(job.uid)
@@ -200,9 +202,9 @@ class Dispatcher:
                 self._store.record_crash(
                     uid, attempt, WorkerCrashed.code, reason, attempts_allowed=ATTEMPTS_AFTER_CRASH
                 )
-            case Lost(reason=reason):
+            case Hindered(code=code, message=message):
                 self._workspace.remove_result(uid)
-                self._store.record_crash(uid, attempt, WorkerLost.code, reason, attempts_allowed=ATTEMPTS_AFTER_LOSS)
+                self._store.record_crash(uid, attempt, code, message, attempts_allowed=ATTEMPTS_HINDERED)
         self._at_work.discard(uid)
         _log.info("job %s: attempt %d %s", uid, attempt, type(update).__name__.lower())
 

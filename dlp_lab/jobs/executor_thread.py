@@ -7,9 +7,10 @@ import queue
 import threading
 from collections.abc import Callable
 
+from dlp_lab.errors import WorkerLost
 from dlp_lab.jobs.executor import Executor
 from dlp_lab.jobs.job import Job
-from dlp_lab.jobs.updates import Lost, Update
+from dlp_lab.jobs.updates import Hindered, Update
 
 _POLL_SECONDS = 1.0
 
@@ -53,7 +54,7 @@ class ExecutorThread:
             self._executor.start(job)
         except OSError as error:
             reason = f"no process could be started for the job ({error.strerror or type(error).__name__})"
-            self._tell(Lost(job.uid, job.attempts, reason))
+            self._tell(Hindered(job.uid, job.attempts, WorkerLost.code, reason))
 
     def _work(self) -> None:
         self._executor.prepare()

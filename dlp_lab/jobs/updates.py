@@ -46,13 +46,14 @@ class Crashed(msgspec.Struct, frozen=True, tag="crashed"):
     reason: str
 
 
-class Lost(msgspec.Struct, frozen=True, tag="lost"):
-    """The attempt ended without an answer through no fault of the job: the place where it ran was lost."""
+class Hindered(msgspec.Struct, frozen=True, tag="hindered"):
+    """The attempt failed through no fault of the job: a full or failing disk, a process lost. A later one may do."""
 
     uid: str
     attempt: int
-    reason: str
+    code: str
+    message: str
 
 
-Ending = Succeeded | Failed | Cancelled | Crashed | Lost
+Ending = Succeeded | Failed | Cancelled | Crashed | Hindered
 Update = Progress | Ending

@@ -26,7 +26,7 @@ from dlp_lab.jobs.executor_settings import ExecutorSettings
 from dlp_lab.jobs.job import Job, JobRequest
 from dlp_lab.jobs.local_executor import LocalExecutor
 from dlp_lab.jobs.service import JobService
-from dlp_lab.jobs.updates import Cancelled, Failed, Lost, Progress, Succeeded
+from dlp_lab.jobs.updates import Cancelled, Failed, Hindered, Progress, Succeeded
 from dlp_lab.store.workspace import Workspace
 from dlp_lab.tasks import all_tasks
 from tests.contracts.executor_contract import ExecutorContract
@@ -228,8 +228,8 @@ def test_no_job_is_lost_or_run_behind_our_back_when_its_dask_worker_is_killed(
     assert killed is not None
     killed.kill()
     (ending,), _ = ExecutorContract.endings(executor, 1)
-    assert isinstance(ending, Lost)
-    assert "was lost while the job ran" in ending.reason
+    assert isinstance(ending, Hindered)
+    assert (ending.code, "was lost while the job ran" in ending.message) == ("WORKER_LOST", True)
     time.sleep(1)  # for the other worker is free, and Dask would have it run there
     assert started(journal) == 1
     journal.unlink()
