@@ -60,6 +60,8 @@ bench: $(VENV)/.test $(DEMO_SLICES)
 storm: $(VENV)/.test
 	$(BIN)/python -m benchmarks.storm
 	$(BIN)/python -m benchmarks.load
+	$(BIN)/python -m benchmarks.storm --dask
+	$(BIN)/python -m benchmarks.dask_scaling
 
 fuzz: $(VENV)/.test
 	$(BIN)/pip install --quiet --editable '.[fuzz]'

@@ -13,7 +13,7 @@ import subprocess
 import sys
 import threading
 import time
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from pathlib import Path
 from typing import Any
 
@@ -26,10 +26,11 @@ class Served:
     Args:
         root: Its root.
         slots: How many jobs run at once.
+        more_options: Other options of `dlp-lab serve`.
     """
 
-    def __init__(self, root: Path, slots: int = 2) -> None:
-        self._root, self._slots = root, slots
+    def __init__(self, root: Path, slots: int = 2, more_options: Sequence[str] = ()) -> None:
+        self._root, self._slots, self._more_options = root, slots, more_options
         with socket.create_server(("127.0.0.1", 0)) as free:
             self._port = free.getsockname()[1]
         self._own = threading.local()
@@ -42,6 +43,7 @@ class Served:
     def start(self) -> None:
         """Start it; returns at once."""
         options = ["--root", self._root, "--port", self._port, "--max-concurrent-jobs", self._slots]
+        options += self._more_options
         self._process = subprocess.Popen(
             [sys.executable, "-m", "dlp_lab", "serve", *map(str, options), "--log-file", str(self._root / "debug.log")],
             cwd=self._root,
@@ -95,9 +97,9 @@ class Served:
 
 
 @contextlib.contextmanager
-def served(root: Path, slots: int = 2) -> Iterator[Served]:
+def served(root: Path, slots: int = 2, more_options: Sequence[str] = ()) -> Iterator[Served]:
     """A server that answers, stopped at the end."""
-    server = Served(root, slots)
+    server = Served(root, slots, more_options)
     try:
         server.wait_for_answer()
         yield server

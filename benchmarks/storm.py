@@ -1,6 +1,7 @@
 """Jobs under fire: what is lost when workers and servers are killed, and how soon a cancelled job is gone.
 
     python -m benchmarks.storm [--kills 40] [--jobs 200] [--cancel 40] [--seed 0]
+    python -m benchmarks.storm --dask [--kills 12] [--jobs 30] [--cancel 20] [--stand-still 30]
 
 * Kills: a client submits JOBS jobs with idempotency keys to a real `dlp-lab serve`, again and again until each is
   acknowledged, while KILLS times a worker or the server is killed with SIGKILL (the server is started again). Jobs that
@@ -8,6 +9,9 @@
   must have succeeded, and every result must hold the same pixels as that of a job nobody disturbed.
 * Cancel: CANCEL jobs, one after the other, each cancelled at a random moment of its life. It must have ended within 3 s
   (99th percentile), and leave neither process nor result.
+
+With `--dask` the jobs run on a Dask cluster of two workers, and in turn a worker, its nanny and the scheduler are
+killed; at last the scheduler is stopped for a while and goes on.
 
 Prints the figures; exit status 1 if one is missed. Linux, for it looks for processes in /proc.
 """
@@ -20,22 +24,27 @@ import hashlib
 import http.client
 import os
 import random
+import shutil
 import signal
 import sys
 import tempfile
 import threading
 import time
 from collections import Counter
+from collections.abc import Callable, Sequence
+from functools import partial
 from pathlib import Path
 from typing import Any
 
 import pydicom
 
+from benchmarks import dask_storm
 from benchmarks.served import Served, percentile, served, workers
 from tests.phantom import write_phantom_series
 
 REQUEST = {"task": "3dblur", "input_dir": "case", "params": {"sigma_mm": 2.0}}
-KILLED_TOO_OFTEN = ("WORKER_CRASHED", "SERVER_STOPPED")
+KILLED_TOO_OFTEN = ("WORKER_CRASHED", "WORKER_LOST", "SERVER_STOPPED")
+Fire = Callable[[Served], Counter[str]]
 SECONDS_TO_CANCEL = 3.0
 _NO_ANSWER = (OSError, http.client.HTTPException)
 
@@ -65,7 +74,7 @@ def submit_all(server: Served, jobs: int, acknowledged: dict[str, str]) -> None:
 
 
 def open_fire(server: Served, root: Path, kills: int, chance: random.Random) -> Counter[str]:
-    """Kill now a worker, now the server."""
+    """Kill now a worker, now the server; returns how many of each."""
     victims: Counter[str] = Counter()
     while sum(victims.values()) < kills:
         time.sleep(chance.uniform(0.02, 0.4))
@@ -102,17 +111,17 @@ def wait_for_all(server: Served) -> list[dict[str, Any]]:
         time.sleep(0.5)
 
 
-def storm_of_kills(root: Path, kills: int, jobs: int, seed: int) -> bool:
+def storm_of_kills(root: Path, jobs: int, fire: Fire, server_options: Sequence[str] = ()) -> bool:
     """Returns whether nothing was lost."""
     acknowledged: dict[str, str] = {}
-    with served(root) as server:
+    with served(root, more_options=server_options) as server:
         _, undisturbed = server.ask("POST", "jobs", REQUEST)
         wait_for_all(server)
         right = pixels(root / "dlp-lab-output" / undisturbed["uid"])
         start = time.monotonic()
         submitting = threading.Thread(target=submit_all, args=(server, jobs, acknowledged))
         submitting.start()
-        victims = open_fire(server, root, kills, random.Random(seed))
+        victims = fire(server)
         submitting.join()
         ended = wait_for_all(server)
         killed_too_often = [job["uid"] for job in ended if job["error_code"] in KILLED_TOO_OFTEN]
@@ -128,7 +137,7 @@ def storm_of_kills(root: Path, kills: int, jobs: int, seed: int) -> bool:
     wrong = [job["uid"] for job in ended if job["state"] == "succeeded" and pixels(output / job["uid"]) != right]
     left = [entry.name for entry in output.iterdir() if entry.name not in (*uids, ".dlp-lab")]
     print(
-        f"kills: {victims['workers']} workers and {victims['servers']} servers, {jobs} jobs in {seconds:.0f} s\n"
+        f"kills: {', '.join(f'{count} {what}' for what, count in victims.items())}; {jobs} jobs in {seconds:.0f} s\n"
         f"  acknowledged and lost      {len(lost)}\n"
         f"  jobs without a client      {twice}\n"
         f"  not succeeded in the end   {len(unfinished)}   ({len(killed_too_often)} were killed too often, and tried "
@@ -139,10 +148,10 @@ def storm_of_kills(root: Path, kills: int, jobs: int, seed: int) -> bool:
     return not (lost or twice or unfinished or wrong or left) and len(acknowledged) == jobs
 
 
-def storm_of_cancellations(root: Path, jobs: int, seed: int) -> bool:
+def storm_of_cancellations(root: Path, jobs: int, seed: int, server_options: Sequence[str] = ()) -> bool:
     """Returns whether all ended in time, without a trace."""
     chance, seconds, states = random.Random(seed), [], Counter[str]()
-    with served(root) as server:
+    with served(root, more_options=server_options) as server:
         for _ in range(jobs):
             _, job = server.ask("POST", "jobs", {**REQUEST, "input_dir": "large", "params": {"sigma_mm": 20.0}})
             time.sleep(chance.uniform(0, 1.0))
@@ -168,20 +177,36 @@ def storm_of_cancellations(root: Path, jobs: int, seed: int) -> bool:
 def main() -> int:
     """Run both storms, each in a root of its own."""
     parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
-    parser.add_argument("--kills", type=int, default=40)
-    parser.add_argument("--jobs", type=int, default=200)
-    parser.add_argument("--cancel", type=int, default=40)
+    parser.add_argument("--dask", action="store_true", help="on a Dask cluster")
+    parser.add_argument("--kills", type=int, help="default: 40, on Dask 12")
+    parser.add_argument("--jobs", type=int, help="default: 200, on Dask 30")
+    parser.add_argument("--cancel", type=int, help="default: 40, on Dask 20")
+    parser.add_argument("--stand-still", type=float, default=30.0, metavar="SECONDS", help="of Dask's scheduler")
     parser.add_argument("--seed", type=int, default=0)
     options = parser.parse_args()
+    kills, jobs, cancel = (
+        given if given is not None else default
+        for given, default in zip(
+            (options.kills, options.jobs, options.cancel), (12, 30, 20) if options.dask else (40, 200, 40), strict=True
+        )
+    )
+    chance = random.Random(options.seed)
     are_well = []
-    with tempfile.TemporaryDirectory() as made:
-        root = Path(made, "kills")
-        write_phantom_series(root / "case")
-        are_well.append(storm_of_kills(root, options.kills, options.jobs, options.seed))
-    with tempfile.TemporaryDirectory() as made:
-        root = Path(made, "cancel")
-        write_phantom_series(root / "large", shape=(64, 512, 512), spacing_kji_mm=(1, 0.7, 0.7), orientation="axial")
-        are_well.append(storm_of_cancellations(root, options.cancel, options.seed))
+    with tempfile.TemporaryDirectory() as made, contextlib.ExitStack() as at_end:
+        root, large = Path(made, "kills"), Path(made, "cancel")
+        write_phantom_series(large / "large", shape=(64, 512, 512), spacing_kji_mm=(1, 0.7, 0.7), orientation="axial")
+        if options.dask:
+            # a cluster is killed less often, so its jobs take longer
+            shutil.copytree(large / "large", root / "case")
+            cluster = at_end.enter_context(dask_storm.Cluster(Path(made, "dask")))
+            fire: Fire = partial(dask_storm.open_fire, cluster, kills=kills, chance=chance, seconds=options.stand_still)
+            server_options = cluster.server_options()
+        else:
+            write_phantom_series(root / "case")
+            fire = partial(open_fire, root=root, kills=kills, chance=chance)
+            server_options = []
+        are_well.append(storm_of_kills(root, jobs, fire, server_options))
+        are_well.append(storm_of_cancellations(large, cancel, options.seed, server_options))
     return 0 if all(are_well) else 1
 
 

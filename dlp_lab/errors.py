@@ -211,6 +211,12 @@ class WorkerCrashed(DlpError, RuntimeError):
     code = "WORKER_CRASHED"
 
 
+class WorkerLost(DlpError, RuntimeError):
+    """The place where the job ran was lost: a machine, a cluster's worker or scheduler, what starts the workers here."""
+
+    code = "WORKER_LOST"
+
+
 class ServerStopped(DlpError, RuntimeError):
     """The server stopped while the job was running, too often to try once more."""
 
@@ -242,12 +248,6 @@ class DiskFailed(DlpError, OSError):
     code = "DISK_FAILED"
 
 
-class WorkerLost(DlpError, RuntimeError):
-    """What looks after the worker processes, or the machine of one, was lost."""
-
-    code = "WORKER_LOST"
-
-
 class ServerStopping(DlpError, RuntimeError):
     """The server is about to stop, and takes no more requests."""
 
@@ -260,6 +260,14 @@ class QueueUnusable(DlpError, RuntimeError):
     """The output folder or the queue's database in it cannot be used: not made, not opened, damaged, too new."""
 
     code = "QUEUE_UNUSABLE"
+    http_status = 503
+    exit_status = 2
+
+
+class ExecutorUnusable(DlpError, RuntimeError):
+    """Jobs cannot be run where the settings say: something is not installed, an address or a certificate is wrong."""
+
+    code = "EXECUTOR_UNUSABLE"
     http_status = 503
     exit_status = 2
 

@@ -14,12 +14,12 @@ from dlp_lab.errors import ResultNotDeleted, ServerStopping
 from dlp_lab.jobs.dispatcher import Dispatcher, Listener
 from dlp_lab.jobs.dispatcher_lock import is_held
 from dlp_lab.jobs.executor import Executor
+from dlp_lab.jobs.executor_settings import ExecutorSettings
 from dlp_lab.jobs.job import Job, JobList, JobLogPart, JobRequest, JobState
 from dlp_lab.jobs.job_filter import ALL_JOBS, JobFilter
 from dlp_lab.jobs.job_log import read_log_part
 from dlp_lab.jobs.job_store import IdempotencyKey, JobStore
 from dlp_lab.jobs.known_folders import KnownFolders
-from dlp_lab.jobs.local_executor import LocalExecutor
 from dlp_lab.jobs.slots import default_slots
 from dlp_lab.jobs.stored_limits import store_limits, stored_limits
 from dlp_lab.jobs.submission import QueueLimits, checked_request
@@ -34,7 +34,7 @@ class JobService:
     Args:
         workspace: Root and output folder; the output folder is made.
         slots: How many jobs may run at once, should this service be the one to start them.
-        executor: Where they run; on this machine by default. The service closes it.
+        executor: Where they run; by default what the environment says (`ExecutorSettings`). The service closes it.
         limits: Beyond which nothing is taken, and what runs is stopped; kept beside the queue for who names none, to
             whom those of the server hold that was started last.
         dispatch: Whether this service may be the one to start jobs; otherwise it only looks after the queue.
@@ -42,6 +42,7 @@ class JobService:
     Raises:
         QueueUnusable: The output folder cannot be made or written, or the database is damaged or too new.
         DiskFull: There is no room for it.
+        ExecutorUnusable: The environment names an executor that cannot be used.
     """
 
     def __init__(
@@ -63,7 +64,9 @@ class JobService:
         self._dispatcher: Dispatcher | None = None
         self._closing = threading.Event()
         if dispatch:
-            executor = executor or LocalExecutor(workspace, slots or default_slots(), self._limits.job_seconds)
+            if executor is None:
+                settings = ExecutorSettings.from_environment()
+                executor = settings.new_executor(workspace, slots or default_slots(), self._limits.job_seconds)
             self._dispatcher = Dispatcher(workspace, self._store, executor)
 
     @property

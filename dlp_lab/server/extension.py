@@ -15,6 +15,7 @@ from traitlets import Enum, Float, Int, Unicode
 from traitlets.config import Application
 
 from dlp_lab.errors import ServerStopping
+from dlp_lab.jobs.executor_settings import ExecutorSettings
 from dlp_lab.jobs.slots import default_slots
 from dlp_lab.server import job_routes, v1_health, v1_jobs, v1_openapi, v1_results, v1_series, v1_tasks
 from dlp_lab.server.api_handler import (
@@ -86,7 +87,21 @@ class DlpLabApp(ExtensionApp):
     max_job_hours = Float(
         0.0, min=0.0, help="How long an attempt at a job may run before it is stopped; 0 is as long as it takes."
     ).tag(config=True)
-    executor = Enum(["local"], "local", help="Where jobs run: 'local' is processes on this machine.").tag(config=True)
+    executor = Enum(
+        ["local", "dask"],
+        "local",
+        help="Where jobs run: 'local' is processes on this machine, 'dask' the workers of a Dask cluster.",
+    ).tag(config=True)
+    dask_scheduler = Unicode(
+        "",
+        help="Address of the Dask cluster's scheduler, such as tls://node1:8786. By default a cluster of the server's "
+        "own is started on this machine.",
+    ).tag(config=True)
+    dask_ca_file = Unicode("", help="PEM file of who vouches for the Dask cluster's certificates.").tag(config=True)
+    dask_cert_file = Unicode("", help="PEM file of the certificate by which the Dask cluster knows the server.").tag(
+        config=True
+    )
+    dask_key_file = Unicode("", help="PEM file of the key to that certificate.").tag(config=True)
     log_level = Enum(
         Application.log_level.values, "INFO", help="How much of what dlp-lab does is logged, by name or number."
     ).tag(config=True)
@@ -104,6 +119,14 @@ class DlpLabApp(ExtensionApp):
         # The server's kernels inherit these, so that a job submitted in a notebook is a job of the server.
         os.environ[ROOT_VARIABLE] = str(self._workspace.root)
         os.environ[OUTPUT_VARIABLE] = self._workspace.output
+        self._executor_settings = ExecutorSettings(
+            executor=self.executor,
+            dask_scheduler=self.dask_scheduler,
+            dask_ca_file=_absolute(self.dask_ca_file),
+            dask_cert_file=_absolute(self.dask_cert_file),
+            dask_key_file=_absolute(self.dask_key_file),
+        )
+        os.environ |= self._executor_settings.to_environment()
         self._service: JobService | None = None
         self._service_lock = threading.Lock()
         self._stopped = False
@@ -143,7 +166,10 @@ class DlpLabApp(ExtensionApp):
                 raise ServerStopping("the server is about to stop; try again when it is back")
             service = self._service
             if service is None:
-                self._service = service = JobService(self._workspace, slots=self.max_concurrent_jobs, limits=limits)
+                executor = self._executor_settings.new_executor(
+                    self._workspace, self.max_concurrent_jobs, limits.job_seconds
+                )
+                self._service = service = JobService(self._workspace, executor=executor, limits=limits)
                 service.add_listener(self._events.job_changed)
             return service
 
@@ -164,3 +190,8 @@ class DlpLabApp(ExtensionApp):
             self._stopped = True
             if self._service:
                 self._service.close()
+
+
+def _absolute(file: str) -> str:
+    """A file's path, for kernels that run in other folders; "" stays."""
+    return os.path.abspath(file) if file else ""

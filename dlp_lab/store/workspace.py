@@ -96,6 +96,11 @@ class Workspace:
         return self.state_folder / "dispatcher.lock"
 
     @property
+    def sharing_token(self) -> Path:
+        """File by whose content another machine shows that it sees this very folder."""
+        return self.state_folder / "sharing-token"
+
+    @property
     def logs_folder(self) -> Path:
         """Folder of what the workers of jobs print."""
         return self.state_folder / _LOGS

@@ -5,7 +5,9 @@ from __future__ import annotations
 import functools
 import logging
 from importlib.metadata import EntryPoint, entry_points
-from typing import Any
+from typing import Annotated, Any
+
+import msgspec
 
 from dlp_lab.errors import UnknownTask
 from dlp_lab.tasks.gaussian import Gaussian3D
@@ -60,6 +62,7 @@ def _loaded(entry: EntryPoint) -> type[Task] | None:
             raise TypeError(f"{entry.value} is not a subclass of dlp_lab.tasks.task.Task")
         if not all(isinstance(getattr(task, attribute, None), str) for attribute in ("name", "title")):
             raise TypeError(f"{entry.value} has no name or no title")
+        msgspec.convert(task.resources, dict[str, Annotated[float, msgspec.Meta(gt=0)]])
         parameters = task.json_schema()["properties"]
         if taken := sorted(name for name in parameters if name.replace("-", "_") in RESERVED_PARAMETERS):
             raise TypeError(f"{entry.value} has a parameter with a reserved name: {', '.join(taken)}")

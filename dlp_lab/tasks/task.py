@@ -9,6 +9,7 @@ from __future__ import annotations
 
 import inspect
 import re
+from collections.abc import Mapping
 from dataclasses import dataclass, replace
 from typing import Any, ClassVar, Protocol
 
@@ -64,10 +65,18 @@ class ImageResult:
 
 
 class Task(msgspec.Struct, frozen=True, forbid_unknown_fields=True, kw_only=True):
-    """Base of all tasks; subclass it, give fields, `name`, `title` and `run`."""
+    """Base of all tasks; subclass it, give fields, `name`, `title` and `run`.
+
+    Attributes:
+        name: How it is called at all doors.
+        title: How it is called in a menu.
+        resources: What a job of it takes of a cluster's worker beside a thread, by the names that the cluster gives,
+            such as `{"GPU": 1}`. On this machine it does not count.
+    """
 
     name: ClassVar[str]
     title: ClassVar[str]
+    resources: ClassVar[Mapping[str, float]] = {}
 
     def run(self, volume: Volume, report: Report) -> ImageResult:
         """Compute the result. The input volume stays untouched."""

@@ -87,7 +87,8 @@ async def test_an_output_folder_that_cannot_be_used_is_503_until_it_can(
 def test_loading_the_extension_loads_nothing_heavy() -> None:
     code = (
         "import sys; import dlp_lab; dlp_lab._jupyter_server_extension_points();"
-        "print(*sorted({'numpy', 'scipy', 'pydicom', 'h5py', 'dlp_lab.jobs.service'} & set(sys.modules)))"
+        "heavy = {'numpy', 'scipy', 'pydicom', 'h5py', 'distributed', 'dlp_lab.jobs.service'};"
+        "print(*sorted(heavy & set(sys.modules)))"
     )
     project = Path(__file__).parents[2]
     command = [sys.executable, "-c", code]
