@@ -212,7 +212,7 @@ class WorkerCrashed(DlpError, RuntimeError):
 
 
 class WorkerLost(DlpError, RuntimeError):
-    """The place where the job ran was lost: a machine, a cluster's worker or scheduler, what starts the workers here."""
+    """The place where the job ran was lost: a machine, a worker or scheduler of a cluster, the fork server."""
 
     code = "WORKER_LOST"
 

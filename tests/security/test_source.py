@@ -70,7 +70,7 @@ def test_the_scan_finds_it(source: str) -> None:
     assert faults(source) != []
 
 
-def test_into_a_worker_go_two_pipes_text_bytes_and_a_number_and_the_only_function_is_its_entry(
+def test_into_a_worker_go_a_pipe_text_and_numbers_and_the_only_function_is_its_entry(
     workspace: Workspace, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     crossed: list[bytes] = []
@@ -91,6 +91,7 @@ def test_into_a_worker_go_two_pipes_text_bytes_and_a_number_and_the_only_functio
     assert "dlp_lab.jobs.worker worker_main" in named
     assert named <= {
         "dlp_lab.jobs.worker worker_main",
+        "dlp_lab.jobs.worker_policy WorkerPolicy",  # a frozen dataclass of numbers
         "multiprocessing.context ForkServerProcess",
         "multiprocessing.process AuthenticationString",
         "multiprocessing.connection rebuild_connection",
