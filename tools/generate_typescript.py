@@ -19,9 +19,10 @@ TARGET = ROOT / "labextension/src/generated/types.ts"
 sys.path.insert(0, str(ROOT))
 
 from dlp_lab.jobs.job import ErrorReply, Health, JobEvent, JobList, JobRequest, TaskList  # noqa: E402
+from dlp_lab.server.v1_volumes import HeaderReply, OpenVolume, VolumeReply  # noqa: E402
 
-REQUESTS = (JobRequest,)
-REPLIES = (JobList, TaskList, Health, JobEvent, ErrorReply)
+REQUESTS = (JobRequest, OpenVolume)
+REPLIES = (JobList, TaskList, Health, JobEvent, ErrorReply, VolumeReply, HeaderReply)
 
 HEADER = """\
 // Generated from the Python structs by tools/generate_typescript.py. Do not edit.
@@ -70,6 +71,8 @@ def _type(schema: dict[str, Any]) -> str:
             return str(same)
         case "number" | "integer":
             return "number"
+        case "array" if "prefixItems" in schema:
+            return f"[{', '.join(_type(item) for item in schema['prefixItems'])}]"
         case "array":
             return f"Array<{_type(schema['items'])}>"
         case "object":

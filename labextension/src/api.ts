@@ -2,12 +2,16 @@ import { URLExt } from '@jupyterlab/coreutils';
 import { ServerConnection } from '@jupyterlab/services';
 import {
   ErrorReply,
+  HeaderElement,
+  HeaderReply,
   Health,
   Job,
   JobList,
   JobRequest,
+  OpenVolume,
   TaskInfo,
-  TaskList
+  TaskList,
+  VolumeReply
 } from './generated/types';
 
 const BASE = 'dlp-lab/api/v1';
@@ -51,11 +55,47 @@ export class Api {
     return this._request<Job>(`jobs/${encodeURIComponent(uid)}/retry`, {});
   }
 
+  async openVolume(request: OpenVolume): Promise<VolumeReply> {
+    return this._request<VolumeReply>('volumes', request);
+  }
+
+  async closeVolume(id: string): Promise<void> {
+    await this._fetch(`volumes/${id}`, { method: 'DELETE' });
+  }
+
+  /** Bytes of a plane; packed on the way where the server is another machine. */
+  async plane(
+    id: string,
+    axis: number,
+    index: number,
+    signal: AbortSignal
+  ): Promise<ArrayBuffer> {
+    const query = this._isNear ? '' : '?encoding=gzip';
+    const response = await this._fetch(
+      `volumes/${id}/planes/${axis}/${index}${query}`,
+      { signal }
+    );
+    return response.arrayBuffer();
+  }
+
+  /** The DICOM header of a slice. */
+  async header(id: string, slice: number): Promise<HeaderElement[]> {
+    const reply = await this._request<HeaderReply>(
+      `volumes/${id}/headers/${slice}`
+    );
+    return reply.elements;
+  }
+
   /** GET, or POST where there is a body. */
   private async _request<Reply>(route: string, body?: object): Promise<Reply> {
-    const url = URLExt.join(this._settings.baseUrl, BASE, route);
     const init: RequestInit =
       body === undefined ? {} : { method: 'POST', body: JSON.stringify(body) };
+    const response = await this._fetch(route, init);
+    return (await response.json()) as Reply;
+  }
+
+  private async _fetch(route: string, init: RequestInit): Promise<Response> {
+    const url = URLExt.join(this._settings.baseUrl, BASE, route);
     const response = await ServerConnection.makeRequest(
       url,
       init,
@@ -66,7 +106,12 @@ export class Api {
     if (!response.ok) {
       throw await refusal(response);
     }
-    return (await response.json()) as Reply;
+    return response;
+  }
+
+  private get _isNear(): boolean {
+    const { hostname } = new URL(this._settings.baseUrl);
+    return ['localhost', '127.0.0.1', '[::1]'].includes(hostname);
   }
 }
 

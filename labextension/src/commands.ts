@@ -1,8 +1,8 @@
 import { JupyterFrontEnd } from '@jupyterlab/application';
 import { Notification } from '@jupyterlab/apputils';
 import { IFileBrowserFactory } from '@jupyterlab/filebrowser';
-import { Contents } from '@jupyterlab/services';
 import { TranslationBundle } from '@jupyterlab/translation';
+import { localPath } from './browser_path';
 import { TaskInfo } from './generated/types';
 import { dlpIcon } from './icon';
 import { JobsModel } from './jobs_model';
@@ -42,7 +42,7 @@ export function addCommands(
     const browser = browserFactory?.tracker.currentWidget;
     const selected = [...(browser?.selectedItems() ?? [])];
     return selected.length === 1 && selected[0].type === 'directory'
-      ? localFolder(serviceManager.contents, selected[0].path)
+      ? localPath(serviceManager.contents, selected[0].path)
       : null;
   };
 
@@ -114,11 +114,4 @@ function whyNot(
         path,
         offset
       );
-}
-
-/** The folder relative to the server's root; null when it is on a drive that is not the server's file system. */
-function localFolder(contents: Contents.IManager, path: string): string | null {
-  // Collaborative editing shows the same files under a drive name of its own.
-  const isServers = ['', 'RTC'].includes(contents.driveName(path));
-  return isServers ? contents.localPath(path) : null;
 }

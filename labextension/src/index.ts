@@ -10,6 +10,7 @@ import { ITranslator, nullTranslator } from '@jupyterlab/translation';
 import { Api } from './api';
 import { addCommands, CommandIDs } from './commands';
 import { addTasksToContextMenu } from './context_menu';
+import { documentsPlugin } from './documents/plugin';
 import { JobsModel } from './jobs_model';
 import { JobsPanel } from './jobs_panel';
 import { toBrowserPath } from './root_paths';
@@ -71,4 +72,4 @@ const plugin: JupyterFrontEndPlugin<void> = {
   }
 };
 
-export default plugin;
+export default [plugin, documentsPlugin];
