@@ -3,8 +3,9 @@ import {
   JupyterFrontEnd,
   JupyterFrontEndPlugin
 } from '@jupyterlab/application';
-import { MainAreaWidget, WidgetTracker } from '@jupyterlab/apputils';
+import { WidgetTracker } from '@jupyterlab/apputils';
 import { DocumentWidget } from '@jupyterlab/docregistry';
+import { IFileBrowserFactory } from '@jupyterlab/filebrowser';
 import { Contents, IDefaultDrive } from '@jupyterlab/services';
 import {
   ITranslator,
@@ -12,29 +13,27 @@ import {
   TranslationBundle
 } from '@jupyterlab/translation';
 import { Api } from '../api';
-import { OpenVolume } from '../generated/types';
 import { dlpIcon } from '../icon';
 import {
   HEADER_ONLY_PROVIDER,
   HeaderOnlyProvider
 } from './header_only_provider';
+import { addOpenCommand } from './open_command';
 import { VolumeFactory } from './volume_factory';
-import { ViewedVolumes, VolumeView } from './volume_view';
+import { VolumeView } from './volume_view';
 
 const FACTORY = 'DLP slice viewer';
-
-/** Show volumes by their paths or jobs: `before`, and optionally `after` and `labels`, each as for REST. */
-export const OPEN_VIEWER = 'dlp-lab:open-viewer';
 
 export const documentsPlugin: JupyterFrontEndPlugin<void> = {
   id: 'dlp-lab:documents',
   description: 'Opens volumes and DICOM series in the slice viewer.',
   autoStart: true,
-  optional: [ILayoutRestorer, IDefaultDrive, ITranslator],
+  optional: [ILayoutRestorer, IDefaultDrive, IFileBrowserFactory, ITranslator],
   activate: (
     app: JupyterFrontEnd,
     restorer: ILayoutRestorer | null,
     drive: Contents.IDrive | null,
+    browserFactory: IFileBrowserFactory | null,
     translator: ITranslator | null
   ) => {
     const trans = (translator ?? nullTranslator).load('dlp_lab');
@@ -60,7 +59,7 @@ export const documentsPlugin: JupyterFrontEndPlugin<void> = {
         name: ({ context }) => context.path
       });
     }
-    addOpenCommand(app, api, trans);
+    addOpenCommand(app, api, browserFactory, trans);
   }
 };
 
@@ -104,38 +103,4 @@ function addFactory(
     widget.context.pathChanged.connect(() => void tracker.save(widget));
   });
   docRegistry.addWidgetFactory(factory);
-}
-
-function addOpenCommand(
-  app: JupyterFrontEnd,
-  api: Api,
-  trans: TranslationBundle
-): void {
-  const volume = { type: 'object' as const };
-  app.commands.addCommand(OPEN_VIEWER, {
-    label: trans.__('Show slices'),
-    icon: dlpIcon,
-    describedBy: {
-      args: {
-        type: 'object',
-        properties: { before: volume, after: volume, labels: volume },
-        required: ['before']
-      }
-    },
-    execute: args => {
-      const { before } = args as { before?: OpenVolume };
-      if (!before) {
-        throw new Error(trans.__('Name the volume to show: before.'));
-      }
-      const volumes = args as unknown as ViewedVolumes;
-      const content = new VolumeView(api, Promise.resolve(volumes), trans);
-      const widget = new MainAreaWidget({ content });
-      widget.title.label = trans.__('Slices');
-      widget.title.icon = dlpIcon;
-      widget.title.closable = true;
-      app.shell.add(widget, 'main');
-      app.shell.activateById(widget.id);
-      return widget;
-    }
-  });
 }

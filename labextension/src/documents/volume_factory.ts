@@ -6,9 +6,8 @@ import {
 import { Contents } from '@jupyterlab/services';
 import { TranslationBundle } from '@jupyterlab/translation';
 import { Api } from '../api';
-import { localPath } from '../browser_path';
-import { toJobPath } from '../root_paths';
-import { ViewedVolumes, VolumeView } from './volume_view';
+import { volumeAt } from './volume_path';
+import { VolumeView } from './volume_view';
 
 /** Makes a view of the volume in a file, or of the series that a DICOM file belongs to. */
 export class VolumeFactory extends ABCWidgetFactory<
@@ -28,25 +27,13 @@ export class VolumeFactory extends ABCWidgetFactory<
   ): DocumentWidget<VolumeView> {
     const content = new VolumeView(
       this._api,
-      this._volumesOf(context.path),
+      volumeAt(context.path, this._api, this._contents, this._trans).then(
+        before => ({ before })
+      ),
       this._trans
     );
-    return new DocumentWidget({ content, context });
-  }
-
-  private async _volumesOf(path: string): Promise<ViewedVolumes> {
-    const local = localPath(this._contents, path);
-    const { root_offset: offset } = await this._api.health();
-    const inRoot =
-      local === null || offset === null ? null : toJobPath(local, offset);
-    if (inRoot === null) {
-      throw new Error(
-        this._trans.__(
-          '“%1” is outside the folder that DLP Lab works in.',
-          path
-        )
-      );
-    }
-    return { before: { path: inRoot } };
+    const widget = new DocumentWidget({ content, context });
+    widget.toolbar.hide(); // it would only say that the file is read-only
+    return widget;
   }
 }

@@ -1,4 +1,5 @@
 import { Axis, AXES, sameGrid, Triple } from './affine';
+import { bestColumns, SizeMm } from './arrangement';
 import { Cine } from './cine';
 import { Colors, colorsOf } from './color_maps';
 import { Controls } from './controls';
@@ -184,11 +185,31 @@ export class SliceViewer {
         this._showStatus(pane, voxel)
       );
     }
-    this._grid.style.gridTemplateColumns = `repeat(${layouts.length === 1 ? roles.length : layouts.length}, minmax(0, 1fr))`;
     this._grid.replaceChildren(...this._panes.map(({ canvas }) => canvas));
+    this._setColumns();
     this._panes
       .find(({ layout }) => layout.title === focused?.layout.title)
       ?.canvas.focus({ preventScroll: true });
+  }
+
+  /** As many panes beside each other as show the most; those of two volumes stay beside or below each other. */
+  private _setColumns(): void {
+    const { shape } = this._content.before.source.info;
+    const { clientWidth: width, clientHeight: height } = this._grid;
+    const { comparison, shown } = this._store.state;
+    const sizes = this._panes.map(({ layout }): SizeMm => [
+      shape[layout.columnAxis] * layout.widthMm,
+      shape[layout.rowAxis] * layout.heightMm
+    ]);
+    const choices =
+      comparison === 'side' ? (shown === 'all' ? [3] : [2, 1]) : [3, 2, 1];
+    const columns = bestColumns(
+      sizes,
+      width,
+      height,
+      choices.filter(count => count <= sizes.length)
+    );
+    this._grid.style.gridTemplateColumns = `repeat(${columns}, minmax(0, 1fr))`;
   }
 
   private _onState(state: ViewerState, previous: ViewerState): void {
@@ -323,7 +344,10 @@ export class SliceViewer {
   private readonly _cine: Cine;
   private readonly _grid = document.createElement('div');
   private readonly _status = document.createElement('div');
-  private readonly _resized = new ResizeObserver(() => this._paintSoon());
+  private readonly _resized = new ResizeObserver(() => {
+    this._setColumns();
+    this._paintSoon();
+  });
   private _panes: PlanePane[] = [];
   private _hover: { pane: PlanePane; voxel: Triple } | null = null;
   private _difference: Window = { low: -1, high: 1 };
