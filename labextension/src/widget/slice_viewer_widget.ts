@@ -35,9 +35,9 @@ function render({
     },
     untranslated
   );
-  // the still picture is for notebooks without a live viewer
+  // The still picture is for notebooks without a live viewer. JupyterLab has a style of its own for pictures.
   const style = document.createElement('style');
-  style.textContent = `.${model.get('still_class') as string} { display: none; }`;
+  style.textContent = `.${model.get('still_class') as string} { display: none !important; }`;
   document.head.append(style);
   el.style.height = `${model.get('height_px') as number}px`;
   el.append(viewer.node);
