@@ -169,6 +169,7 @@ export class Controls {
     set: (value: Value) => Partial<ViewerState>
   ): HTMLElement {
     const select = document.createElement('select');
+    select.setAttribute('aria-label', label);
     for (const [value, text] of choices) {
       select.add(new Option(text, value));
     }

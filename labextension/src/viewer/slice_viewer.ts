@@ -130,6 +130,7 @@ export class SliceViewer {
   }
 
   dispose(): void {
+    this._isDisposed = true;
     this._resized.disconnect();
     this._cine.dispose();
     cancelAnimationFrame(this._frame);
@@ -219,11 +220,25 @@ export class SliceViewer {
     ) {
       this._arrange(state);
     }
-    this._fetch(state);
+    this._fetchSoon();
     this._paintSoon();
   }
 
+  /** Ask for what is to be shown when the event is over, for it may bring several changes. */
+  private _fetchSoon(): void {
+    if (!this._isFetchDue) {
+      this._isFetchDue = true;
+      queueMicrotask(() => {
+        this._isFetchDue = false;
+        this._fetch(this._store.state);
+      });
+    }
+  }
+
   private _fetch(state: ViewerState): void {
+    if (this._isDisposed) {
+      return;
+    }
     const axes = new Set<Axis>(this._panes.map(({ layout }) => layout.axis));
     for (const axis of AXES.filter(one => axes.has(one))) {
       for (const loader of this._loaders) {
@@ -354,6 +369,8 @@ export class SliceViewer {
   private _colors: Colors = colorsOf('gray');
   private _colorsKey = 'gray false';
   private _frame = 0;
+  private _isFetchDue = false;
+  private _isDisposed = false;
 }
 
 function windowText(window: Window | null): string {
