@@ -57,6 +57,7 @@ bench: $(VENV)/.test $(DEMO_SLICES)
 	$(BIN)/python -m benchmarks.compressed
 	$(BIN)/python -m benchmarks.hdf5
 	$(BIN)/python -m benchmarks.phantom_table
+	$(BIN)/python -m benchmarks.viewer
 
 storm: $(VENV)/.test
 	$(BIN)/python -m benchmarks.storm

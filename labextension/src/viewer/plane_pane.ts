@@ -65,16 +65,26 @@ export class PlanePane {
 
   /** The value at a voxel; null where it is not there yet. */
   valueAt(voxel: Triple): number | null {
+    const { before, after } = this._content;
     const voxels = this._voxels(
-      this.role === 'after' ? this._content.after! : this._content.before,
+      this.role === 'after' || this._isSwipedAway(voxel) ? after! : before,
       voxel
     );
     const offset = this._placed?.offsetOf(voxel) ?? -1;
     if (this.role === 'difference' && voxels) {
-      const after = this._voxels(this._content.after!, voxel);
-      return after ? after[offset] - voxels[offset] : null;
+      const second = this._voxels(after!, voxel);
+      return second ? second[offset] - voxels[offset] : null;
     }
     return voxels?.[offset] ?? null;
+  }
+
+  /** Whether a voxel is shown as the second volume has it. */
+  private _isSwipedAway(voxel: Triple): boolean {
+    return (
+      this.role === 'swipe' &&
+      this._placed !== null &&
+      this._placed.pointOf(voxel).x > this._paintedSwipeX
+    );
   }
 
   /** Where the swipe line is. */
@@ -96,6 +106,7 @@ export class PlanePane {
       height,
       state.views[this.layout.title]
     ));
+    this._paintedSwipeX = this.swipeX(state);
     context.fillStyle = '#000';
     context.fillRect(0, 0, width, height);
     const isThere = this._drawPictures(context, placed, state, width, height);
@@ -316,4 +327,5 @@ export class PlanePane {
   private readonly _labelPicture = new Picture();
   private _placed: PlacedPlane | null = null;
   private _paintedIndex = -1;
+  private _paintedSwipeX = 0;
 }

@@ -318,7 +318,7 @@ export class SliceViewer {
     const value = shown.pane.valueAt(shown.voxel);
     const readout = readoutOf(info, shown.voxel, value);
     this._status.replaceChildren(
-      ...Object.entries({ ...readout, window: windowText(state.window) }).map(
+      ...Object.entries({ ...readout, window: this._windowText() }).map(
         ([name, text]) => {
           const part = document.createElement('span');
           part.dataset.part = name;
@@ -327,6 +327,19 @@ export class SliceViewer {
         }
       )
     );
+  }
+
+  /** Level and width; of a difference, how much of it is seen. */
+  private _windowText(): string {
+    const { comparison, window } = this._store.state;
+    if (!window) {
+      return '';
+    }
+    const short = (value: number) => String(+value.toPrecision(4));
+    const { low, high } = window;
+    return comparison === 'difference'
+      ? `± ${short(this._differenceWindow().high)}`
+      : `L ${short((low + high) / 2)} W ${short(high - low)}`;
   }
 
   private _showError(): void {
@@ -371,12 +384,4 @@ export class SliceViewer {
   private _frame = 0;
   private _isFetchDue = false;
   private _isDisposed = false;
-}
-
-function windowText(window: Window | null): string {
-  if (!window) {
-    return '';
-  }
-  const level = (window.low + window.high) / 2;
-  return `L ${+level.toPrecision(4)} W ${+(window.high - window.low).toPrecision(4)}`;
 }

@@ -65,9 +65,19 @@ function settled(): Promise<void> {
 }
 
 describe('SliceLoader', () => {
+  let source: SlowSource;
+  let loader: SliceLoader;
+  let changes: number;
+
+  beforeEach(() => {
+    changes = 0;
+    source = new SlowSource();
+    loader = new SliceLoader(source, () => changes++);
+  });
+
+  afterEach(() => loader.dispose());
+
   it('asks for one plane at a time, and for the newest next', async () => {
-    const source = new SlowSource();
-    const loader = new SliceLoader(source, () => undefined);
     loader.want(0, 50);
     loader.want(0, 51);
     loader.want(0, 52);
@@ -78,8 +88,6 @@ describe('SliceLoader', () => {
   });
 
   it('cancels a request that a jump has made useless', () => {
-    const source = new SlowSource();
-    const loader = new SliceLoader(source, () => undefined);
     loader.want(0, 10);
     loader.want(0, 90);
     expect(source.cancelled).toEqual([10]);
@@ -87,8 +95,6 @@ describe('SliceLoader', () => {
   });
 
   it('fetches neighbours when nothing is waited for, and drops them for a wish', async () => {
-    const source = new SlowSource();
-    const loader = new SliceLoader(source, () => undefined);
     loader.want(0, 50);
     await source.answer(50);
     expect(source.asked).toEqual([50, 51, 49]);
@@ -98,9 +104,6 @@ describe('SliceLoader', () => {
   });
 
   it('waits for a neighbour that is on its way and does not ask twice', async () => {
-    const source = new SlowSource();
-    let changes = 0;
-    const loader = new SliceLoader(source, () => changes++);
     loader.want(0, 50);
     await source.answer(50);
     loader.want(0, 51);
@@ -111,8 +114,6 @@ describe('SliceLoader', () => {
   });
 
   it('tells why a plane cannot be had, and can be asked for it again', async () => {
-    const source = new SlowSource();
-    const loader = new SliceLoader(source, () => undefined);
     loader.want(0, 5);
     await source.refuse(5);
     expect(loader.error).toBe('no such plane');
@@ -122,8 +123,6 @@ describe('SliceLoader', () => {
   });
 
   it('cancels all and disposes its source with itself', () => {
-    const source = new SlowSource();
-    const loader = new SliceLoader(source, () => undefined);
     loader.want(0, 5);
     loader.want(1, 6);
     loader.dispose();
