@@ -15,6 +15,8 @@ from numpy.typing import NDArray
 from dlp_lab.errors import Hdf5Error
 
 _BLOCK_BYTES = 2**20
+_KEPT_BYTES = 8 * 2**20
+_KEPT_PLANES = 16
 
 
 class VoxelFile:
@@ -33,6 +35,7 @@ class VoxelFile:
         self._dtype = dtype
         self._shape = shape
         self._offset = offset
+        self._kept: tuple[int, NDArray[Any]] | None = None
 
     def __del__(self) -> None:
         os.close(self._descriptor)
@@ -51,14 +54,31 @@ class VoxelFile:
             for k in range(slices):
                 self._fill((k * rows + index) * columns, plane[k])
             return plane
-        plane = np.empty((slices, rows), self._dtype)
+        first, planes = self._neighbours(index)
+        return planes[:, :, index - first]
+
+    def _neighbours(self, index: int) -> tuple[int, NDArray[Any]]:
+        """Planes of axis 2 among which is `index`, and the index of the first.
+
+        One of them needs a look at all of the file, and the others beside it come at no cost: so the last few are kept.
+        """
+        kept = self._kept
+        if kept is not None and kept[0] <= index < kept[0] + kept[1].shape[2]:
+            return kept
+        slices, rows, columns = self._shape
+        affordable = _KEPT_BYTES // (slices * rows * self._dtype.itemsize)
+        count = max(1, min(_KEPT_PLANES, affordable))
+        first = index - index % count
+        planes = np.empty((slices, rows, min(count, columns - first)), self._dtype)
         step = max(1, _BLOCK_BYTES // (rows * columns * self._dtype.itemsize))
         block = np.empty((min(step, slices), rows, columns), self._dtype)
         for k in range(0, slices, step):
             part = block[: min(step, slices - k)]
             self._fill(k * rows * columns, part)
-            plane[k : k + step] = part[:, :, index]
-        return plane
+            planes[k : k + step] = part[:, :, first : first + count]
+        kept = first, planes  # another thread may keep others meanwhile
+        self._kept = kept
+        return kept
 
     def _read(self, first: int, shape: tuple[int, ...]) -> NDArray[Any]:
         values = np.empty(shape, self._dtype)

@@ -355,3 +355,18 @@ def test_the_viewer_works_in_a_notebook_which_keeps_no_pixel_unless_asked(page: 
     saved = path.read_text()
     assert ("image/png" in saved) is still
     assert len(saved) < 5000 or still
+
+
+def test_monochrome1_is_shown_inverted_and_what_is_shown_can_be_saved(page: Page, lab: Lab, tmp_path: Path) -> None:
+    def invert(k: int, ds: pydicom.Dataset) -> None:
+        ds.PhotometricInterpretation = "MONOCHROME1"
+
+    phantom = write_dcm_series(lab.root / "inverted", edit=invert)
+    lab.open(page)
+    viewer = open_document(page, path_in(lab, phantom.files[0]))
+    expect(viewer.get_by_role("button", name="Invert")).to_have_attribute("aria-pressed", "true")
+    with page.expect_download() as download:
+        viewer.get_by_role("button", name="Save PNG").click()
+    assert download.value.suggested_filename == "slices.png"
+    download.value.save_as(tmp_path / "slices.png")
+    assert (tmp_path / "slices.png").read_bytes().startswith(b"\x89PNG")
