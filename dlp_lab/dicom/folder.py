@@ -54,6 +54,7 @@ def find_series(
     root: Path | None = None,
     skip: Path | None = None,
     before_each: Callable[[], None] = lambda: None,
+    below: bool = True,
 ) -> FolderScan:
     """Read the headers of all files below `folder`, by content and not by name.
 
@@ -65,9 +66,10 @@ def find_series(
         root: Links out of it are refused. None allows all.
         skip: A folder to leave out, such as that of earlier results, unless it holds `folder` itself.
         before_each: Called before each file and folder is opened; may raise, to give up.
+        below: Whether to look into the folders in it.
     """
     scan = FolderScan(folder, {}, [], [])
-    entries = list(_entries(folder, root, skip, before_each))
+    entries = list(_entries(folder, root, skip, before_each, below))
     paths = [entry for entry in entries if isinstance(entry, Path)]
     headers = (
         Broken(path, found) if isinstance(found, DicomError) else found
@@ -100,7 +102,7 @@ def folder_state(
     that cannot be looked at.
     """
     digest = hashlib.sha256()
-    for entry in _entries(folder, root, skip, before_each):
+    for entry in _entries(folder, root, skip, before_each, below=True):
         if isinstance(entry, Broken):
             return None
         path = entry.path if isinstance(entry, Ignored) else entry
@@ -123,7 +125,7 @@ def _add_images(scan: FolderScan, found: Header) -> None:
 
 
 def _entries(
-    top: Path, root: Path | None, skip: Path | None, before_each: Callable[[], None]
+    top: Path, root: Path | None, skip: Path | None, before_each: Callable[[], None], below: bool
 ) -> Iterator[Path | Ignored | Broken]:
     """All files in order of their names, each folder once; and what is no file to be read."""
     skipped = None if skip is not None and Path(os.path.realpath(top)).is_relative_to(skip) else skip
@@ -151,7 +153,8 @@ def _entries(
             if entry.name.startswith("."):
                 yield Ignored(path, "hidden")
             elif _is_folder(entry):
-                waiting.append(path)
+                if below:
+                    waiting.append(path)
             else:
                 yield _within(root, path)
 

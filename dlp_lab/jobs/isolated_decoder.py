@@ -88,7 +88,7 @@ def _started(descriptor: int) -> Iterator[subprocess.Popen[bytes]]:
         stderr=subprocess.DEVNULL,
         bufsize=0,
         pass_fds=[descriptor],
-        env={**os.environ, "PYTHONPATH": os.pathsep.join(_import_path())},
+        env={**os.environ, "PYTHONPATH": os.pathsep.join(import_path())},
         start_new_session=True,  # so that an interrupt from the keyboard is ours to answer
     )
     try:
@@ -99,7 +99,7 @@ def _started(descriptor: int) -> Iterator[subprocess.Popen[bytes]]:
             pass
 
 
-def _import_path() -> list[str]:
+def import_path() -> list[str]:
     """Where this process imports from, so that its decoder finds the same modules.
 
     The working directory comes last: a file in it that is called like a module would hide it from the decoder, while
@@ -133,7 +133,7 @@ def _await_frame(process: subprocess.Popen[bytes], order: Order, n: int) -> None
         return
     if answer == REFUSED:
         refusal = msgspec.json.decode(process.stdout.read(_MAX_REFUSAL_BYTES), type=Refusal)
-        raise _error_class(refusal.code)(refusal.message)
+        raise error_class(refusal.code)(refusal.message)
     with contextlib.suppress(subprocess.TimeoutExpired):
         process.wait(_SECONDS_TO_END)
     following = min(len(order.frames), n + order.slots) - n - 1
@@ -144,7 +144,7 @@ def _await_frame(process: subprocess.Popen[bytes], order: Order, n: int) -> None
     )
 
 
-def _error_class(code: str) -> type[DlpError]:
+def error_class(code: str) -> type[DlpError]:
     kinds: list[type[DlpError]] = [DlpError]
     for kind in kinds:
         kinds.extend(kind.__subclasses__())

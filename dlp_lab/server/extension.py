@@ -17,7 +17,7 @@ from traitlets.config import Application
 from dlp_lab.errors import ServerStopping
 from dlp_lab.jobs.executor_settings import ExecutorSettings
 from dlp_lab.jobs.slots import default_slots
-from dlp_lab.server import job_routes, v1_health, v1_jobs, v1_openapi, v1_results, v1_series, v1_tasks
+from dlp_lab.server import job_routes, v1_health, v1_jobs, v1_openapi, v1_results, v1_series, v1_tasks, v1_volumes
 from dlp_lab.server.api_handler import (
     JOBS_SETTING,
     PICTURES_SETTING,
@@ -34,6 +34,7 @@ from dlp_lab.store.workspace import DEFAULT_OUTPUT, OUTPUT_VARIABLE, ROOT_VARIAB
 
 if TYPE_CHECKING:
     from dlp_lab.jobs.service import JobService  # loads numpy, which must not delay JupyterLab's start
+    from dlp_lab.viewing.opened_volumes import OpenedVolumes  # so does this
 
 _SUBMISSIONS_AT_ONCE = 2
 
@@ -45,6 +46,7 @@ ROUTES: list[tuple[str, type]] = [
     *v1_results.ROUTES,
     *v1_series.ROUTES,
     *v1_tasks.ROUTES,
+    *v1_volumes.ROUTES,
 ]
 """Every address below `dlp-lab/`, with its handler."""
 
@@ -86,6 +88,9 @@ class DlpLabApp(ExtensionApp):
     ).tag(config=True)
     max_job_hours = Float(
         0.0, min=0.0, help="How long an attempt at a job may run before it is stopped; 0 is as long as it takes."
+    ).tag(config=True)
+    max_viewer_gib = Float(
+        8.0, min=0.0, help="Disk in GiB that the working files of all open viewers together may take."
     ).tag(config=True)
     executor = Enum(
         ["local", "dask"],
@@ -137,6 +142,8 @@ class DlpLabApp(ExtensionApp):
         self._events = JobEvents(event_logger, loop, nameless=told_apart)
         self.settings[WORKSPACE_SETTING] = self._workspace
         self.settings[JOBS_SETTING] = self._open_queue
+        self._volumes: OpenedVolumes | None = None
+        self.settings[v1_volumes.VOLUMES_SETTING] = self._opened_volumes
         self.settings[SLOW_CALLS_SETTING] = SlowCalls(_SUBMISSIONS_AT_ONCE)
         self.settings[PICTURES_SETTING] = Pictures()
         self.settings[v1_openapi.ROUTES_SETTING] = ROUTES
@@ -145,6 +152,13 @@ class DlpLabApp(ExtensionApp):
 
     def initialize_handlers(self) -> None:
         self.handlers.extend((rf"/dlp-lab/{path}", handler) for path, handler in ROUTES)
+
+    def _opened_volumes(self) -> OpenedVolumes:
+        if self._volumes is None:
+            from dlp_lab.viewing.opened_volumes import OpenedVolumes
+
+            self._volumes = OpenedVolumes(self._workspace, int(self.max_viewer_gib * 2**30))
+        return self._volumes
 
     async def _open_queue(self) -> JobService:
         if self._service:
@@ -183,6 +197,8 @@ class DlpLabApp(ExtensionApp):
             self.log.error("the job queue could not be opened: %s", error)
 
     async def stop_extension(self) -> None:
+        if self._volumes is not None:
+            await self._volumes.close_all()
         await asyncio.to_thread(self._close_queue)
 
     def _close_queue(self) -> None:

@@ -190,6 +190,16 @@ def open_hdf5(path: Path | str) -> Volume:
     return volume
 
 
+def lies_contiguous(path: Path) -> bool:
+    """Whether the voxels lie in a file of ours as they are, so that `open_hdf5` need not read them.
+
+    Raises:
+        Hdf5Error: As for `open_hdf5`.
+    """
+    with opened_guarded(path) as file:
+        return file.text(_IMAGE, "normalization") == "none" and file.mapped(_IMAGE) is not None
+
+
 def read_hdf5_headers(path: Path) -> EncodedHeaders | None:
     """Read the encoded DICOM headers that are stored with a volume; None if there are none.
 

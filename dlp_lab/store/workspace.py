@@ -7,10 +7,12 @@ are in `<root>/<output>/.dlp-lab/`.
 
 from __future__ import annotations
 
+import fcntl
 import os
 import re
 import shutil
 import stat
+import tempfile
 from collections.abc import Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass
@@ -157,6 +159,41 @@ class Workspace:
         if not is_folder:
             raise PathRefused(f"in_dir {relative!r} is a file; give the folder that holds the DICOM files")
         return real
+
+    def file_or_folder(self, relative: str) -> Path:
+        """The file or folder inside the root that a request names.
+
+        Raises:
+            PathRefused: It is empty, absolute, does not exist, is neither, or leaves the root (also by a link).
+        """
+        if not relative or "\0" in relative or os.path.isabs(relative):
+            raise PathRefused(f"path {relative!r}: give a file or folder relative to the root, such as 'study1/a.h5'")
+        real = Path(os.path.realpath(self.root / relative))
+        if os.path.normpath(relative).split(os.sep)[0] == ".." or not real.is_relative_to(self.root):
+            raise PathRefused(f"path {relative!r} leaves the root; give a file or folder inside it")
+        try:
+            is_either = real.is_dir() or real.is_file()
+        except OSError as error:
+            raise PathRefused(f"path cannot be looked at ({error.strerror}); give an existing file or folder") from None
+        if not is_either:
+            raise PathRefused(f"path {relative!r} does not exist; give an existing file or folder")
+        return real
+
+    def unnamed_file(self) -> int:
+        """Descriptor of a new, empty file in the state folder that no one can open, and that ends with its descriptors.
+
+        Raises:
+            QueueUnusable: It cannot be made.
+        """
+        self.create()
+        try:
+            with tempfile.TemporaryFile(dir=self.state_folder) as file:
+                # below 3, where a program without standard input has room, a new process has its pipes
+                return fcntl.fcntl(file.fileno(), fcntl.F_DUPFD_CLOEXEC, 3)
+        except OSError as error:
+            raise QueueUnusable(
+                f"the output folder {self.output!r} cannot hold a working file: {error.strerror}; choose another one"
+            ) from error
 
     def relative(self, path: Path | str) -> str:
         """`path` relative to the root, with "/" between names.

@@ -2,14 +2,18 @@ import { URLExt } from '@jupyterlab/coreutils';
 import { ServerConnection } from '@jupyterlab/services';
 import {
   ErrorReply,
+  HeaderElement,
+  HeaderReply,
   Health,
   Job,
   JobList,
   JobLogPart,
   JobRequest,
+  OpenVolume,
   SeriesList,
   TaskInfo,
-  TaskList
+  TaskList,
+  VolumeReply
 } from './generated/types';
 
 const BASE = 'dlp-lab/api/v1';
@@ -99,6 +103,36 @@ export class Api {
     await this._answer(jobRoute(uid), { method: 'DELETE', query });
   }
 
+  async openVolume(request: OpenVolume): Promise<VolumeReply> {
+    return this._request<VolumeReply>('volumes', { body: request });
+  }
+
+  async closeVolume(id: string): Promise<void> {
+    await this._answer(`volumes/${id}`, { method: 'DELETE' });
+  }
+
+  /** Bytes of a plane; packed on the way where the server is another machine. */
+  async plane(
+    id: string,
+    axis: number,
+    index: number,
+    signal: AbortSignal
+  ): Promise<ArrayBuffer> {
+    const response = await this._answer(
+      `volumes/${id}/planes/${axis}/${index}`,
+      { query: this._isNear ? {} : { encoding: 'gzip' }, signal }
+    );
+    return response.arrayBuffer();
+  }
+
+  /** The DICOM header of a slice. */
+  async header(id: string, slice: number): Promise<HeaderElement[]> {
+    const reply = await this._request<HeaderReply>(
+      `volumes/${id}/headers/${slice}`
+    );
+    return reply.elements;
+  }
+
   private async _request<Reply>(
     route: string,
     options: Options = {}
@@ -109,13 +143,14 @@ export class Api {
 
   /** GET, or POST where there is a body, unless another method is named. */
   private async _answer(route: string, options: Options): Promise<Response> {
-    const { method, query = {}, body } = options;
+    const { method, query = {}, body, signal } = options;
     const url =
       URLExt.join(this._settings.baseUrl, BASE, route) +
       URLExt.objectToQueryString(query);
     const init: RequestInit = {
       method: method ?? (body === undefined ? 'GET' : 'POST'),
-      ...(body !== undefined && { body: JSON.stringify(body) })
+      ...(body !== undefined && { body: JSON.stringify(body) }),
+      ...(signal && { signal })
     };
     const response = await ServerConnection.makeRequest(
       url,
@@ -129,12 +164,19 @@ export class Api {
     }
     return response;
   }
+
+  private get _isNear(): boolean {
+    const { hostname } = new URL(this._settings.baseUrl);
+    return ['localhost', '127.0.0.1', '[::1]'].includes(hostname);
+  }
 }
 
 interface Options {
   method?: 'DELETE';
   query?: Record<string, string>;
   body?: object;
+  /** Gives the request up. */
+  signal?: AbortSignal;
 }
 
 function jobRoute(uid: string, what = ''): string {

@@ -1,6 +1,7 @@
 import { IFileBrowserFactory } from '@jupyterlab/filebrowser';
 import { Contents } from '@jupyterlab/services';
 import { TranslationBundle } from '@jupyterlab/translation';
+import { localPath } from './browser_path';
 import { JobsModel } from './jobs_model';
 import { toJobPath } from './root_paths';
 
@@ -21,7 +22,7 @@ export class ChosenFolder {
     const browser = this._browserFactory?.tracker.currentWidget;
     const selected = [...(browser?.selectedItems() ?? [])];
     return selected.length === 1 && selected[0].type === 'directory'
-      ? this._localFolder(selected[0].path)
+      ? localPath(this._contents, selected[0].path)
       : null;
   }
 
@@ -46,12 +47,5 @@ export class ChosenFolder {
           path,
           offset
         );
-  }
-
-  /** The folder relative to the server's root; null when it is on a drive that is not the server's file system. */
-  private _localFolder(path: string): string | null {
-    // Collaborative editing shows the same files under a drive name of its own.
-    const isServers = ['', 'RTC'].includes(this._contents.driveName(path));
-    return isServers ? this._contents.localPath(path) : null;
   }
 }

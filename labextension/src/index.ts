@@ -14,6 +14,7 @@ import { Api } from './api';
 import { ChosenFolder } from './chosen_folder';
 import { addCommands, CommandIDs } from './commands';
 import { addTasksToContextMenu } from './context_menu';
+import { documentsPlugin } from './documents/plugin';
 import { addJobCommands } from './job_commands';
 import { JobNotifications, NotifyOf } from './job_notifications';
 import { JobsModel } from './jobs_model';
@@ -100,4 +101,4 @@ async function followSettings(
   follow();
 }
 
-export default plugin;
+export default [plugin, documentsPlugin];

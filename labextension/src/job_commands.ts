@@ -12,6 +12,7 @@ import { CommandRegistry } from '@lumino/commands';
 import { ReadonlyPartialJSONObject } from '@lumino/coreutils';
 import { CommandIDs } from './commands';
 import { copyOf, Door } from './copy_as';
+import { OPEN_VIEWER } from './documents/open_command';
 import { Job } from './generated/types';
 import { JobLog } from './job_log';
 import { JobActions } from './job_row';
@@ -25,6 +26,8 @@ export namespace JobCommandIDs {
   export const retry = 'dlp-lab:retry-job';
   export const runAgain = 'dlp-lab:run-job-again';
   export const showResult = 'dlp-lab:show-job-result';
+  /** Show the slices of source and result, side by side. */
+  export const compare = 'dlp-lab:compare-job';
   export const showLog = 'dlp-lab:show-job-log';
   /** Takes `door` too: "python", "curl" or "cli". */
   export const copyAs = 'dlp-lab:copy-job-as';
@@ -122,6 +125,18 @@ export function addJobCommands(
     }
   );
   add(
+    JobCommandIDs.compare,
+    trans.__('Compare result with source'),
+    ({ output_dir }) => output_dir !== null,
+    async ({ uid, task }) => {
+      await commands.execute(OPEN_VIEWER, {
+        before: { job: uid, which: 'source' },
+        after: { job: uid, which: 'result' },
+        names: [trans.__('Source'), model.task(task)?.title ?? task]
+      });
+    }
+  );
+  add(
     JobCommandIDs.showLog,
     trans.__('Show log'),
     ({ attempts }) => attempts > 0,
@@ -165,6 +180,7 @@ export function addJobCommands(
     cancel: run(JobCommandIDs.cancel),
     retry: run(JobCommandIDs.retry),
     showLog: run(JobCommandIDs.showLog),
+    compare: run(JobCommandIDs.compare),
     showResult: run(JobCommandIDs.showResult),
     openMenu: (uid, x, y) => jobMenu(commands, uid, trans).open(x, y)
   };
@@ -207,6 +223,7 @@ function jobMenu(
   for (const door of DOORS) {
     copyAs.addItem({ command: JobCommandIDs.copyAs, args: { uid, door } });
   }
+  add(JobCommandIDs.compare);
   add(JobCommandIDs.showResult);
   add(JobCommandIDs.showLog);
   add(JobCommandIDs.cancel);

@@ -10,6 +10,8 @@ export interface JobActions {
   cancel: (uid: string) => void;
   retry: (uid: string) => void;
   showLog: (uid: string) => void;
+  /** Show the slices of source and result. */
+  compare: (uid: string) => void;
   showResult: (uid: string) => void;
   /** Open the menu of what else can be done, at a place of the page. */
   openMenu: (uid: string, x: number, y: number) => void;
@@ -117,9 +119,12 @@ function MainAction(props: {
     case 'cancelled':
       return button(trans.__('Try again'), actions.retry);
     case 'succeeded':
-      return job.output_dir === null
-        ? null
-        : button(trans.__('Show result'), actions.showResult);
+      return job.output_dir === null ? null : (
+        <>
+          {button(trans.__('Compare'), actions.compare)}
+          {button(trans.__('Show result'), actions.showResult)}
+        </>
+      );
   }
 }
 

@@ -11,10 +11,12 @@ import { USABLE } from './series_text';
 export class SeriesBrowser extends VDomRenderer<SeriesModel> {
   /**
    * @param model - The folder; it is disposed with the browser.
+   * @param _show - Shows the slices of a series.
    * @param _chooseTask - Opens the menu of tasks for a series, at a place of the page.
    */
   constructor(
     model: SeriesModel,
+    private readonly _show: (found: SeriesList, series: SeriesSummary) => void,
     private readonly _chooseTask: (
       found: SeriesList,
       series: SeriesSummary,
@@ -96,6 +98,7 @@ export class SeriesBrowser extends VDomRenderer<SeriesModel> {
               series={series}
               trans={trans}
               picture={this._picture}
+              show={chosen => this._show(found, chosen)}
               chooseTask={(chosen, x, y) =>
                 this._chooseTask(found, chosen, x, y)
               }

@@ -8,13 +8,15 @@ export interface SeriesCardProps {
   trans: TranslationBundle;
   /** Address of its picture; throws an error whose message tells why there is none. */
   picture: (seriesInstanceUid: string) => Promise<string>;
+  /** Show its slices. */
+  show: (series: SeriesSummary) => void;
   /** Open the menu of tasks at a place of the page. */
   chooseTask: (series: SeriesSummary, x: number, y: number) => void;
 }
 
 /** One series of a folder: its picture, what it is, whether it can be processed, and what to do with it. */
 export function SeriesCard(props: SeriesCardProps): JSX.Element {
-  const { series, trans, picture, chooseTask } = props;
+  const { series, trans, picture, show, chooseTask } = props;
   const isUsable = series.verdict === USABLE;
   const title = series.description || trans.__('(no description)');
   const choose = (event: MouseEvent<HTMLElement>) => {
@@ -49,6 +51,12 @@ export function SeriesCard(props: SeriesCardProps): JSX.Element {
           <div className="dlp-Series-actions">
             <button
               className="jp-mod-styled jp-mod-accept"
+              onClick={() => show(series)}
+            >
+              {trans.__('Show slices')}
+            </button>
+            <button
+              className="jp-mod-styled"
               aria-haspopup="menu"
               onClick={choose}
             >

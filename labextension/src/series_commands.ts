@@ -6,6 +6,7 @@ import { ReadonlyPartialJSONObject } from '@lumino/coreutils';
 import { Api } from './api';
 import { ChosenFolder } from './chosen_folder';
 import { CommandIDs } from './commands';
+import { OPEN_VIEWER } from './documents/open_command';
 import { SeriesList, SeriesSummary } from './generated/types';
 import { dlpIcon } from './icon';
 import { JobsModel } from './jobs_model';
@@ -77,6 +78,11 @@ export function addSeriesBrowser(
       }
       const content = new SeriesBrowser(
         new SeriesModel(api, folder),
+        ({ input_dir: path }, { series_instance_uid: series, description }) =>
+          void commands.execute(OPEN_VIEWER, {
+            before: { path, series },
+            names: [description]
+          }),
         chooseTask,
         trans
       );

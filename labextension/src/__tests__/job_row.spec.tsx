@@ -14,6 +14,7 @@ describe('JobRow', () => {
     cancel: jest.fn(),
     retry: jest.fn(),
     showLog: jest.fn(),
+    compare: jest.fn(),
     showResult: jest.fn(),
     openMenu: jest.fn()
   };
@@ -63,9 +64,11 @@ describe('JobRow', () => {
     show({ state: 'succeeded', output_dir: 'out/1', progress: 1 });
     expect(host.querySelector('[role=progressbar]')).toBeNull();
     expect(buttons().map(button => button.textContent)).toEqual([
+      'Compare',
       'Show result'
     ]);
-    buttons()[0].click();
+    buttons().forEach(button => button.click());
+    expect(actions.compare).toHaveBeenCalledWith('a'.repeat(32));
     expect(actions.showResult).toHaveBeenCalledWith('a'.repeat(32));
   });
 

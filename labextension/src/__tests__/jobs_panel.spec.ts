@@ -12,6 +12,7 @@ describe('JobsPanel', () => {
       cancel: jest.fn(),
       retry: jest.fn(),
       showLog: jest.fn(),
+      compare: jest.fn(),
       showResult: jest.fn(),
       openMenu: jest.fn()
     },

@@ -50,6 +50,25 @@ export interface ErrorReply {
   detail: ErrorDetail | null;
 }
 
+/** One element of a DICOM header, for people to read. */
+export interface HeaderElement {
+  /** How many sequences it is in. */
+  depth: number;
+  /** As "(0010,0010)". */
+  tag: string;
+  /** Its value representation. */
+  vr: string;
+  /** What the standard calls it. */
+  name: string;
+  /** As text; that of long or binary elements is described. */
+  value: string;
+}
+
+/** The header of a slice. */
+export interface HeaderReply {
+  elements: Array<HeaderElement>;
+}
+
 /** Reply of the health route. */
 export interface Health {
   /** Of dlp-lab. */
@@ -168,6 +187,18 @@ export interface LeftOutFile {
   reason: string;
 }
 
+/** What to open: a path, or what a job read or wrote. */
+export interface OpenVolume {
+  /** File or folder relative to the root; of a DICOM file, the series is opened that it belongs to. */
+  path?: string | null;
+  /** SeriesInstanceUID, where a folder has several. */
+  series?: string | null;
+  /** Uid of a job, instead of a path. */
+  job?: string | null;
+  /** Whether the job's source or its result is meant. */
+  which?: 'result' | 'source';
+}
+
 /** Which images of a folder to read, and which repairs to make: by default all, and none. */
 export interface ReadOptions {
   series: string | null;
@@ -242,4 +273,36 @@ export interface TaskInfo {
 /** Reply of the task listing. */
 export interface TaskList {
   tasks: Array<TaskInfo>;
+}
+
+/** A volume without its voxels. */
+export interface VolumeInfo {
+  /** Number of slices, rows and columns, (k, j, i). */
+  shape: [number, number, number];
+  /** Index to millimetres in the patient, four rows of four numbers. */
+  affine_kji_to_lps: Array<Array<number>>;
+  /** In which slices travel, little endian. */
+  dtype: 'float32' | 'int16' | 'int32';
+  /** Of the values; null where the modality has none. */
+  unit: string | null;
+  /** DICOM Modality; null if unknown. */
+  modality: string | null;
+  /** Whether least is to be shown white, as MONOCHROME1 asks for. */
+  inverted: boolean;
+  /** Least and greatest value to show, as the file recommends; null if it does not. */
+  window: [number, number] | null;
+  /** Name of the file of each slice; empty where there are none. */
+  slice_files: Array<string>;
+  /** Whether the headers of slices can be asked for. */
+  has_headers: boolean;
+  /** What was noticed in the source and accepted. */
+  warnings: Array<string>;
+}
+
+/** An open volume. */
+export interface VolumeReply {
+  /** Names it until it is closed, or not looked at for ten minutes. */
+  id: string;
+  /** The volume without its voxels. */
+  info: VolumeInfo;
 }

@@ -1,0 +1,35 @@
+"""Voxels as a viewer gets them."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import numpy as np
+from numpy.typing import NDArray
+
+from dlp_lab.viewing.volume_info import ShownType, VolumeInfo
+from dlp_lab.volume import Volume
+
+
+def shown_type(dtype: np.dtype[Any]) -> ShownType:
+    """The smallest of the types that shows all values of a dtype; float32 where none does."""
+    if np.can_cast(dtype, np.int16):
+        return "int16"
+    return "int32" if np.can_cast(dtype, np.int32) else "float32"
+
+
+def volume_info(volume: Volume) -> VolumeInfo:
+    """Describe a volume that is at hand."""
+    return VolumeInfo(
+        shape=volume.geometry.shape,
+        affine_kji_to_lps=volume.geometry.affine_kji_to_lps.tolist(),
+        dtype=shown_type(volume.voxels.dtype),
+        unit=volume.unit,
+        modality=volume.modality,
+        warnings=list(volume.warnings),
+    )
+
+
+def shown_bytes(plane: NDArray[Any], dtype: ShownType) -> bytes:
+    """A plane as it travels: little endian, row by row."""
+    return np.ascontiguousarray(plane, np.dtype(dtype).newbyteorder("<")).tobytes()

@@ -1,0 +1,56 @@
+import { Api, Refused } from '../api';
+import { HeaderElement, OpenVolume, VolumeReply } from '../generated/types';
+import { Axis } from '../viewer/affine';
+import { SliceSource, Voxels, voxelsOf } from '../viewer/slice_source';
+
+/** Planes from the server. A volume that the server closed meanwhile, or that was another server's, is opened again. */
+export class RestSource implements SliceSource {
+  static async open(api: Api, request: OpenVolume): Promise<RestSource> {
+    return new RestSource(api, request, await api.openVolume(request));
+  }
+
+  private constructor(
+    private readonly _api: Api,
+    private readonly _request: OpenVolume,
+    reply: VolumeReply
+  ) {
+    this.info = reply.info;
+    this._id = Promise.resolve(reply.id);
+  }
+
+  readonly info: VolumeReply['info'];
+
+  async plane(axis: Axis, index: number, signal: AbortSignal): Promise<Voxels> {
+    const bytes = await this._onOpenVolume(id =>
+      this._api.plane(id, axis, index, signal)
+    );
+    return voxelsOf(bytes, this.info.dtype);
+  }
+
+  /** The DICOM header of a slice. */
+  async header(slice: number): Promise<HeaderElement[]> {
+    return this._onOpenVolume(id => this._api.header(id, slice));
+  }
+
+  dispose(): void {
+    // a server that does not answer closes it in time by itself
+    void this._id.then(id => this._api.closeVolume(id)).catch(() => undefined);
+  }
+
+  private async _onOpenVolume<T>(ask: (id: string) => Promise<T>): Promise<T> {
+    const asked = this._id;
+    try {
+      return await ask(await asked);
+    } catch (error) {
+      if (!(error instanceof Refused && error.code === 'NO_SUCH_VOLUME')) {
+        throw error;
+      }
+      if (this._id === asked) {
+        this._id = this._api.openVolume(this._request).then(({ id }) => id);
+      }
+      return ask(await this._id);
+    }
+  }
+
+  private _id: Promise<string>;
+}

@@ -1,0 +1,156 @@
+import { VolumeInfo } from '../../generated/types';
+import { Axis } from '../affine';
+import { likelyNext } from '../prefetch';
+import { SliceCache } from '../slice_cache';
+import { SliceLoader } from '../slice_loader';
+import { SliceSource, Voxels } from '../slice_source';
+
+const INFO: VolumeInfo = {
+  shape: [100, 50, 40],
+  affine_kji_to_lps: [
+    [0, 0, 1, 0],
+    [0, 1, 0, 0],
+    [1, 0, 0, 0],
+    [0, 0, 0, 1]
+  ],
+  dtype: 'int16',
+  unit: 'HU',
+  modality: 'CT',
+  inverted: false,
+  window: null,
+  slice_files: [],
+  has_headers: false,
+  warnings: []
+};
+
+/** A source that answers when it is told to. */
+class SlowSource implements SliceSource {
+  readonly info = INFO;
+  readonly asked: number[] = [];
+  readonly cancelled: number[] = [];
+  isDisposed = false;
+
+  plane(axis: Axis, index: number, signal: AbortSignal): Promise<Voxels> {
+    this.asked.push(index);
+    return new Promise((resolve, reject) => {
+      this._answers.set(index, () => resolve(Int16Array.of(axis, index)));
+      this._refusals.set(index, () => reject(new Error('no such plane')));
+      signal.addEventListener('abort', () => {
+        this.cancelled.push(index);
+        reject(new Error('cancelled'));
+      });
+    });
+  }
+
+  async answer(index: number): Promise<void> {
+    this._answers.get(index)!();
+    await settled();
+  }
+
+  async refuse(index: number): Promise<void> {
+    this._refusals.get(index)!();
+    await settled();
+  }
+
+  dispose(): void {
+    this.isDisposed = true;
+  }
+
+  private readonly _answers = new Map<number, () => void>();
+  private readonly _refusals = new Map<number, () => void>();
+}
+
+function settled(): Promise<void> {
+  return new Promise(resolve => setTimeout(resolve));
+}
+
+describe('SliceLoader', () => {
+  let source: SlowSource;
+  let loader: SliceLoader;
+  let changes: number;
+
+  beforeEach(() => {
+    changes = 0;
+    source = new SlowSource();
+    loader = new SliceLoader(source, () => changes++);
+  });
+
+  afterEach(() => loader.dispose());
+
+  it('asks for one plane at a time, and for the newest next', async () => {
+    loader.want(0, 50);
+    loader.want(0, 51);
+    loader.want(0, 52);
+    expect(source.asked).toEqual([50]);
+    await source.answer(50);
+    expect(source.asked).toEqual([50, 52]);
+    expect([...loader.get(0, 50)!]).toEqual([0, 50]);
+  });
+
+  it('cancels a request that a jump has made useless', () => {
+    loader.want(0, 10);
+    loader.want(0, 90);
+    expect(source.cancelled).toEqual([10]);
+    expect(source.asked).toEqual([10, 90]);
+  });
+
+  it('fetches neighbours when nothing is waited for, and drops them for a wish', async () => {
+    loader.want(0, 50);
+    await source.answer(50);
+    expect(source.asked).toEqual([50, 51, 49]);
+    loader.want(0, 80);
+    expect(source.cancelled).toEqual([51, 49]);
+    expect(source.asked).toEqual([50, 51, 49, 80]);
+  });
+
+  it('waits for a neighbour that is on its way and does not ask twice', async () => {
+    loader.want(0, 50);
+    await source.answer(50);
+    loader.want(0, 51);
+    expect(source.asked).toEqual([50, 51, 49]);
+    expect(source.cancelled).toEqual([49]);
+    await source.answer(51);
+    expect(changes).toBe(2);
+  });
+
+  it('tells why a plane cannot be had, and can be asked for it again', async () => {
+    loader.want(0, 5);
+    await source.refuse(5);
+    expect(loader.error).toBe('no such plane');
+    loader.want(0, 5);
+    await source.answer(5);
+    expect(loader.error).toBeNull();
+  });
+
+  it('cancels all and disposes its source with itself', () => {
+    loader.want(0, 5);
+    loader.want(1, 6);
+    loader.dispose();
+    expect(source.cancelled).toEqual([5, 6]);
+    expect(source.isDisposed).toBe(true);
+  });
+});
+
+describe('likelyNext', () => {
+  it('looks ahead in the direction of travel and a little behind', () => {
+    expect(likelyNext(50, 100, 1, 5).slice(0, 5)).toEqual([51, 49, 52, 48, 53]);
+    expect(likelyNext(50, 100, -1, 5).slice(0, 3)).toEqual([49, 51, 48]);
+  });
+
+  it('stays within the volume and asks little of a slow source', () => {
+    expect(likelyNext(99, 100, 1, 5)).toEqual([98, 97]);
+    expect(likelyNext(50, 100, 1, 500)).toEqual([51]);
+  });
+});
+
+test('a cache keeps what was looked at last within its bytes', () => {
+  const cache = new SliceCache(12);
+  cache.add(0, 1, Int16Array.of(1, 2));
+  cache.add(0, 2, Int16Array.of(1, 2));
+  cache.add(1, 1, Int16Array.of(1, 2));
+  cache.get(0, 1);
+  cache.add(2, 1, Int16Array.of(1, 2));
+  expect(cache.has(0, 2)).toBe(false);
+  expect(cache.has(0, 1) && cache.has(1, 1) && cache.has(2, 1)).toBe(true);
+  expect(cache.bytes).toBe(12);
+});

@@ -1,0 +1,180 @@
+"""Volumes to look at, over REST: what a viewer gets is what a notebook reads."""
+
+from __future__ import annotations
+
+import gzip
+import json
+import os
+import shutil
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import pydicom
+import pytest
+from pydicom.uid import (
+    UID,
+    DeflatedExplicitVRLittleEndian,
+    ExplicitVRBigEndian,
+    ExplicitVRLittleEndian,
+    RLELossless,
+)
+
+import dlp_lab as dlp
+from dlp_lab.store.hdf5 import write_hdf5
+from tests.phantom import write_phantom_series
+from tests.server.conftest import Fetch
+
+
+async def opened(fetch: Fetch, body: object) -> dict[str, Any]:
+    answer = await fetch("api/v1/volumes", body)
+    assert answer.code == 201, answer.body
+    reply: dict[str, Any] = json.loads(answer.body)
+    assert answer.headers["Location"].endswith(reply["id"])
+    return reply
+
+
+async def plane(fetch: Fetch, reply: dict[str, Any], axis: int, index: int) -> np.ndarray:
+    answer = await fetch(f"api/v1/volumes/{reply['id']}/planes/{axis}/{index}")
+    assert answer.code == 200, answer.body
+    assert answer.headers["Content-Type"] == "application/octet-stream"
+    shape = [n for other, n in enumerate(reply["info"]["shape"]) if other != axis]
+    return np.frombuffer(answer.body, np.dtype(reply["info"]["dtype"]).newbyteorder("<")).reshape(shape)
+
+
+async def assert_shows(fetch: Fetch, reply: dict[str, Any], volume: dlp.Volume) -> None:
+    info = reply["info"]
+    assert tuple(info["shape"]) == volume.geometry.shape
+    assert np.allclose(info["affine_kji_to_lps"], volume.geometry.affine_kji_to_lps)
+    assert (info["unit"], info["modality"]) == (volume.unit, volume.modality)
+    for axis in range(3):
+        for index in (0, info["shape"][axis] - 1):
+            assert np.array_equal(await plane(fetch, reply, axis, index), np.take(volume.voxels, index, axis)), axis
+
+
+@pytest.mark.parametrize("modality", ["CT", "MR", "PT"])
+@pytest.mark.parametrize(
+    "syntax", [ExplicitVRLittleEndian, RLELossless, DeflatedExplicitVRLittleEndian, ExplicitVRBigEndian]
+)
+async def test_every_plane_of_a_series_is_that_of_read_series(
+    fetch: Fetch, jp_root_dir: Path, modality: str, syntax: UID
+) -> None:
+    write_phantom_series(jp_root_dir / "series", modality=modality, transfer_syntax=syntax)
+    volume = dlp.read_series(jp_root_dir / "series")
+    await assert_shows(fetch, await opened(fetch, {"path": "series"}), volume)
+
+
+@pytest.mark.parametrize("compress", ["none", "gzip"])
+@pytest.mark.parametrize("dtype", [np.int16, np.uint16, np.float32, np.float64])
+async def test_every_plane_of_an_hdf5_file_is_that_of_read_hdf5(
+    fetch: Fetch, dicom_data: Path, jp_root_dir: Path, compress: Any, dtype: Any
+) -> None:
+    volume = dlp.read_series(dicom_data)
+    volume = volume.with_voxels((volume.voxels - volume.voxels.min()).astype(dtype))
+    write_hdf5(volume, jp_root_dir / "volume.h5", compress=compress)
+    await assert_shows(fetch, await opened(fetch, {"path": "volume.h5"}), volume)
+
+
+async def test_a_file_opens_the_series_it_belongs_to_and_nothing_below_its_folder(
+    fetch: Fetch, jp_root_dir: Path
+) -> None:
+    ours = write_phantom_series(jp_root_dir / "mixed/ours")
+    others = write_phantom_series(jp_root_dir / "mixed/others", modality="MR", seed=1)
+    for number, path in enumerate(others.files):
+        os.rename(path, ours.folder / f"other{number}")
+    shutil.copytree(ours.folder, jp_root_dir / "copies")
+    shutil.move(jp_root_dir / "copies", ours.folder / "below")
+    reply = await opened(fetch, {"path": "mixed/ours/" + ours.files[2].name})
+    assert reply["info"]["slice_files"] == [path.name for path in ours.files]
+    assert (reply["info"]["modality"], reply["info"]["warnings"]) == ("CT", [])
+
+
+async def test_monochrome1_and_the_recommended_window_are_told(fetch: Fetch, jp_root_dir: Path) -> None:
+    def edit(k: int, ds: pydicom.Dataset) -> None:
+        ds.PhotometricInterpretation = "MONOCHROME1"
+        ds.WindowCenter, ds.WindowWidth = "50", "300"
+
+    write_phantom_series(jp_root_dir / "inverted", edit=edit)
+    info = (await opened(fetch, {"path": "inverted"}))["info"]
+    assert info["inverted"] is True
+    assert info["window"] == [-100, 200]
+
+
+async def test_the_header_of_a_slice_is_told_as_text(fetch: Fetch, jp_root_dir: Path) -> None:
+    written = write_phantom_series(jp_root_dir / "series")
+    reply = await opened(fetch, {"path": "series"})
+    answer = await fetch(f"api/v1/volumes/{reply['id']}/headers/2")
+    assert answer.headers["Cache-Control"] == "no-store"
+    elements = {element["tag"]: element for element in json.loads(answer.body)["elements"]}
+    assert elements["(0010,0010)"] == {
+        "depth": 0,
+        "tag": "(0010,0010)",
+        "vr": "PN",
+        "name": "Patient's Name",
+        "value": "Phantom^Änne",
+    }
+    assert elements["(0008,0018)"]["value"] == pydicom.dcmread(written.files[2]).SOPInstanceUID
+    assert "(7FE0,0010)" not in elements
+
+
+async def test_the_headers_in_an_hdf5_file_are_told_too(fetch: Fetch, dicom_data: Path, jp_root_dir: Path) -> None:
+    dlp.dicom_to_hdf5(dicom_data, jp_root_dir / "v.h5", jp_root_dir / "v.json")
+    reply = await opened(fetch, {"path": "v.h5"})
+    answer = await fetch(f"api/v1/volumes/{reply['id']}/headers/0")
+    assert "Phantom^Änne" in answer.body.decode()
+
+
+async def test_planes_are_known_by_their_tag_and_packed_when_asked(fetch: Fetch) -> None:
+    reply = await opened(fetch, {"path": "dicom_data"})
+    address = f"api/v1/volumes/{reply['id']}/planes/0/1"
+    plain = await fetch(address)
+    again = await fetch(address, headers={"If-None-Match": plain.headers["ETag"]})
+    assert (again.code, again.body) == (304, b"")
+    packed = await fetch(address + "?encoding=gzip", decompress_response=False)
+    assert packed.headers["Content-Encoding"] == "gzip"
+    assert gzip.decompress(packed.body) == plain.body
+
+
+@pytest.mark.parametrize(
+    ("body", "status", "code"),
+    [
+        ({}, 400, "MALFORMED_REQUEST"),
+        ({"path": "dicom_data", "job": "0" * 32}, 400, "MALFORMED_REQUEST"),
+        ({"path": ""}, 422, "PATH_REFUSED"),
+        ({"path": "/etc/passwd"}, 422, "PATH_REFUSED"),
+        ({"path": "../secret.h5"}, 422, "PATH_REFUSED"),
+        ({"path": "link/secret.h5"}, 422, "PATH_REFUSED"),
+        ({"path": "absent.h5"}, 422, "PATH_REFUSED"),
+        ({"path": "notes.dcm"}, 422, "NO_DICOM"),
+        ({"path": "foreign.h5"}, 422, "HDF5_REFUSED"),
+        ({"job": "0" * 32}, 404, "NO_SUCH_JOB"),
+    ],
+)
+async def test_what_cannot_be_opened_is_refused_by_a_named_error(
+    fetch: Fetch, jp_root_dir: Path, body: object, status: int, code: str
+) -> None:
+    import h5py
+
+    (jp_root_dir.parent / "secret.h5").write_bytes(b"secret")
+    (jp_root_dir / "link").symlink_to(jp_root_dir.parent)
+    (jp_root_dir / "notes.dcm").write_text("no image")
+    with h5py.File(jp_root_dir / "foreign.h5", "w") as file:
+        file["a"] = np.zeros((2, 3, 4))
+    answer = await fetch("api/v1/volumes", body)
+    assert (answer.code, json.loads(answer.body)["code"]) == (status, code)
+
+
+@pytest.mark.parametrize("place", ["planes/3/0", "planes/0/7", "planes/0/-1", "planes/0/1.5", "headers/7"])
+async def test_an_index_beyond_the_volume_is_malformed(fetch: Fetch, place: str) -> None:
+    reply = await opened(fetch, {"path": "dicom_data"})
+    assert (await fetch(f"api/v1/volumes/{reply['id']}/{place}")).code == 400
+
+
+async def test_a_closed_volume_is_gone_and_its_file_and_process_with_it(fetch: Fetch, jp_root_dir: Path) -> None:
+    reply = await opened(fetch, {"path": "dicom_data"})
+    await plane(fetch, reply, 1, 0)
+    state = jp_root_dir / "dlp-lab-output/.dlp-lab"
+    assert [path.name for path in state.iterdir() if path.name.startswith("tmp")] == []
+    assert (await fetch(f"api/v1/volumes/{reply['id']}", method="DELETE")).code == 204
+    assert (await fetch(f"api/v1/volumes/{reply['id']}")).code == 404
+    assert (await fetch(f"api/v1/volumes/{reply['id']}/planes/0/0")).code == 404

@@ -1,0 +1,68 @@
+"""What a user does with the slice viewer, for the browser tests, the screenshots and the benchmark."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from typing import Any
+
+from playwright.sync_api import Locator, Page
+
+READY = ".dlp-Viewer[data-ready=true]:visible"
+
+
+def open_document(page: Page, path: str) -> Locator:
+    """Open a file as a double click does; returns the viewer once it shows slices."""
+    page.evaluate(
+        "path => window.jupyterapp.commands.execute('docmanager:open', { path }).then(() => null)",
+        path,
+    )
+    return shown_viewer(page)
+
+
+def open_viewer(page: Page, **volumes: Mapping[str, Any] | list[str]) -> Locator:
+    """Open volumes as other parts of the extension do: `before`, `after`, `labels`, `names`."""
+    page.evaluate("args => window.jupyterapp.commands.execute('dlp-lab:open-viewer', args).then(() => null)", volumes)
+    return shown_viewer(page)
+
+
+def shown_viewer(page: Page) -> Locator:
+    viewer = page.locator(READY)
+    viewer.wait_for(timeout=30_000)
+    return viewer
+
+
+def plane(viewer: Locator, title: str, role: str | None = None) -> Locator:
+    """The canvas of a plane."""
+    which = f"[data-role={role}]" if role else ""
+    return viewer.locator(f"canvas[data-plane={title}]{which}")
+
+
+def status(viewer: Locator, part: str) -> str:
+    """A part of the line below the planes: value, position, slice or window."""
+    return viewer.locator(f".dlp-Viewer-status [data-part={part}]").inner_text()
+
+
+def choose(viewer: Locator, label: str, option: str) -> None:
+    viewer.get_by_label(label, exact=True).select_option(label=option)
+
+
+def run_all_cells(page: Page) -> None:
+    """Run the notebook that is open, once its kernel answers.
+
+    What is run right after a kernel started may be lost without a word, so it is asked for again.
+    """
+    page.wait_for_function(
+        """() => {
+            const session = window.jupyterapp.shell.currentWidget?.sessionContext?.session;
+            return session?.kernel?.status === 'idle' && session.kernel.info;
+        }""",
+        timeout=60_000,
+    )
+    page.wait_for_timeout(1000)
+    for _ in range(5):
+        page.evaluate("() => { void window.jupyterapp.commands.execute('notebook:run-all-cells'); }")
+        page.wait_for_timeout(2000)
+        prompts = page.locator(".jp-Notebook .jp-InputPrompt").all_inner_texts()
+        if any(prompt.strip("[]: ") for prompt in prompts):
+            return
+    raise RuntimeError("the notebook does not run")
