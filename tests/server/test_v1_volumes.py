@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import asyncio
 import gzip
 import json
 import os
@@ -178,3 +179,20 @@ async def test_a_closed_volume_is_gone_and_its_file_and_process_with_it(fetch: F
     assert (await fetch(f"api/v1/volumes/{reply['id']}", method="DELETE")).code == 204
     assert (await fetch(f"api/v1/volumes/{reply['id']}")).code == 404
     assert (await fetch(f"api/v1/volumes/{reply['id']}/planes/0/0")).code == 404
+
+
+async def test_the_source_and_the_result_of_a_job_open_by_its_uid(fetch: Fetch, dicom_data: Path) -> None:
+    submitted = await fetch("api/v1/jobs", {"task": "3dblur", "input_dir": "dicom_data", "params": {"sigma_mm": 1}})
+    uid = json.loads(submitted.body)["uid"]
+    early = await fetch("api/v1/volumes", {"job": uid})
+    job: dict[str, Any] = {}
+    for _ in range(600):
+        job = json.loads((await fetch(f"api/v1/jobs/{uid}")).body)
+        if job["state"] not in ("queued", "running"):
+            break
+        await asyncio.sleep(0.1)
+    assert job["state"] == "succeeded"
+    assert json.loads(early.body)["code"] == "JOB_NOT_ENDED"
+    await assert_shows(fetch, await opened(fetch, {"job": uid, "which": "source"}), dlp.read_series(dicom_data))
+    result = dlp.read_series(dicom_data.parent / job["output_dir"])
+    await assert_shows(fetch, await opened(fetch, {"job": uid}), result)

@@ -1,7 +1,6 @@
-import { Axis, AXES, sameGrid, Triple } from './affine';
+import { Axis, AXES, sameGrid } from './affine';
 import { bestColumns, SizeMm } from './arrangement';
 import { Cine } from './cine';
-import { Colors, colorsOf } from './color_maps';
 import { Controls } from './controls';
 import { LabelLegend } from './label_legend';
 import { planeLayouts } from './orientation';
@@ -9,9 +8,11 @@ import { WHOLE } from './plane_layout';
 import { PaneInput } from './pane_input';
 import { PaneContent, PaneRole, PlanePane } from './plane_pane';
 import { Shader } from './raster';
-import { readoutOf } from './readout';
+import { pictureOf, savePicture } from './saved_picture';
+import { Shades } from './shades';
 import { SliceLoader } from './slice_loader';
 import { SliceSource } from './slice_source';
+import { StatusLine } from './status_line';
 import { Translate } from './translate';
 import { Comparison, ViewerState, ViewerStore } from './viewer_state';
 import { automaticWindow, presetsFor, Window } from './windowing';
@@ -84,12 +85,13 @@ export class SliceViewer {
       names,
       shader: new Shader(),
       differenceShader: new Shader(),
-      colors: () => this._colorsOf(this._store.state),
-      differenceColors: colorsOf('difference'),
-      differenceWindow: () => this._differenceWindow(),
+      colors: () => this._shades.colors(this._store.state),
+      differenceColors: this._shades.differenceColors,
+      differenceWindow: () => this._shades.differenceWindow(this._store.state),
       onLabels: found => this._legend?.add(found),
       translate
     };
+    this._status = new StatusLine(before.info);
     this._legend = labels
       ? new LabelLegend(this._store, content.labelNames ?? {}, translate)
       : null;
@@ -108,25 +110,7 @@ export class SliceViewer {
 
   /** What is shown, as a canvas of its own; null before anything is. */
   picture(): HTMLCanvasElement | null {
-    const frame = this._grid.getBoundingClientRect();
-    if (frame.width === 0 || !this._isCurrent) {
-      return null;
-    }
-    const ratio = window.devicePixelRatio || 1;
-    const whole = document.createElement('canvas');
-    whole.width = Math.round(frame.width * ratio);
-    whole.height = Math.round(frame.height * ratio);
-    const context = whole.getContext('2d')!;
-    context.fillRect(0, 0, whole.width, whole.height);
-    for (const { canvas } of this._panes) {
-      const place = canvas.getBoundingClientRect();
-      context.drawImage(
-        canvas,
-        (place.left - frame.left) * ratio,
-        (place.top - frame.top) * ratio
-      );
-    }
-    return whole;
+    return this._isCurrent ? pictureOf(this._grid, this._panes) : null;
   }
 
   dispose(): void {
@@ -152,20 +136,24 @@ export class SliceViewer {
     // keys that are pressed here are ours, not shortcuts of JupyterLab
     this.node.dataset.lmSuppressShortcuts = 'true';
     this._grid.className = 'dlp-Viewer-planes';
-    this._status.className = 'dlp-Viewer-status';
     const controls = new Controls(this._store, {
       translate,
       presets: presetsFor(info.modality, info.unit),
       automatic: () => this._automatic(),
       hasTwo,
       names,
-      savePicture: () => this._savePicture()
+      savePicture: () => {
+        const picture = this.picture();
+        if (picture) {
+          savePicture(picture);
+        }
+      }
     });
     this.node.append(controls.node, this._grid);
     if (this._legend) {
       this.node.append(this._legend.node);
     }
-    this.node.append(this._status);
+    this.node.append(this._status.node);
   }
 
   /** Make the panes that the state asks for. */
@@ -182,9 +170,10 @@ export class SliceViewer {
       layouts.map(layout => new PlanePane(layout, role, this._content))
     );
     for (const pane of this._panes) {
-      new PaneInput(pane, this._store, info.shape, voxel =>
-        this._showStatus(pane, voxel)
-      );
+      new PaneInput(pane, this._store, info.shape, voxel => {
+        this._status.hover(pane, voxel);
+        this._showStatus();
+      });
     }
     this._grid.replaceChildren(...this._panes.map(({ canvas }) => canvas));
     this._setColumns();
@@ -270,31 +259,12 @@ export class SliceViewer {
     return null;
   }
 
-  /** As wide as half of the window, about 0. */
-  private _differenceWindow(): Window {
-    const { window } = this._store.state;
-    const half = window ? (window.high - window.low) / 4 : 1;
-    if (this._difference.high !== half) {
-      this._difference = { low: -half, high: half };
-    }
-    return this._difference;
-  }
-
-  private _colorsOf({ colorMap, inverted }: ViewerState): Colors {
-    const key = `${colorMap} ${inverted}`;
-    if (key !== this._colorsKey) {
-      this._colors = colorsOf(colorMap, inverted);
-      this._colorsKey = key;
-    }
-    return this._colors;
-  }
-
   private _paintSoon(): void {
     if (!this._frame) {
       this._frame = requestAnimationFrame(() => {
         this._frame = 0;
         this._panes.forEach(pane => pane.paint(this._store.state));
-        this._showStatus(null, this._store.state.position);
+        this._showStatus();
         this.node.dataset.ready = String(this._isCurrent);
       });
     }
@@ -304,42 +274,10 @@ export class SliceViewer {
     return this._panes.every(pane => pane.isCurrent(this._store.state));
   }
 
-  /** The value under the pointer, or else under the crosshair. */
-  private _showStatus(pane: PlanePane | null, voxel: Triple | null): void {
+  private _showStatus(): void {
     const { state } = this._store;
-    if (pane) {
-      this._hover = voxel && { pane, voxel };
-    }
-    const shown = this._hover ?? {
-      pane: this._panes[0],
-      voxel: state.position
-    };
-    const { info } = this._content.before.source;
-    const value = shown.pane.valueAt(shown.voxel);
-    const readout = readoutOf(info, shown.voxel, value);
-    this._status.replaceChildren(
-      ...Object.entries({ ...readout, window: this._windowText() }).map(
-        ([name, text]) => {
-          const part = document.createElement('span');
-          part.dataset.part = name;
-          part.textContent = text;
-          return part;
-        }
-      )
-    );
-  }
-
-  /** Level and width; of a difference, how much of it is seen. */
-  private _windowText(): string {
-    const { comparison, window } = this._store.state;
-    if (!window) {
-      return '';
-    }
-    const short = (value: number) => String(+value.toPrecision(4));
-    const { low, high } = window;
-    return comparison === 'difference'
-      ? `± ${short(this._differenceWindow().high)}`
-      : `L ${short((low + high) / 2)} W ${short(high - low)}`;
+    const window = this._shades.windowText(state);
+    this._status.show(this._panes[0], state.position, window);
   }
 
   private _showError(): void {
@@ -347,18 +285,6 @@ export class SliceViewer {
       .map(loader => loader.error)
       .find(text => text !== null);
     this.node.dataset.error = error ?? '';
-  }
-
-  private _savePicture(): void {
-    this.picture()?.toBlob(blob => {
-      if (blob) {
-        const link = document.createElement('a');
-        link.href = URL.createObjectURL(blob);
-        link.download = 'slices.png'; // no name of a folder, which may be the patient's
-        link.click();
-        URL.revokeObjectURL(link.href);
-      }
-    });
   }
 
   private get _loaders(): SliceLoader[] {
@@ -371,16 +297,13 @@ export class SliceViewer {
   private readonly _legend: LabelLegend | null;
   private readonly _cine: Cine;
   private readonly _grid = document.createElement('div');
-  private readonly _status = document.createElement('div');
+  private readonly _status: StatusLine;
+  private readonly _shades = new Shades();
   private readonly _resized = new ResizeObserver(() => {
     this._setColumns();
     this._paintSoon();
   });
   private _panes: PlanePane[] = [];
-  private _hover: { pane: PlanePane; voxel: Triple } | null = null;
-  private _difference: Window = { low: -1, high: 1 };
-  private _colors: Colors = colorsOf('gray');
-  private _colorsKey = 'gray false';
   private _frame = 0;
   private _isFetchDue = false;
   private _isDisposed = false;

@@ -1,0 +1,78 @@
+"""What the viewer of notebooks sends, and what it keeps to itself."""
+
+from __future__ import annotations
+
+import json
+from typing import Any
+
+import numpy as np
+import pytest
+
+import dlp_lab as dlp
+from dlp_lab.errors import VolumeError
+from dlp_lab.geometry import Geometry
+from dlp_lab.volume import Volume
+from tests.test_geometry import oblique_geometry
+
+SECRET = 12345
+
+
+def volume(dtype: Any = np.int16) -> Volume:
+    return Volume(np.full((7, 5, 6), SECRET, dtype), oblique_geometry())
+
+
+class Sent(list[tuple[dict[str, Any], list[bytes]]]):
+    """What a viewer sends to the browser."""
+
+    def __init__(self, viewer: dlp.SliceViewer, monkeypatch: pytest.MonkeyPatch) -> None:
+        super().__init__()
+        monkeypatch.setattr(viewer, "send", lambda content, buffers=(): self.append((content, list(buffers))))
+
+
+@pytest.mark.parametrize("dtype", [np.int16, np.uint16, np.float64])
+def test_a_plane_travels_as_a_message_in_the_type_that_was_told(monkeypatch: pytest.MonkeyPatch, dtype: Any) -> None:
+    shown = Volume(np.arange(210).reshape(7, 5, 6).astype(dtype), oblique_geometry())
+    viewer = dlp.SliceViewer(shown)
+    sent = Sent(viewer, monkeypatch)
+    viewer._answer(viewer, {"type": "plane", "id": 3, "volume": "before", "axis": 2, "index": 4}, [])
+    ((content, (plane,)),) = sent
+    assert content == {"type": "plane", "id": 3}
+    told = np.frombuffer(plane, viewer.volumes["before"]["dtype"]).reshape(7, 5)
+    assert np.array_equal(told, shown.voxels[:, :, 4])
+
+
+def test_no_voxel_is_in_the_state_that_a_notebook_saves() -> None:
+    state = dlp.SliceViewer(volume(), volume(), still=False).get_state()
+    text = json.dumps(state, default=repr)
+    assert str(SECRET) not in text
+    assert "png" not in json.dumps({name: value for name, value in state.items() if name not in ("_esm", "_css")})
+    assert len(text) < 60_000
+
+
+@pytest.mark.parametrize(
+    "wrong",
+    [{"volume": "after"}, {"axis": 3}, {"axis": -1}, {"index": 7}, {"index": -1}, {"volume": "__class__"}],
+)
+def test_a_plane_that_is_not_there_is_refused_with_a_sentence(monkeypatch: pytest.MonkeyPatch, wrong: Any) -> None:
+    viewer = dlp.SliceViewer(volume())
+    sent = Sent(viewer, monkeypatch)
+    viewer._answer(viewer, {"type": "plane", "id": 1, "volume": "before", "axis": 0, "index": 0, **wrong}, [])
+    ((content, buffers),) = sent
+    assert (content["type"], content["id"], buffers) == ("refused", 1, [])
+    assert "no plane" in content["message"]
+
+
+@pytest.mark.parametrize("message", [{}, {"type": "plane"}, {"type": "plane", "id": "1", "axis": [0]}, {"type": "x"}])
+def test_what_is_no_question_gets_no_answer(monkeypatch: pytest.MonkeyPatch, message: Any) -> None:
+    viewer = dlp.SliceViewer(volume())
+    sent = Sent(viewer, monkeypatch)
+    viewer._answer(viewer, message, [])
+    assert sent == []
+
+
+def test_volumes_on_other_grids_are_refused() -> None:
+    affine = oblique_geometry().affine_kji_to_lps.copy()
+    affine[0, 3] += 1
+    moved = Volume(volume().voxels, Geometry((7, 5, 6), affine))
+    with pytest.raises(VolumeError, match="'labels' does not lie on the grid"):
+        dlp.SliceViewer(volume(), labels=moved)
