@@ -12,7 +12,7 @@ from jupyter_server.auth.decorator import authorized
 from jupyter_server.utils import url_path_join
 from tornado import web
 
-from dlp_lab.errors import JobNotEnded, MalformedRequest
+from dlp_lab.errors import JobNotEnded, MalformedRequest, RequestRefused
 from dlp_lab.jobs.job import ReadOptions
 from dlp_lab.server.api_handler import DlpHandler
 from dlp_lab.server.operation import Query, operation
@@ -86,7 +86,7 @@ class VolumesHandler(VolumeHandler):
         """Open a volume."""
         body = self.json_body(OpenVolume, _EXAMPLE)
         if (body.path is None) == (body.job is None):
-            raise MalformedRequest(f"either a path or a job is needed; send JSON such as {_EXAMPLE}")
+            raise RequestRefused(f"either a path or a job is needed; send JSON such as {_EXAMPLE}")
         path, options = body.path or "", ReadOptions(series=body.series)
         if body.job is not None:
             path, options = await self._of_job(body.job, body.which)

@@ -80,9 +80,14 @@ class OpenedVolumes:
         return entry.volume
 
     async def close(self, uid: str) -> None:
-        """Close a volume, if it is open."""
-        if uid in self._entries:
-            await self._entries.pop(uid).volume.close()
+        """Close a volume.
+
+        Raises:
+            NoSuchVolume: None is open under that id, any more.
+        """
+        volume = self.get(uid)
+        del self._entries[uid]
+        await volume.close()
 
     async def close_all(self) -> None:
         """Close all, and wait until their processes are gone."""

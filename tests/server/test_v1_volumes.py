@@ -139,8 +139,8 @@ async def test_planes_are_known_by_their_tag_and_packed_when_asked(fetch: Fetch)
 @pytest.mark.parametrize(
     ("body", "status", "code"),
     [
-        ({}, 400, "MALFORMED_REQUEST"),
-        ({"path": "dicom_data", "job": "0" * 32}, 400, "MALFORMED_REQUEST"),
+        ({}, 422, "REFUSED"),
+        ({"path": "dicom_data", "job": "0" * 32}, 422, "REFUSED"),
         ({"path": ""}, 422, "PATH_REFUSED"),
         ({"path": "/etc/passwd"}, 422, "PATH_REFUSED"),
         ({"path": "../secret.h5"}, 422, "PATH_REFUSED"),
