@@ -9,9 +9,11 @@ from dataclasses import dataclass
 import msgspec
 
 from dlp_lab.dicom.folder import find_series
+from dlp_lab.dicom.options import OutputForm
 from dlp_lab.dicom.series import choose_series
 from dlp_lab.dicom.write_derived import refuse_form
-from dlp_lab.errors import DiskFull
+from dlp_lab.dicom.write_segmentation import require_highdicom
+from dlp_lab.errors import BadParameters, DiskFull
 from dlp_lab.jobs.job import JobRequest
 from dlp_lab.store.workspace import Workspace
 from dlp_lab.tasks import task_named
@@ -44,6 +46,18 @@ class QueueLimits:
 DEFAULT_LIMITS = QueueLimits()
 
 
+def refuse_labels(form: OutputForm) -> None:
+    """Refuse labels in a form of images, and where the packages that write them are absent.
+
+    Raises:
+        BadParameters: Another form than the default was asked for.
+        ModelsMissing: highdicom is not installed.
+    """
+    if form != "series":
+        raise BadParameters(f"labels are written as a DICOM Segmentation, not as {form}; leave out --output-form")
+    require_highdicom()
+
+
 def checked_request(
     workspace: Workspace, request: JobRequest, before_each_file: Callable[[], None] = lambda: None
 ) -> JobRequest:
@@ -65,5 +79,8 @@ def checked_request(
     scan = find_series(folder, workspace.root, workspace.output_folder, before_each_file)
     series = choose_series(scan, request.read)
     task.check(series.geometry)
-    refuse_form(request.output_form, series)
+    if task.makes == "labels":
+        refuse_labels(request.output_form)
+    else:
+        refuse_form(request.output_form, series)
     return msgspec.structs.replace(request, input_dir=workspace.relative(folder), params=task.params())

@@ -9,12 +9,13 @@ from __future__ import annotations
 
 import inspect
 from dataclasses import dataclass
-from typing import Any, ClassVar, Protocol
+from typing import Any, ClassVar, Literal, Protocol
 
 import msgspec
 
 from dlp_lab.errors import BadParameters
 from dlp_lab.geometry import Geometry
+from dlp_lab.label_map import Algorithm, LabelMap, SegmentationForm
 from dlp_lab.volume import Volume
 
 JsonObject = dict[str, Any]
@@ -60,13 +61,40 @@ class ImageResult:
     reach_slices: int | None = None
 
 
+@dataclass(frozen=True)
+class LabelResult:
+    """Labels on the grid of their source.
+
+    Attributes:
+        label_map: The labels.
+        description: What was done, for SeriesDescription.
+        algorithm: What did it.
+        form: How it is to be written.
+    """
+
+    label_map: LabelMap
+    description: str
+    algorithm: Algorithm
+    form: SegmentationForm = "binary"
+
+    @property
+    def volume(self) -> Volume:
+        """The labels as numbers."""
+        return Volume(self.label_map.voxels, self.label_map.geometry)
+
+
+TaskResult = ImageResult | LabelResult
+
+
 class Task(msgspec.Struct, frozen=True, forbid_unknown_fields=True, kw_only=True):
     """Base of all tasks; subclass it, give fields, `name`, `title` and `run`."""
 
     name: ClassVar[str]
     title: ClassVar[str]
+    makes: ClassVar[Literal["image", "labels"]] = "image"
+    """Which kind of result `run` gives."""
 
-    def run(self, volume: Volume, report: Report) -> ImageResult:
+    def run(self, volume: Volume, report: Report) -> TaskResult:
         """Compute the result. The input volume stays untouched."""
         raise NotImplementedError
 
