@@ -125,6 +125,8 @@ def write_segmentation(
             **_places(source, ks),
         )
         _settle_uids(segmentation, series_uid)
+        if source.headers[0].frame is not None:
+            _name_frames(segmentation, source)
         segmentation.save_as(path)
     return WrittenSegmentation(series_uid, path, ks)
 
@@ -237,3 +239,16 @@ def _settle_uids(segmentation: Dataset, series_uid: str) -> None:
     organization = derived_uid(series_uid, "dimensions")
     for item in (*segmentation.DimensionOrganizationSequence, *segmentation.DimensionIndexSequence):
         item.DimensionOrganizationUID = organization
+
+
+def _name_frames(segmentation: Dataset, source: HeaderSource) -> None:
+    """Say which frame of a multi-frame source each frame was made from; highdicom took each for a file."""
+    frame_at = {header.position_lps_mm: (header.frame or 0) + 1 for header in source.headers}
+    for groups in segmentation.PerFrameFunctionalGroupsSequence:
+        position = tuple(float(mm) for mm in groups.PlanePositionSequence[0].ImagePositionPatient)
+        for derivation in groups.DerivationImageSequence:
+            for reference in derivation.SourceImageSequence:
+                reference.ReferencedFrameNumber = frame_at[position]
+    for series in segmentation.ReferencedSeriesSequence:
+        once = {str(item.ReferencedSOPInstanceUID): item for item in series.ReferencedInstanceSequence}
+        series.ReferencedInstanceSequence = list(once.values())

@@ -18,7 +18,7 @@ FloatVolume = NDArray[np.float32]
 _SLAB_VOXELS = 2**20
 
 
-def to_network(oriented: NDArray[Any], grid: NetworkGrid, order: int) -> FloatVolume:
+def to_network(oriented: NDArray[Any], grid: NetworkGrid, order: Literal[0, 1, 3]) -> FloatVolume:
     """The source's values at the network's voxels.
 
     Where the axes are parallel, values beyond the source's outermost centres are those of the outermost voxels (there
@@ -48,7 +48,7 @@ def to_network(oriented: NDArray[Any], grid: NetworkGrid, order: int) -> FloatVo
     return _transformed(oriented, grid, order)
 
 
-def _transformed(oriented: NDArray[Any], grid: NetworkGrid, order: int) -> FloatVolume:
+def _transformed(oriented: NDArray[Any], grid: NetworkGrid, order: Literal[0, 1, 3]) -> FloatVolume:
     """By scipy, in slabs on as many threads as there are to use; it lets go of the interpreter's lock."""
     from scipy import ndimage
 
@@ -63,7 +63,7 @@ def _transformed(oriented: NDArray[Any], grid: NetworkGrid, order: int) -> Float
     def fill(first: int) -> None:
         slab = made[first : first + step]
         offset = grid.offset + grid.matrix[:, 0] * first
-        ndimage.affine_transform(values, grid.matrix, offset, None, slab, order, mode, prefilter=False)
+        ndimage.affine_transform(values, grid.matrix, offset, output=slab, order=order, mode=mode, prefilter=False)
 
     step = max(1, _SLAB_VOXELS // (grid.shape[1] * grid.shape[2]))
     with ThreadPoolExecutor(threads_to_use()) as threads:
