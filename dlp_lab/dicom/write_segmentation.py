@@ -14,6 +14,7 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 from numpy.typing import NDArray
 from pydicom.dataset import Dataset
+from pydicom.uid import CTImageStorage
 
 from dlp_lab import __version__
 from dlp_lab.dicom.derived_header import MANUFACTURER, Derivation, code_item, decimal, derived_uid
@@ -127,6 +128,7 @@ def write_segmentation(
         _settle_uids(segmentation, series_uid)
         if source.headers[0].frame is not None:
             _name_frames(segmentation, source)
+        segmentation.ContentCreatorName = None  # Type 2 (PS3.3 Table 10-12): nobody, and present
         segmentation.save_as(path)
     return WrittenSegmentation(series_uid, path, ks)
 
@@ -157,7 +159,9 @@ def _source_images(source: HeaderSource, series_uid: str) -> list[Dataset]:
         for keyword in _MAY_BE_EMPTY:
             if keyword not in image:
                 setattr(image, keyword, None)
-        image.SOPClassUID, image.SOPInstanceUID = header.sop_class_uid, header.sop_instance_uid
+        # a frame is handed over as an image of one, which `_name_frames` makes good
+        image.SOPClassUID = header.sop_class_uid if header.frame is None else CTImageStorage
+        image.SOPInstanceUID = header.sop_instance_uid
         if not image.get("FrameOfReferenceUID"):
             # the references to the images say where it belongs; a frame of reference must be there (PS3.3 C.7.4.1)
             image.FrameOfReferenceUID = derived_uid(series_uid, "frame of reference")
@@ -249,6 +253,9 @@ def _name_frames(segmentation: Dataset, source: HeaderSource) -> None:
         for derivation in groups.DerivationImageSequence:
             for reference in derivation.SourceImageSequence:
                 reference.ReferencedFrameNumber = frame_at[position]
+                reference.ReferencedSOPClassUID = source.headers[0].sop_class_uid
     for series in segmentation.ReferencedSeriesSequence:
         once = {str(item.ReferencedSOPInstanceUID): item for item in series.ReferencedInstanceSequence}
         series.ReferencedInstanceSequence = list(once.values())
+        for item in once.values():
+            item.ReferencedSOPClassUID = source.headers[0].sop_class_uid
