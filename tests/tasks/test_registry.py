@@ -85,5 +85,5 @@ def test_the_schema_of_a_parameter_made_of_parts_has_no_references() -> None:
 
 
 def test_an_unknown_name_is_answered_with_the_known_ones(probe_package: Path) -> None:
-    with pytest.raises(UnknownTask, match="no task named 'gausian'; there are: 3dblur, probe"):
+    with pytest.raises(UnknownTask, match="no task named 'gausian'; there are: 3dblur, segment, probe"):
         task_named("gausian")
