@@ -58,8 +58,10 @@ class LabelPainter:
     def paint(self, block: Block) -> None:
         """Take over the part of the result that `block` owns."""
         winners = self._winners(block.scores)
-        interpolate = self._output.kind != "labels" and self._output.back_to_source == "values"
-        is_mixed = _mixed_cells(winners) if interpolate else None
+        is_between = (
+            self._output.kind != "labels" and self._output.back_to_source == "values" and not self._grid.is_source
+        )
+        is_mixed = _mixed_cells(winners) if is_between else None
         rows = np.arange(self._labels.shape[1], dtype=np.float64)[:, np.newaxis]
         columns = np.arange(self._labels.shape[2], dtype=np.float64)
         for plane in range(self._labels.shape[0]):

@@ -17,19 +17,20 @@ CT_STRETCH = {
 }
 
 
-def write_tissue(data: Path, folder: Path) -> Path:
+def write_tissue(data: Path, folder: Path, back_to_source: str = "values") -> Path:
     """White and grey matter in T1-weighted MR."""
     labels = [
         _label(1, "white matter", "68523003", "Cerebral white matter", [255, 255, 255]),
         _label(2, "grey matter", "40146001", "Cerebral cortex", [205, 62, 78]),
     ]
-    described = {
+    described: dict[str, Any] = {
         **_common("brain-tissue", "Brain tissue", labels),
         "input": {"name": "image", "channels": [{"name": "T1w", "modality": ["MR"]}]},
         "steps": [{"do": "resample"}, TO_BYTES, {"do": "percentile_scale"}],
         # dilations of 1, 2, 4, 8, 16, 8, 4, 2 and 1
         "inference": {"kind": "tiles", "halo": [46, 46, 46], "bytes_per_voxel": 64},
     }
+    described["output"]["back_to_source"] = back_to_source
     return write_package(folder, (data / "models/meshnet_tissue_light.onnx").read_bytes(), described)
 
 
