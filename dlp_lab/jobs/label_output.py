@@ -6,6 +6,7 @@ from pathlib import Path
 
 from dlp_lab.dicom.derived_header import Derivation
 from dlp_lab.dicom.series import Series
+from dlp_lab.dicom.write_measurements import write_measurements
 from dlp_lab.dicom.write_segmentation import write_segmentation
 from dlp_lab.label_map import LabelMap
 from dlp_lab.store.metadata import write_json
@@ -15,7 +16,7 @@ MEASUREMENTS = "measurements.json"
 
 
 def write_labels(series: Series, result: LabelResult, folder: Path, derivation: Derivation) -> dict[str, object]:
-    """Write `segmentation.dcm` and `measurements.json` into `folder`.
+    """Write `segmentation.dcm`, `measurements.dcm` and `measurements.json` into `folder`.
 
     Returns:
         What the job's record tells of the result.
@@ -24,12 +25,13 @@ def write_labels(series: Series, result: LabelResult, folder: Path, derivation: 
         DlpError: As `write_segmentation`.
     """
     written = write_segmentation(series, result.label_map, result.algorithm, result.form, folder, derivation)
+    report = write_measurements(written, result.label_map, result.algorithm, derivation)
     measured = measurements(result.label_map)
     write_json(measured, folder / MEASUREMENTS)
     return {
         "description": result.description,
         "series_instance_uid": written.series_instance_uid,
-        "files": [written.file.name],
+        "files": [path.name for path in (written.file, report) if path is not None],
         "form": result.form,
         "algorithm": {
             "name": result.algorithm.name,

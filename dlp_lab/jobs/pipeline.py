@@ -37,7 +37,7 @@ def run_job(workspace: Workspace, job: Job, report: Report, threads: int | None 
     """Run a job to its end: its output folder is whole when this returns, and absent when it raises.
 
     The folder holds the derived series (`0001.dcm`, ..., or that file alone for the forms of output that are one file),
-    or `segmentation.dcm` and `measurements.json` of a task that finds structures,
+    or `segmentation.dcm`, `measurements.dcm` and `measurements.json` of a task that finds structures,
     `job.json` with how it came about, and with `keep_hdf5` also `source.h5`, `source.json`, `result.h5` and
     `result.json`.
 

@@ -7,7 +7,8 @@ borders are interpolated, plane by plane and channel by channel.
 
 from __future__ import annotations
 
-from collections.abc import Iterable
+import itertools
+from collections.abc import Iterable, Iterator, Sequence
 from typing import Any
 
 import numpy as np
@@ -62,6 +63,7 @@ class LabelPainter:
             self._output.kind != "labels" and self._output.back_to_source == "values" and not self._grid.is_source
         )
         is_mixed = _mixed_cells(winners) if is_between else None
+        channels = [np.ascontiguousarray(channel).ravel() for channel in block.scores]
         rows = np.arange(self._labels.shape[1], dtype=np.float64)[:, np.newaxis]
         columns = np.arange(self._labels.shape[2], dtype=np.float64)
         for plane in range(self._labels.shape[0]):
@@ -73,14 +75,13 @@ class LabelPainter:
             points = self._local(at, is_owned, block)
             painted = winners[_nearest(points)]
             if self._fractions:
-                scores = np.stack([_interpolated(channel, points) for channel in block.scores])
+                scores = np.stack(list(_interpolated(channels, points, winners.shape)))
                 for view, share in zip(self._fractions, self._shares(scores), strict=True):
                     view[plane][is_owned] = np.rint(share * 255)
                 painted = self._winner(scores)
             elif is_mixed is not None:
                 unsure = is_mixed[tuple(np.floor(points).astype(np.intp))]
-                near = points[:, unsure]
-                painted[unsure] = self._winner(_interpolated(channel, near) for channel in block.scores)
+                painted[unsure] = self._winner(_interpolated(channels, points[:, unsure], winners.shape))
             self._labels[plane][is_owned] = self._label_of[painted]
 
     def _owned(self, at: list[FloatArray], block: Block) -> Mask | None:
@@ -163,9 +164,28 @@ def _nearest(points: FloatArray) -> tuple[NDArray[np.intp], ...]:
     return tuple(np.floor(points + 0.5).astype(np.intp))
 
 
-def _interpolated(channel: FloatVolume, points: FloatArray) -> FloatVolume:
-    from scipy import ndimage
+def _interpolated(channels: Sequence[FloatVolume], points: FloatArray, shape: tuple[int, ...]) -> Iterator[FloatVolume]:
+    """Values of each channel at the points, linear between the eight voxels around each.
 
-    made = np.empty(points.shape[1], np.float32)
-    ndimage.map_coordinates(channel, points, made, order=1, mode="nearest")
-    return made
+    Voxels and weights are the same for all channels, which is why it is done here and not by scipy, channel by channel.
+
+    Args:
+        channels: Each of `shape`, flat.
+        points: `(3, n)` places within that shape.
+    """
+    low = np.floor(points).astype(np.intp)
+    beyond = (points - low).astype(np.float32)
+    corners, weights = [], []
+    for corner in itertools.product((0, 1), repeat=3):
+        index = np.zeros(points.shape[1], np.intp)
+        weight = np.ones(points.shape[1], np.float32)
+        for axis, step in enumerate(corner):
+            index = index * shape[axis] + np.minimum(low[axis] + step, shape[axis] - 1)
+            weight *= beyond[axis] if step else 1 - beyond[axis]
+        corners.append(index)
+        weights.append(weight)
+    for channel in channels:
+        made = np.zeros(points.shape[1], np.float32)
+        for index, weight in zip(corners, weights, strict=True):
+            made += channel[index] * weight
+        yield made

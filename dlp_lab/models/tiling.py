@@ -195,9 +195,12 @@ def _add_window(
     kept = slice(low - start[1], high - start[1])
     across = down[kept, np.newaxis] * along
     target = sums[:, 1:, low - first_row : high - first_row, start[2] : stop[2]]
-    for channel, of_channel in enumerate(scores[:, :, kept]):
-        for plane, values in enumerate(of_channel):
-            target[channel, plane] += values * (across * deep[plane])
+    weighted = np.empty(across.shape, np.float32)
+    for plane, depth in enumerate(deep):
+        weight = across * depth
+        for channel in range(len(scores)):
+            np.multiply(scores[channel, plane, kept], weight, out=weighted)
+            target[channel, plane] += weighted
 
 
 def _reaching(axis: WindowAxis, first: int, end: int) -> list[int]:

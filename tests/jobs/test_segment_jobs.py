@@ -51,7 +51,12 @@ def run(workspace: Workspace, **changes: object) -> Path:
 
 def test_a_job_writes_a_segmentation_and_measurements_and_records_the_hash_of_the_model(workspace, phantom):
     folder = run(workspace, params={"model": "phantom-parts"})
-    assert sorted(path.name for path in folder.iterdir()) == ["job.json", "measurements.json", "segmentation.dcm"]
+    assert sorted(path.name for path in folder.iterdir()) == [
+        "job.json",
+        "measurements.dcm",
+        "measurements.json",
+        "segmentation.dcm",
+    ]
     voxels = int((phantom.values > THRESHOLD).sum())
     assert int(highdicom.seg.segread(folder / "segmentation.dcm").pixel_array.sum()) == voxels
     (measured,) = json.loads((folder / "measurements.json").read_text())["labels"]
