@@ -68,11 +68,12 @@ class Segment(Task, frozen=True):
 
     @classmethod
     def json_schema(cls) -> JsonObject:
-        """As of any task, the model being one of those that are registered now."""
+        """As of any task, the model being one of those that are registered now; among several none is the default."""
         schema = super().json_schema()
         names = model_names()
         if names:
-            schema["properties"]["model"] |= {"enum": names, "default": names[0]}
+            choices = names if len(names) == 1 else ["", *names]
+            schema["properties"]["model"] |= {"enum": choices, "default": choices[0]}
             schema["properties"]["model"]["description"] = f"A registered model: {_titles(names)}"
         return schema
 

@@ -107,7 +107,14 @@ def test_the_doors_offer_the_models_that_are_registered_now(tmp_path):
     schema = task_info("segment").params_schema["properties"]["model"]
     assert (schema["enum"], schema["default"]) == (["phantom-parts"], "phantom-parts")
     add_model(write_package(tmp_path / "other", threshold_network(0), description(name="another")))
-    assert task_info("segment").params_schema["properties"]["model"]["enum"] == ["another", "phantom-parts"]
+    schema = task_info("segment").params_schema["properties"]["model"]
+    assert (schema["enum"], schema["default"]) == (["", "another", "phantom-parts"], "")
+
+
+def test_among_several_models_none_is_taken_by_itself(workspace, phantom, tmp_path):
+    add_model(write_package(tmp_path / "other", threshold_network(0), description(name="another")))
+    with pytest.raises(NoSuchModel, match="no model is named; choose one of another, phantom-parts"):
+        submit("segment", workspace.root / "ct", root=workspace.root)
 
 
 def test_the_command_line_runs_a_model_by_its_name(workspace, phantom, capsys):
