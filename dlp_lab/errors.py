@@ -197,6 +197,30 @@ class QueueFull(DlpError):
     retry_after_seconds = 60
 
 
+class ModelRefused(RequestRefused):
+    """A model package is not what it must be: an unknown key, another hash, a network that is not run."""
+
+    code = "MODEL_REFUSED"
+
+
+class NoSuchModel(RequestRefused, LookupError):
+    """No model of that name is registered."""
+
+    code = "NO_SUCH_MODEL"
+
+
+class InputUnsuitable(RequestRefused):
+    """The images are not of the kind that a model was made for."""
+
+    code = "INPUT_UNSUITABLE"
+
+
+class ModelsMissing(RequestRefused, ImportError):
+    """The packages that run models and write segmentations are not installed."""
+
+    code = "MODELS_MISSING"
+
+
 # --- what became of a job ---------------------------------------------------------------------------------------------
 
 

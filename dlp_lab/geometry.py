@@ -12,6 +12,7 @@ This is the only module that reorders axes or flips signs.
 
 from __future__ import annotations
 
+import itertools
 from collections.abc import Sequence
 from dataclasses import dataclass
 from functools import cached_property
@@ -30,6 +31,10 @@ POSITION_TOLERANCE_MM = 1e-3
 TILT_TOLERANCE_DEGREES = 0.1
 """A stack that is sheared by more is not rectangular: distances along its axes are not distances in the patient."""
 
+_PATIENT_AXES = {"L": (0, 1), "R": (0, -1), "P": (1, 1), "A": (1, -1), "S": (2, 1), "I": (2, -1)}
+"""The axis of LPS that a letter names, and its sign."""
+
+_LEAST_DIFFERENCE = 1e-3
 _PATIENT_LETTERS = (("R", "L"), ("A", "P"), ("F", "H"))
 
 
@@ -130,6 +135,64 @@ class Geometry:
             low, high = _PATIENT_LETTERS[axis]
             letters.append((low, high) if step[axis] > 0 else (high, low))
         return letters[0], letters[1], letters[2]
+
+
+@dataclass(frozen=True)
+class Reorientation:
+    """The same voxels with their axes in another order and direction: axis `a` is the grid's axis `permutation[a]`,
+    from its end if `flipped[a]`.
+    """
+
+    permutation: tuple[int, int, int]
+    flipped: tuple[bool, bool, bool]
+
+    @classmethod
+    def towards(cls, geometry: Geometry, letters: str) -> Reorientation:
+        """The one after which the axes of `geometry` grow to the patient directions of `letters`, as near as they can.
+
+        Args:
+            geometry: A grid.
+            letters: Three of L R, P A, S I, such as "LIA": the first axis grows to the Left, the next to the Inferior,
+                the last to the Anterior.
+
+        Raises:
+            VolumeError: The axes are too oblique to be told apart.
+        """
+        steps = geometry.affine_kji_to_lps[:3, :3] / np.asarray(geometry.spacing_kji_mm)
+        axes, signs = zip(*(_PATIENT_AXES[letter] for letter in letters), strict=True)
+        orders = list(itertools.permutations(range(3)))
+        fits = [sum(abs(steps[axis, own]) for axis, own in zip(axes, order, strict=True)) for order in orders]
+        best = int(np.argmax(fits))
+        if fits[best] - sorted(fits)[-2] < _LEAST_DIFFERENCE:
+            raise VolumeError("the axes of the volume are too oblique to say which is which in the patient")
+        order = orders[best]
+        flips = [bool(steps[axis, own] * sign < 0) for axis, own, sign in zip(axes, order, signs, strict=True)]
+        return cls((order[0], order[1], order[2]), (flips[0], flips[1], flips[2]))
+
+    def view(self, voxels: NDArray[Any]) -> NDArray[Any]:
+        """The voxels in the new order, a view."""
+        steps = tuple(slice(None, None, -1) if flip else slice(None) for flip in self.flipped)
+        return voxels.transpose(self.permutation)[steps]
+
+    def grid(self, geometry: Geometry) -> Geometry:
+        """The grid of `view`."""
+        affine = geometry.affine_kji_to_lps.copy()
+        shape = [geometry.shape[axis] for axis in self.permutation]
+        affine[:3, :3] = affine[:3, list(self.permutation)]
+        for axis, flip in enumerate(self.flipped):
+            if flip:
+                affine[:3, 3] += (shape[axis] - 1) * affine[:3, axis]
+                affine[:3, axis] *= -1
+        return Geometry((shape[0], shape[1], shape[2]), affine, geometry.frame_of_reference_uid)
+
+
+def patient_axes(letters: str) -> FloatArray:
+    """Unit vectors in LPS of the directions that `letters` name, `(3, 3)`, one a column."""
+    directions = np.zeros((3, 3))
+    for column, letter in enumerate(letters):
+        axis, sign = _PATIENT_AXES[letter]
+        directions[axis, column] = sign
+    return directions
 
 
 def affine_from_slices(

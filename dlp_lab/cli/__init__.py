@@ -15,6 +15,7 @@ from dlp_lab import __version__
 from dlp_lab.cli.check_command import CHECK, add_check
 from dlp_lab.cli.convert_command import TO_DICOM, TO_HDF5, add_dicom_to_hdf5, add_hdf5_to_dicom
 from dlp_lab.cli.jobs_command import add_cancel, add_jobs, add_log, add_retry
+from dlp_lab.cli.model_command import MODEL, add_model_commands
 from dlp_lab.cli.run_command import add_tasks, list_tasks, run_and_wait, submit_only
 from dlp_lab.cli.series_command import add_read_options, list_series_of
 from dlp_lab.errors import DlpError, printable
@@ -111,5 +112,6 @@ def _parser(argv: Sequence[str]) -> argparse.ArgumentParser:
     commands.add_parser("serve", help="start the stand-alone web backend (dlp-lab serve --help)", add_help=False)
     add_dicom_to_hdf5(commands.add_parser("dicom-to-hdf5", add_help=False, help=TO_HDF5, description=TO_HDF5))
     add_hdf5_to_dicom(commands.add_parser("hdf5-to-dicom", add_help=False, help=TO_DICOM, description=TO_DICOM))
+    add_model_commands(commands.add_parser("model", help=MODEL, description=MODEL))
     add_check(commands.add_parser("check", help=CHECK, description=CHECK))
     return parser

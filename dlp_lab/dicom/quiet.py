@@ -11,7 +11,7 @@ import threading
 import warnings
 from collections.abc import Iterator
 
-_MODULES = r"pydicom(\.|$)"
+_MODULES = r"(pydicom|highdicom)(\.|$)"
 
 _lock = threading.Lock()
 _readers = 0

@@ -14,7 +14,7 @@ from dlp_lab.geometry import Geometry
 
 _MOST = 1024
 
-_Asked = tuple[Path, bytes, OutputForm]
+_Asked = tuple[Path, bytes, OutputForm | None]
 
 
 class KnownFolders:
@@ -29,7 +29,7 @@ class KnownFolders:
         self._found: OrderedDict[_Asked, tuple[FolderState, Geometry]] = OrderedDict()
         self._lock = threading.Lock()
 
-    def geometry(self, folder: Path, read: ReadOptions, form: OutputForm, state: FolderState) -> Geometry | None:
+    def geometry(self, folder: Path, read: ReadOptions, form: OutputForm | None, state: FolderState) -> Geometry | None:
         """The grid of the series that was found, if the folder is in the same state as then; else None."""
         with self._lock:
             asked = _asked(folder, read, form)
@@ -40,12 +40,13 @@ class KnownFolders:
             return known[1]
 
     def remember(
-        self, folder: Path, read: ReadOptions, form: OutputForm, state: FolderState, geometry: Geometry
+        self, folder: Path, read: ReadOptions, form: OutputForm | None, state: FolderState, geometry: Geometry
     ) -> None:
         """Note that a series of the folder can be processed.
 
         Args:
-            folder, read, form: What was asked.
+            folder, read: What was asked.
+            form: In which the result is to be written; None for labels.
             state: Of the folder before it was looked through.
             geometry: Grid of the series.
         """
@@ -55,5 +56,5 @@ class KnownFolders:
                 self._found.popitem(last=False)
 
 
-def _asked(folder: Path, read: ReadOptions, form: OutputForm) -> _Asked:
+def _asked(folder: Path, read: ReadOptions, form: OutputForm | None) -> _Asked:
     return folder, msgspec.json.encode(read, order="sorted"), form

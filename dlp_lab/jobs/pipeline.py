@@ -20,14 +20,16 @@ from dlp_lab.dicom.series import Series, choose_series
 from dlp_lab.dicom.write_derived import write_derived
 from dlp_lab.dicom.write_image import DerivedSeries
 from dlp_lab.jobs.job import Job
+from dlp_lab.jobs.label_output import write_labels
 from dlp_lab.jobs.memory_limit import limited_memory
 from dlp_lab.jobs.stored_headers import SeriesHeaders
+from dlp_lab.models.processors import shared_processors
 from dlp_lab.store.hdf5 import write_hdf5
 from dlp_lab.store.metadata import volume_metadata, write_json
 from dlp_lab.store.provenance import RECORD, software_versions, value_profiles
 from dlp_lab.store.workspace import Workspace, published_folder
 from dlp_lab.tasks import task_named
-from dlp_lab.tasks.task import ImageResult, Report
+from dlp_lab.tasks.task import ImageResult, LabelResult, Report
 from dlp_lab.volume import Volume
 
 
@@ -35,6 +37,7 @@ def run_job(workspace: Workspace, job: Job, report: Report, threads: int | None 
     """Run a job to its end: its output folder is whole when this returns, and absent when it raises.
 
     The folder holds the derived series (`0001.dcm`, ..., or that file alone for the forms of output that are one file),
+    or `segmentation.dcm`, `measurements.dcm` and `measurements.json` of a task that finds structures,
     `job.json` with how it came about, and with `keep_hdf5` also `source.h5`, `source.json`, `result.h5` and
     `result.json`.
 
@@ -57,20 +60,38 @@ def run_job(workspace: Workspace, job: Job, report: Report, threads: int | None 
         series = choose_series(scan, job.read)
     with limited_memory(sum(header.slice_bytes for header in series.headers)):
         volume = read_volume(series, _part(report, 0.0, 0.3), partial(decoded_here, threads=threads))
-    result = task.run(volume, _part(report, 0.3, 0.8))
+    with shared_processors(threads):
+        result = task.run(volume, _part(report, 0.3, 0.8))
     with published_folder(workspace.job_folder(job.uid)) as folder:
         derivation = Derivation(
             uid_seed=job.uid,
             label=job.task,
             description=result.description,
-            code=result.derivation_code,
-            reach_slices=result.reach_slices,
+            code=result.derivation_code if isinstance(result, ImageResult) else None,
+            reach_slices=result.reach_slices if isinstance(result, ImageResult) else 0,
         )
-        written = write_derived(job.output_form, series, result.volume, folder, derivation, _part(report, 0.8, 1.0))
+        if isinstance(result, LabelResult):
+            report(0.8, "writing the segmentation")
+            told = write_labels(series, result, folder, derivation)
+        else:
+            written = write_derived(job.output_form, series, result.volume, folder, derivation, _part(report, 0.8, 1.0))
+            told = _told_of_image(result, written)
         if job.keep_hdf5:
             _keep_hdf5(series, volume, result.volume, folder, job.read)
-        write_json(_record(job, scan, series, volume, result, written), folder / RECORD)
+        write_json(_record(job, scan, series, volume, told), folder / RECORD)
     return list(volume.warnings)
+
+
+def _told_of_image(result: ImageResult, written: DerivedSeries) -> dict[str, object]:
+    return {
+        "description": result.description,
+        "series_instance_uid": written.series_instance_uid,
+        "files": [path.name for path in written.files],
+        "rescale_slope": written.rescale.slope,
+        "rescale_intercept": written.rescale.intercept,
+        "greatest_rounding_error": written.greatest_rounding_error,
+        **_expected_values(result.volume, written),
+    }
 
 
 def _keep_hdf5(series: Series, source: Volume, result: Volume, folder: Path, options: ReadOptions) -> None:
@@ -97,7 +118,7 @@ def _part(report: Report, start: float, end: float) -> Callable[[float, str], No
 
 
 def _record(
-    job: Job, scan: FolderScan, series: Series, volume: Volume, result: ImageResult, written: DerivedSeries
+    job: Job, scan: FolderScan, series: Series, volume: Volume, told_of_result: dict[str, object]
 ) -> dict[str, object]:
     return {
         "uid": job.uid,
@@ -118,15 +139,7 @@ def _record(
             **_frame_numbers(series),
             **volume_metadata(volume),
         },
-        "result": {
-            "description": result.description,
-            "series_instance_uid": written.series_instance_uid,
-            "files": [path.name for path in written.files],
-            "rescale_slope": written.rescale.slope,
-            "rescale_intercept": written.rescale.intercept,
-            "greatest_rounding_error": written.greatest_rounding_error,
-            **_expected_values(result.volume, written),
-        },
+        "result": told_of_result,
     }
 
 

@@ -9,9 +9,11 @@ from dataclasses import dataclass
 import msgspec
 
 from dlp_lab.dicom.folder import find_series, folder_state
+from dlp_lab.dicom.options import OutputForm
 from dlp_lab.dicom.series import choose_series
 from dlp_lab.dicom.write_derived import refuse_form
-from dlp_lab.errors import DiskFull
+from dlp_lab.dicom.write_segmentation import require_highdicom
+from dlp_lab.errors import BadParameters, DiskFull
 from dlp_lab.jobs.job import JobRequest
 from dlp_lab.jobs.known_folders import KnownFolders
 from dlp_lab.store.workspace import Workspace
@@ -47,6 +49,18 @@ class QueueLimits:
 DEFAULT_LIMITS = QueueLimits()
 
 
+def refuse_labels(form: OutputForm) -> None:
+    """Refuse labels in a form of images, and where the packages that write them are absent.
+
+    Raises:
+        BadParameters: Another form than the default was asked for.
+        ModelsMissing: highdicom is not installed.
+    """
+    if form != "series":
+        raise BadParameters(f"labels are written as a DICOM Segmentation, not as {form}; leave out --output-form")
+    require_highdicom()
+
+
 def checked_request(
     workspace: Workspace,
     request: JobRequest,
@@ -71,14 +85,18 @@ def checked_request(
     """
     task = task_named(request.task).from_params(request.params)
     folder = workspace.input_folder(request.input_dir)
+    form = None if task.makes == "labels" else request.output_form
+    if form is None:
+        refuse_labels(request.output_form)
     state = folder_state(folder, workspace.root, workspace.output_folder, before_each_file)
-    geometry = None if state is None else known.geometry(folder, request.read, request.output_form, state)
+    geometry = None if state is None else known.geometry(folder, request.read, form, state)
     if geometry is None:
         scan = find_series(folder, workspace.root, workspace.output_folder, before_each_file)
         series = choose_series(scan, request.read)
-        refuse_form(request.output_form, series)
+        if form is not None:
+            refuse_form(form, series)
         geometry = series.geometry
         if state is not None:
-            known.remember(folder, request.read, request.output_form, state, geometry)
+            known.remember(folder, request.read, form, state, geometry)
     task.check(geometry)
     return msgspec.structs.replace(request, input_dir=workspace.relative(folder), params=task.params())

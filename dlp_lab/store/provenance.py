@@ -2,8 +2,9 @@
 
 from __future__ import annotations
 
+import contextlib
 import platform
-from importlib.metadata import version
+from importlib.metadata import PackageNotFoundError, version
 from typing import Any
 
 import numpy as np
@@ -15,11 +16,17 @@ RECORD = "job.json"
 """The record's name in the folder of the result."""
 
 _PACKAGES = ("numpy", "scipy", "pydicom", "imagecodecs", "h5py")
+_OF_MODELS = ("onnxruntime", "highdicom")
 
 
 def software_versions() -> dict[str, str]:
-    """Versions of what took part in a result."""
-    return {"dlp-lab": __version__, "python": platform.python_version(), **{name: version(name) for name in _PACKAGES}}
+    """Versions of what took part in a result, and of what may have."""
+    versions = {"dlp-lab": __version__, "python": platform.python_version()}
+    versions |= {name: version(name) for name in _PACKAGES}
+    for name in _OF_MODELS:
+        with contextlib.suppress(PackageNotFoundError):
+            versions[name] = version(name)
+    return versions
 
 
 def value_profiles(voxels: NDArray[Any], step: float | None = None, offset: float = 0.0) -> dict[str, list[float]]:

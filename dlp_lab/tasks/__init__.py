@@ -11,11 +11,12 @@ import msgspec
 
 from dlp_lab.errors import UnknownTask
 from dlp_lab.tasks.gaussian import Gaussian3D
+from dlp_lab.tasks.segment import Segment
 from dlp_lab.tasks.task import RESERVED_PARAMETERS, Task, no_report
 from dlp_lab.volume import Volume
 
 ENTRY_POINT_GROUP = "dlp_lab.tasks"
-BUILT_IN_TASKS: tuple[type[Task], ...] = (Gaussian3D,)
+BUILT_IN_TASKS: tuple[type[Task], ...] = (Gaussian3D, Segment)
 
 _log = logging.getLogger(__name__)
 

@@ -11,12 +11,13 @@ import inspect
 import re
 from collections.abc import Mapping
 from dataclasses import dataclass, replace
-from typing import Any, ClassVar, Protocol
+from typing import Any, ClassVar, Literal, Protocol
 
 import msgspec
 
 from dlp_lab.errors import BadParameters, ErrorDetail, detail_of_validation
 from dlp_lab.geometry import Geometry
+from dlp_lab.label_map import Algorithm, LabelMap, SegmentationForm
 from dlp_lab.volume import Volume
 
 JsonObject = dict[str, Any]
@@ -64,6 +65,31 @@ class ImageResult:
     reach_slices: int | None = None
 
 
+@dataclass(frozen=True)
+class LabelResult:
+    """Labels on the grid of their source.
+
+    Attributes:
+        label_map: The labels.
+        description: What was done, for SeriesDescription.
+        algorithm: What did it.
+        form: How it is to be written.
+    """
+
+    label_map: LabelMap
+    description: str
+    algorithm: Algorithm
+    form: SegmentationForm = "binary"
+
+    @property
+    def volume(self) -> Volume:
+        """The labels as numbers."""
+        return Volume(self.label_map.voxels, self.label_map.geometry)
+
+
+TaskResult = ImageResult | LabelResult
+
+
 class Task(msgspec.Struct, frozen=True, forbid_unknown_fields=True, kw_only=True):
     """Base of all tasks; subclass it, give fields, `name`, `title` and `run`.
 
@@ -72,13 +98,15 @@ class Task(msgspec.Struct, frozen=True, forbid_unknown_fields=True, kw_only=True
         title: How it is called in a menu.
         resources: What a job of it takes of a cluster's worker beside a thread, by the names that the cluster gives,
             such as `{"GPU": 1}`. On this machine it does not count.
+        makes: Which kind of result `run` gives.
     """
 
     name: ClassVar[str]
     title: ClassVar[str]
     resources: ClassVar[Mapping[str, float]] = {}
+    makes: ClassVar[Literal["image", "labels"]] = "image"
 
-    def run(self, volume: Volume, report: Report) -> ImageResult:
+    def run(self, volume: Volume, report: Report) -> TaskResult:
         """Compute the result. The input volume stays untouched."""
         raise NotImplementedError
 

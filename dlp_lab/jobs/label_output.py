@@ -1,0 +1,54 @@
+"""The result of a job that finds structures: a DICOM Segmentation, and the volume of each structure."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+from dlp_lab.dicom.derived_header import Derivation
+from dlp_lab.dicom.series import Series
+from dlp_lab.dicom.write_measurements import write_measurements
+from dlp_lab.dicom.write_segmentation import write_segmentation
+from dlp_lab.label_map import LabelMap
+from dlp_lab.store.metadata import write_json
+from dlp_lab.tasks.task import LabelResult
+
+MEASUREMENTS = "measurements.json"
+
+
+def write_labels(series: Series, result: LabelResult, folder: Path, derivation: Derivation) -> dict[str, object]:
+    """Write `segmentation.dcm`, `measurements.dcm` and `measurements.json` into `folder`.
+
+    Returns:
+        What the job's record tells of the result.
+
+    Raises:
+        DlpError: As `write_segmentation`.
+    """
+    written = write_segmentation(series, result.label_map, result.algorithm, result.form, folder, derivation)
+    report = write_measurements(written, result.label_map, result.algorithm, derivation)
+    measured = measurements(result.label_map)
+    write_json(measured, folder / MEASUREMENTS)
+    return {
+        "description": result.description,
+        "series_instance_uid": written.series_instance_uid,
+        "files": [path.name for path in (written.file, report) if path is not None],
+        "form": result.form,
+        "algorithm": {
+            "name": result.algorithm.name,
+            "version": result.algorithm.version,
+            "source": result.algorithm.source,
+            "parameters": dict(result.algorithm.parameters),
+        },
+        **measured,
+    }
+
+
+def measurements(label_map: LabelMap) -> dict[str, object]:
+    """Voxels and ml of each structure, also of those that were not found; `segment` is its number in the DICOM file."""
+    counts = label_map.voxel_counts()
+    found = []
+    for segment, label in enumerate(label_map.labels, start=1):
+        voxels = int(counts[label.number]) if label.number < len(counts) else 0
+        of_label = {"number": label.number, "segment": segment, "name": label.name}
+        found.append({**of_label, "voxels": voxels, "ml": voxels * label_map.voxel_ml})
+    return {"voxel_ml": label_map.voxel_ml, "labels": found}

@@ -1,0 +1,227 @@
+"""What `model.json` says of a network. `docs/models.md` explains every key.
+
+Axes are those of the network's input, in the order of its array; `orientation` says where each grows to.
+"""
+
+from __future__ import annotations
+
+from typing import Annotated, Literal
+
+from msgspec import Meta, Struct
+
+SCHEMA = "dlp-lab.model/1"
+
+_Positive = Annotated[float, Meta(gt=0, le=1e4)]
+_Length = Annotated[int, Meta(ge=1, le=4096)]
+_Share = Annotated[float, Meta(ge=0, le=1)]
+_Percent = Annotated[float, Meta(ge=0, le=100)]
+_Text = Annotated[str, Meta(min_length=1, max_length=256)]
+_Modality = Annotated[str, Meta(pattern="^[A-Z]{2}$")]
+_Patch = tuple[_Length, _Length, _Length]
+
+FileName = Annotated[str, Meta(pattern=r"^[A-Za-z0-9][A-Za-z0-9._-]{0,127}$")]
+"""Of a file in the package's own folder, never a path."""
+
+
+class _Part(Struct, frozen=True, forbid_unknown_fields=True, kw_only=True):
+    pass
+
+
+class CodedConcept(_Part, frozen=True):
+    """A code value, its scheme ("SCT" for SNOMED CT) and its meaning."""
+
+    value: Annotated[str, Meta(min_length=1, max_length=16)]
+    scheme: Annotated[str, Meta(min_length=1, max_length=16)]
+    meaning: Annotated[str, Meta(min_length=1, max_length=64)]
+
+
+class LabelDescription(_Part, frozen=True):
+    """A structure that the network finds; `number` is its channel, or its value where the output is labels."""
+
+    number: Annotated[int, Meta(ge=1, le=65535)]
+    name: Annotated[str, Meta(min_length=1, max_length=64)]
+    category: CodedConcept
+    type: CodedConcept
+    laterality: Literal["left", "right"] | None = None
+    colour_rgb: tuple[int, int, int] | None = None
+
+
+class Channel(_Part, frozen=True):
+    """An input channel and the modalities it was trained on; none means any."""
+
+    name: _Text
+    modality: tuple[_Modality, ...] = ()
+
+
+class Input(_Part, frozen=True):
+    name: _Text
+    channels: Annotated[tuple[Channel, ...], Meta(min_length=1, max_length=16)]
+
+
+# ---- the grid that the network works on ------------------------------------------------------------------------------
+
+
+class NativeGrid(_Part, frozen=True, tag_field="kind", tag="native"):
+    """The source's voxels as they are."""
+
+
+class SpacedGrid(_Part, frozen=True, tag_field="kind", tag="spacing"):
+    """The source's extent in voxels of another size; the outer edges stay where they are."""
+
+    spacing_mm: tuple[_Positive, _Positive, _Positive]
+
+
+class CentredGrid(_Part, frozen=True, tag_field="kind", tag="centred"):
+    """A grid of fixed size along the patient's axes, its centre that of the source: FreeSurfer's "conform"."""
+
+    spacing_mm: tuple[_Positive, _Positive, _Positive]
+    size: _Patch
+
+
+# ---- what is done to the values --------------------------------------------------------------------------------------
+
+
+class Resample(_Part, frozen=True, tag_field="do", tag="resample"):
+    """From the source's grid to the network's. Exactly once; the steps before see the source's voxels."""
+
+    order: Literal[0, 1, 3] = 1
+
+
+class Clip(_Part, frozen=True, tag_field="do", tag="clip"):
+    low: float
+    high: float
+
+
+class ScaleRange(_Part, frozen=True, tag_field="do", tag="scale_range"):
+    """`from_low` becomes `to_low` and `from_high` becomes `to_high`, all between and beyond in proportion."""
+
+    from_low: float
+    from_high: float
+    to_low: float = 0.0
+    to_high: float = 1.0
+    clip: bool = False
+
+
+class PercentileScale(_Part, frozen=True, tag_field="do", tag="percentile_scale"):
+    """As `scale_range`, from percentiles of the image's own values; None for its least or greatest value.
+
+    `epsilon` is added to the span that is divided by.
+    """
+
+    low: _Percent | None = None
+    high: _Percent | None = None
+    of: Literal["all", "positive"] = "all"
+    to_low: float = 0.0
+    to_high: float = 1.0
+    clip: bool = False
+    epsilon: Annotated[float, Meta(ge=0)] = 0.0
+
+
+class ZScore(_Part, frozen=True, tag_field="do", tag="zscore"):
+    """Less `mean`, over `std`; those of the image itself where they are not given."""
+
+    mean: float | None = None
+    std: _Positive | None = None
+    nonzero: bool = False
+
+
+class PiecewiseLinear(_Part, frozen=True, tag_field="do", tag="piecewise_linear"):
+    """Each value of `from_values` becomes the one of `to_values`, linear between them, constant beyond."""
+
+    from_values: Annotated[tuple[float, ...], Meta(min_length=2, max_length=64)]
+    to_values: Annotated[tuple[float, ...], Meta(min_length=2, max_length=64)]
+    only_modality: tuple[_Modality, ...] = ()
+
+
+Step = Resample | Clip | ScaleRange | PercentileScale | ZScore | PiecewiseLinear
+
+
+# ---- how the network is run ------------------------------------------------------------------------------------------
+
+
+class Whole(_Part, frozen=True, tag_field="kind", tag="whole"):
+    """All at once, for networks that look at the whole volume, as instance normalisation does."""
+
+    divisible_by: Annotated[int, Meta(ge=1, le=512)] = 1
+    pad_value: float = 0.0
+
+
+class Tiles(_Part, frozen=True, tag_field="kind", tag="tiles"):
+    """As large as memory allows, each with a halo that holds all a voxel's result depends on: exact.
+
+    For networks of convolutions alone. `halo` is the radius of the receptive field, `bytes_per_voxel` what a pass
+    takes.
+    """
+
+    halo: tuple[Annotated[int, Meta(ge=0, le=512)], Annotated[int, Meta(ge=0, le=512)], Annotated[int, Meta(ge=0)]]
+    bytes_per_voxel: Annotated[int, Meta(ge=1, le=1_000_000)]
+
+
+class Windows(_Part, frozen=True, tag_field="kind", tag="windows"):
+    """Overlapping windows of one size, the mean of their results weighted by `blend`."""
+
+    patch: _Patch
+    overlap: Annotated[float, Meta(ge=0, lt=1)] = 0.5
+    blend: Literal["constant", "gaussian"] = "gaussian"
+    sigma_scale: Annotated[float, Meta(gt=0, le=10)] = 0.125
+    pad_value: float = 0.0
+    mirror_axes: tuple[Literal[0, 1, 2], ...] = ()
+
+
+class Output(_Part, frozen=True):
+    """What comes out.
+
+    `kind` is "softmax" (a channel for the background and for each label, the greatest wins), "sigmoid_regions" (a
+    channel for each label in their order; where one is above 0, later ones over earlier ones) or "labels" (one channel
+    of numbers).
+    `back_to_source` says what is interpolated: the network's values, or its labels (nearest).
+    """
+
+    name: _Text
+    kind: Literal["softmax", "sigmoid_regions", "labels"]
+    labels: Annotated[tuple[LabelDescription, ...], Meta(min_length=1, max_length=1024)]
+    back_to_source: Literal["values", "labels"] = "values"
+
+
+class Constraints(_Part, frozen=True):
+    """Of the source; refused otherwise, before the network is run."""
+
+    spacing_min_mm: _Positive | None = None
+    spacing_max_mm: _Positive | None = None
+    min_extent_mm: tuple[_Positive, _Positive, _Positive] | None = None
+
+
+class SelfTest(_Part, frozen=True):
+    """A file of numpy's npz with `image` and `labels` `(k, j, i)` and `affine_kji_to_lps`, and the least Dice."""
+
+    file: FileName
+    dice_min: _Share = 0.99
+
+
+class Crop(_Part, frozen=True):
+    """Only the box of source voxels above `threshold`, and `margin_mm` around it, is resampled and looked at."""
+
+    threshold: float = 0.0
+    margin_mm: Annotated[float, Meta(ge=0, le=1000)] = 0.0
+
+
+class ModelDescription(_Part, frozen=True):
+    """All of `model.json`."""
+
+    schema: Literal["dlp-lab.model/1"]
+    name: Annotated[str, Meta(pattern="^[a-z0-9][a-z0-9-]{0,62}$")]
+    version: Annotated[str, Meta(min_length=1, max_length=32)]
+    title: Annotated[str, Meta(min_length=1, max_length=64)]
+    license: _Text
+    sha256: dict[FileName, Annotated[str, Meta(pattern="^[0-9a-f]{64}$")]]
+    input: Input
+    orientation: Annotated[str, Meta(pattern="^[LRPASI]{3}$")] | None
+    grid: NativeGrid | SpacedGrid | CentredGrid
+    steps: Annotated[tuple[Step, ...], Meta(min_length=1, max_length=32)]
+    inference: Whole | Tiles | Windows
+    output: Output
+    folds: Annotated[tuple[FileName, ...], Meta(min_length=1, max_length=16)] = ("model.onnx",)
+    citation: Annotated[str, Meta(max_length=1024)] = ""
+    crop: Crop | None = None
+    constraints: Constraints = Constraints()
+    selftest: SelfTest | None = None

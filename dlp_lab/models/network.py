@@ -1,0 +1,141 @@
+"""Networks in ONNX Runtime: loaded once in a process, and run with this process's share of the processors."""
+
+from __future__ import annotations
+
+from collections import OrderedDict
+from dataclasses import dataclass
+from typing import TYPE_CHECKING
+
+import numpy as np
+from numpy.typing import NDArray
+
+from dlp_lab.errors import DlpError, ModelRefused, ModelsMissing
+from dlp_lab.models.description import ModelDescription
+from dlp_lab.models.package import ModelPackage
+from dlp_lab.models.processors import threads_to_use
+
+if TYPE_CHECKING:
+    import onnxruntime
+
+FloatVolume = NDArray[np.float32]
+
+_KEPT = 2
+"""How many models a process keeps loaded."""
+
+_PROVIDERS = ("CUDAExecutionProvider", "CPUExecutionProvider")
+"""Of ONNX Runtime, the ones that are taken where they are installed, the best first."""
+
+
+@dataclass(frozen=True, eq=False)
+class Network:
+    """A model that is ready to run.
+
+    Attributes:
+        package: What was loaded.
+        provider: Of ONNX Runtime, that really runs it, such as "CPUExecutionProvider".
+    """
+
+    package: ModelPackage
+    sessions: tuple[onnxruntime.InferenceSession, ...]
+    provider: str
+
+    def run(self, image: NDArray[np.float32]) -> FloatVolume:
+        """Run all folds on one image.
+
+        Args:
+            image: `(a, b, c)` in the network's axes, contiguous.
+
+        Returns:
+            `(channels, a, b, c)` mean over the folds.
+
+        Raises:
+            ModelRefused: The output has another shape than the input.
+        """
+        description = self.package.description
+        total: FloatVolume | None = None
+        for session in self.sessions:
+            feed = {description.input.name: image[np.newaxis, np.newaxis]}
+            (made,) = session.run([description.output.name], feed)
+            if made.ndim != 5 or made.shape[0] != 1 or made.shape[2:] != image.shape:
+                raise ModelRefused(
+                    f"model {description.name} makes {made.shape} of an input {(1, 1, *image.shape)}; "
+                    "(1, channels, ...) of the same lengths is needed"
+                )
+            scores = np.asarray(made[0], np.float32)
+            total = scores if total is None else np.add(total, scores, out=total)
+        assert total is not None
+        if len(self.sessions) > 1:
+            total /= len(self.sessions)
+        self._check_channels(total)
+        return total
+
+    def _check_channels(self, scores: FloatVolume) -> None:
+        output = self.package.description.output
+        needed = {"labels": 1, "sigmoid_regions": len(output.labels), "softmax": output.labels[-1].number + 1}
+        if len(scores) != needed[output.kind]:
+            raise ModelRefused(
+                f"model {self.package.description.name} makes {len(scores)} channels; {needed[output.kind]} are needed "
+                f"for its output {output.kind} of {len(output.labels)} labels"
+            )
+
+
+_kept: OrderedDict[tuple[str, int], Network] = OrderedDict()
+
+
+def load(package: ModelPackage) -> Network:
+    """The network of a package; one that was loaded lately, with as many threads, is taken again.
+
+    Raises:
+        ModelsMissing: ONNX Runtime is not installed.
+        ModelRefused: A file is not what the description says, or cannot be run.
+    """
+    key = package.sha256, threads_to_use()
+    if key not in _kept:
+        _kept[key] = _loaded(package, key[1])
+    _kept.move_to_end(key)
+    while len(_kept) > _KEPT:
+        _kept.popitem(last=False)
+    return _kept[key]
+
+
+def _loaded(package: ModelPackage, threads: int) -> Network:
+    try:
+        import onnxruntime
+    except ImportError:
+        raise ModelsMissing("models need ONNX Runtime: pip install 'dlp-lab[models]'") from None
+    options = onnxruntime.SessionOptions()
+    options.intra_op_num_threads = threads
+    options.inter_op_num_threads = 1
+    options.log_severity_level = 3  # errors; they come as exceptions too
+    available = onnxruntime.get_available_providers()
+    providers = [name for name in _PROVIDERS if name in available]
+    try:
+        sessions = tuple(
+            onnxruntime.InferenceSession(content, options, providers=providers) for content in package.networks()
+        )
+    except DlpError:
+        raise
+    except Exception as error:  # ONNX Runtime has many classes, of which none is public
+        name = package.description.name
+        raise ModelRefused(f"model {name} cannot be loaded: {str(error)[:300]}") from None
+    for session in sessions:
+        _refuse_other_ends(session, package.description)
+    return Network(package, sessions, sessions[0].get_providers()[0])
+
+
+def _refuse_other_ends(session: onnxruntime.InferenceSession, description: ModelDescription) -> None:
+    """Refuse a network whose input and output are not those of its description."""
+    inputs = {entry.name: entry for entry in session.get_inputs()}
+    outputs = [entry.name for entry in session.get_outputs()]
+    if set(inputs) != {description.input.name} or description.output.name not in outputs:
+        raise ModelRefused(
+            f"model {description.name} has the inputs {sorted(inputs)} and outputs {outputs}; its description names "
+            f"{description.input.name!r} and {description.output.name!r}"
+        )
+    entry = inputs[description.input.name]
+    channels = len(description.input.channels)
+    fits = len(entry.shape) == 5 and (entry.shape[1] == channels or not isinstance(entry.shape[1], int))
+    if entry.type != "tensor(float)" or not fits:
+        raise ModelRefused(
+            f"model {description.name} takes {entry.type} {entry.shape}; float (batch, {channels}, a, b, c) is needed"
+        )

@@ -1,0 +1,131 @@
+"""A model package: a folder with `model.json` and the networks it names, checked before anything of it is run."""
+
+from __future__ import annotations
+
+import hashlib
+from dataclasses import dataclass
+from itertools import pairwise
+from pathlib import Path
+
+import msgspec
+
+from dlp_lab.errors import ModelRefused
+from dlp_lab.geometry import patient_axes
+from dlp_lab.models.description import CentredGrid, ModelDescription, PiecewiseLinear, Resample, Windows
+from dlp_lab.models.onnx_guard import refuse_unsafe_network
+
+DESCRIPTION = "model.json"
+MAX_DESCRIPTION_BYTES = 2**20
+MAX_FILE_BYTES = 2 * 2**30
+"""Of one file; Protocol Buffers hold no more."""
+
+
+@dataclass(frozen=True)
+class ModelPackage:
+    """A package that may be run.
+
+    Attributes:
+        folder: Where its files are.
+        description: What `model.json` says.
+        sha256: Of `model.json`, which names the hashes of all other files, and so of the whole.
+    """
+
+    folder: Path
+    description: ModelDescription
+    sha256: str
+
+    def content(self, name: str) -> bytes:
+        """The bytes of a file of the package, which are those that it was checked for.
+
+        Raises:
+            ModelRefused: The file is absent, too large, or another than the description says.
+        """
+        expected = self.description.sha256.get(name)
+        if expected is None:
+            raise ModelRefused(f"{DESCRIPTION} gives no SHA-256 for {name}; add it to sha256")
+        found = _read(self.folder, name, MAX_FILE_BYTES)
+        actual = hashlib.sha256(found).hexdigest()
+        if actual != expected:
+            raise ModelRefused(
+                f"{name} has the SHA-256 {actual[:12]}..., {DESCRIPTION} says {expected[:12]}...; "
+                "the file was changed or damaged: get the package again"
+            )
+        return found
+
+    def networks(self) -> list[bytes]:
+        """The networks of all folds, checked.
+
+        Raises:
+            ModelRefused: As `content`; also when one is not to be run.
+        """
+        contents = []
+        for name in self.description.folds:
+            content = self.content(name)
+            refuse_unsafe_network(content, name)
+            contents.append(content)
+        return contents
+
+
+def read_description(folder: Path) -> ModelPackage:
+    """Read `model.json` alone; the other files are checked when their content is asked for.
+
+    Raises:
+        ModelRefused: It is absent, not JSON, has an unknown key, or contradicts itself; the message names the key.
+    """
+    content = _read(folder, DESCRIPTION, MAX_DESCRIPTION_BYTES)
+    try:
+        description = msgspec.json.decode(content, type=ModelDescription)
+    except (msgspec.DecodeError, RecursionError) as error:
+        raise ModelRefused(f"{DESCRIPTION}: {error}") from None
+    _refuse_contradictions(description)
+    return ModelPackage(folder, description, hashlib.sha256(content).hexdigest())
+
+
+def read_package(folder: Path) -> ModelPackage:
+    """Read a package, all files of it.
+
+    Raises:
+        ModelRefused: As `read_description` and `ModelPackage.networks`.
+    """
+    package = read_description(folder)
+    package.networks()
+    selftest = package.description.selftest
+    if selftest is not None:
+        package.content(selftest.file)
+    return package
+
+
+def _refuse_contradictions(description: ModelDescription) -> None:
+    letters = description.orientation
+    if letters is not None and abs(patient_axes(letters)).sum(axis=1).max() > 1:
+        raise ModelRefused(f"{DESCRIPTION}: orientation {letters} names a patient axis twice; give one of each, as LIA")
+    if isinstance(description.grid, CentredGrid) and letters is None:
+        raise ModelRefused(f"{DESCRIPTION}: a centred grid needs an orientation, such as RAS")
+    resamplings = sum(isinstance(step, Resample) for step in description.steps)
+    if resamplings != 1:
+        raise ModelRefused(f"{DESCRIPTION}: steps must hold resample exactly once; got it {resamplings} times")
+    for step in description.steps:
+        if isinstance(step, PiecewiseLinear) and (
+            len(step.from_values) != len(step.to_values) or any(b <= a for a, b in pairwise(step.from_values))
+        ):
+            raise ModelRefused(f"{DESCRIPTION}: piecewise_linear needs as many values to as from, the latter growing")
+    numbers = [label.number for label in description.output.labels]
+    if numbers != sorted(set(numbers)):
+        raise ModelRefused(f"{DESCRIPTION}: labels must be numbered in growing order, each once; got {numbers}")
+    if description.output.kind == "labels" and isinstance(description.inference, Windows):
+        raise ModelRefused(f"{DESCRIPTION}: labels cannot be blended; give the output before its arg max")
+    if len(description.input.channels) > 1:
+        raise ModelRefused(f"{DESCRIPTION}: networks of several input channels are not run; this one has "
+                           f"{len(description.input.channels)}")  # fmt: skip
+
+
+def _read(folder: Path, name: str, limit: int) -> bytes:
+    path = folder / name
+    try:
+        if path.is_symlink() or not path.is_file():
+            raise ModelRefused(f"the package has no file {name}; it must lie beside {DESCRIPTION}, and be no link")
+        if path.stat().st_size > limit:
+            raise ModelRefused(f"{name} has more than {limit} bytes, which are not read")
+        return path.read_bytes()
+    except OSError as error:
+        raise ModelRefused(f"{name} cannot be read: {error.strerror}") from None

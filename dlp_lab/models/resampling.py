@@ -1,0 +1,116 @@
+"""Values of one grid at the places of another, in slabs, so that no coordinates of a whole volume are ever held."""
+
+from __future__ import annotations
+
+from concurrent.futures import ThreadPoolExecutor
+from dataclasses import dataclass
+from typing import Any, Literal
+
+import numpy as np
+from numpy.typing import NDArray
+
+from dlp_lab.geometry import FloatArray
+from dlp_lab.models.grid import NetworkGrid
+from dlp_lab.models.processors import threads_to_use
+
+FloatVolume = NDArray[np.float32]
+
+_SLAB_VOXELS = 2**20
+
+
+def to_network(oriented: NDArray[Any], grid: NetworkGrid, order: Literal[0, 1, 3]) -> FloatVolume:
+    """The source's values at the network's voxels.
+
+    Where the axes are parallel, values beyond the source's outermost centres are those of the outermost voxels (there
+    is half a voxel of the source yet); elsewhere they are 0, the air around the patient.
+
+    Args:
+        oriented: `(a, b, c)` the source in the network's order of axes.
+        grid: Where the network's voxels lie.
+        order: 0 nearest, 1 linear, 3 cubic splines.
+
+    Returns:
+        A new `(a, b, c)` float32 array.
+    """
+    if grid.is_source:
+        start = grid.offset.astype(int)
+        box = tuple(slice(first, first + length) for first, length in zip(start, grid.shape, strict=True))
+        return np.array(oriented[box], np.float32, order="C")
+    if grid.is_parallel and order <= 1:
+        axes = [
+            AxisPlaces.of(grid.offset[axis] + grid.matrix[axis, axis] * np.arange(length), oriented.shape[axis], order)
+            for axis, length in enumerate(grid.shape)
+        ]
+        made = np.empty(grid.shape, np.float32)
+        for plane in range(grid.shape[0]):
+            made[plane] = interpolated_plane(oriented, axes, plane)
+        return made
+    return _transformed(oriented, grid, order)
+
+
+def _transformed(oriented: NDArray[Any], grid: NetworkGrid, order: Literal[0, 1, 3]) -> FloatVolume:
+    """By scipy, in slabs on as many threads as there are to use; it lets go of the interpreter's lock."""
+    from scipy import ndimage
+
+    made = np.empty(grid.shape, np.float32)
+    values: FloatVolume = np.asarray(oriented, np.float32)
+    if order > 1:
+        coefficients = np.empty_like(values)
+        ndimage.spline_filter(values, order, coefficients, mode="mirror")
+        values = coefficients
+    mode: Literal["nearest", "constant"] = "nearest" if grid.is_parallel else "constant"
+
+    def fill(first: int) -> None:
+        slab = made[first : first + step]
+        offset = grid.offset + grid.matrix[:, 0] * first
+        ndimage.affine_transform(values, grid.matrix, offset, output=slab, order=order, mode=mode, prefilter=False)
+
+    step = max(1, _SLAB_VOXELS // (grid.shape[1] * grid.shape[2]))
+    with ThreadPoolExecutor(threads_to_use()) as threads:
+        list(threads.map(fill, range(0, grid.shape[0], step)))
+    return made
+
+
+@dataclass(frozen=True)
+class AxisPlaces:
+    """Places between the voxels of one axis: the voxels before and after each, and the weight of the second."""
+
+    low: NDArray[np.intp]
+    high: NDArray[np.intp]
+    weight: NDArray[np.float32]
+
+    @classmethod
+    def of(cls, coordinates: FloatArray, length: int, order: int = 1) -> AxisPlaces:
+        """At `coordinates`, which are held within the axis of that length."""
+        held = np.clip(coordinates, 0, length - 1)
+        if order == 0:
+            held = np.floor(held + 0.5)
+        low = np.minimum(np.floor(held).astype(np.intp), length - 1)
+        high = np.minimum(low + 1, length - 1)
+        return cls(low, high, (held - low).astype(np.float32))
+
+    @property
+    def is_exact(self) -> bool:
+        """Whether every place is that of a voxel."""
+        return not self.weight.any()
+
+
+def interpolated_plane(values: NDArray[Any], axes: list[AxisPlaces], plane: int) -> FloatVolume:
+    """One plane of the places that three axes span, linear between the voxels of `values`, `(a, b, c)`."""
+    first, rows, columns = axes
+    made: FloatVolume = values[first.low[plane]].astype(np.float32)
+    weight = first.weight[plane]
+    if weight:
+        made *= 1 - weight
+        made += values[first.high[plane]].astype(np.float32) * weight
+    return _along(_along(made, rows, 0), columns, 1)
+
+
+def _along(values: FloatVolume, places: AxisPlaces, axis: int) -> FloatVolume:
+    made: FloatVolume = np.take(values, places.low, axis=axis)
+    if places.is_exact:
+        return made
+    weight = places.weight[:, np.newaxis] if axis == 0 else places.weight
+    made *= 1 - weight
+    made += np.take(values, places.high, axis=axis) * weight
+    return made
