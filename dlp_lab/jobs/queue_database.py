@@ -146,6 +146,8 @@ class QueueDatabase:
     def _full_disk_named(self) -> Iterator[None]:
         try:
             yield
+        except UnicodeDecodeError as error:  # what SQLite says of a damaged table may be no text
+            raise QueueUnusable(_damaged(self._path, str(error))) from error
         except sqlite3.OperationalError as error:
             kind = getattr(error, "sqlite_errorcode", 0) & 0xFF
             # where the file of the shared memory cannot grow, SQLite speaks of an I/O error
