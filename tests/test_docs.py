@@ -90,7 +90,7 @@ def test_the_page_on_the_command_line_has_every_command_and_every_code():
     (commands,) = (action for action in cli._parser([])._actions if isinstance(action, argparse._SubParsersAction))
     listed = re.findall(r"^\| (`.*?) \| ", page, flags=re.MULTILINE)
     named = {name for row in listed for name in re.findall(r"`([a-z0-9-]+)", row)}
-    assert named == set(commands.choices)
+    assert named - {"list", "show", "remove"} == set(commands.choices)  # these are of `model`
     of_input = "any of the refusals of DICOM input; [input.md](input.md) has their codes"
     expected = {
         f"| `{error.code}` | {error.http_status} | {error.exit_status} |"

@@ -34,6 +34,7 @@ from dlp_lab.jobs.pipeline import run_job
 from dlp_lab.jobs.process_state import ProcessWatch, adopt_orphans, kill_children
 from dlp_lab.jobs.updates import Cancelled, Ending, Failed, Hindered, Progress, Succeeded, Update
 from dlp_lab.jobs.worker_policy import WorkerPolicy
+from dlp_lab.models.registry import MODELS_VARIABLE
 from dlp_lab.store.workspace import Workspace
 
 _SECONDS_TO_TAKE_A_JOB = 5
@@ -44,7 +45,7 @@ class Kept(msgspec.Struct, frozen=True, tag="kept"):
     """Word of the pipe after an ending: the process is as it was before the job, and takes another."""
 
 
-def worker_main(connection: Connection, root: str, output: str, slots: int, policy: WorkerPolicy) -> None:
+def worker_main(connection: Connection, root: str, output: str, models: str, slots: int, policy: WorkerPolicy) -> None:
     """Entry of the process. Takes jobs, one after the other, as `hand_over` sends them.
 
     Sends `Update`s as JSON, of each job an ending as the last; then `Kept`, or it ends.
@@ -52,12 +53,14 @@ def worker_main(connection: Connection, root: str, output: str, slots: int, poli
     Args:
         connection: The worker's end of a two-way pipe.
         root, output: The workspace.
+        models: Folder of the registry of models, for the fork server does not know what its user came to say of it.
         slots: How many jobs may run at once; each may use its share of the processors.
         policy: What it may take, and when it is to be replaced.
     """
     status = 1
     try:
         _set_up_process(policy)
+        os.environ[MODELS_VARIABLE] = models
         threads = max(1, available_processors() // slots)
         workspace = Workspace(Path(root), output)
         watch = ProcessWatch.begun(policy.grown_bytes)

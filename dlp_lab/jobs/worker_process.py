@@ -22,6 +22,7 @@ from dlp_lab.jobs.job_log import JobLog
 from dlp_lab.jobs.updates import Cancelled, Crashed, Ending, Failed, Hindered, Progress, Update
 from dlp_lab.jobs.worker import Kept, hand_over, worker_main
 from dlp_lab.jobs.worker_policy import WorkerPolicy
+from dlp_lab.models.registry import models_folder
 from dlp_lab.store.workspace import Workspace
 
 _SECONDS_TO_OBEY = 2.0
@@ -61,7 +62,7 @@ class WorkerProcess:
         try:
             self._process = context.Process(
                 target=worker_main,
-                args=(of_worker, str(workspace.root), workspace.output, slots, policy),
+                args=(of_worker, str(workspace.root), workspace.output, str(models_folder()), slots, policy),
                 name="dlp-lab-worker",
             )
             with main_module_left_alone():
