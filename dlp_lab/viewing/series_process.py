@@ -45,7 +45,7 @@ class _Answers:
         os.dup2(2, 1)
         self._lock = threading.Lock()
 
-    def send(self, answer: Answer) -> None:
+    def tell(self, answer: Answer) -> None:
         content = memoryview(packed(answer))
         with self._lock:
             while content:
@@ -63,15 +63,15 @@ def main() -> None:
     try:
         with limited_memory():
             assembly = assembled(source)
-            answers.send(Described(assembly.info, assembly.locations()))
+            answers.tell(Described(assembly.info, assembly.locations()))
     except BaseException as error:
-        answers.send(_refusal(error, Path(os.fsdecode(source.path)).name))
+        answers.tell(_refusal(error, Path(os.fsdecode(source.path)).name))
         return
     while (request := _next_request()) is not None:
         if isinstance(request, Fill):
             threading.Thread(target=_fill, args=(assembly, source.working_file, answers), daemon=True).start()
         elif isinstance(request, ReadElements):
-            answers.send(_elements(assembly, request.slice))
+            answers.tell(_elements(assembly, request.slice))
     os._exit(0)
 
 
@@ -92,11 +92,11 @@ def _fill(assembly: Assembly, working_file: int, answers: _Answers) -> None:
                 _write(working_file, content.reshape(-1).view(np.uint8).data, k * content.nbytes)
                 done.append(k)
                 if len(done) == _TOLD_AT_ONCE:
-                    answers.send(Filled(done))
+                    answers.tell(Filled(done))
                     done = []
-            answers.send(Filled(done))
+            answers.tell(Filled(done))
     except BaseException as error:
-        answers.send(_refusal(error, "the volume"))
+        answers.tell(_refusal(error, "the volume"))
 
 
 def _write(descriptor: int, content: memoryview, offset: int) -> None:

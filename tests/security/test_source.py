@@ -55,6 +55,8 @@ def _is(node: ast.expr, value: object) -> bool:
 def test_no_module_unpickles_evaluates_or_calls_a_shell() -> None:
     found = {str(path.relative_to(PACKAGE)): faults(path.read_text()) for path in PACKAGE.rglob("*.py")}
     assert len(found) > 100
+    # messages of ipywidgets, which are JSON and bytes
+    assert found.pop("widgets/slice_viewer.py") == ["self.send", "self.send"]
     assert {name: fault for name, fault in found.items() if fault} == {}
 
 
