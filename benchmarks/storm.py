@@ -1,7 +1,9 @@
 """Jobs under fire: what is lost when workers and servers are killed, and how soon a cancelled job is gone.
 
-    python -m benchmarks.storm [--kills 40] [--jobs 200] [--cancel 40] [--seed 0]
+    python -m benchmarks.storm [--kills 40] [--jobs 200] [--cancel 40] [--syscalls 40] [--seed 0]
     python -m benchmarks.storm --dask [--kills 12] [--jobs 30] [--cancel 20] [--stand-still 30]
+
+All storms without options; those alone that are named with them.
 
 * Kills: a client submits JOBS jobs with idempotency keys to a real `dlp-lab serve`, again and again until each is
   acknowledged, while KILLS times a worker or the server is killed with SIGKILL (the server is started again). Jobs that
@@ -9,6 +11,7 @@
   must have succeeded, and every result must hold the same pixels as that of a job nobody disturbed.
 * Cancel: CANCEL jobs, one after the other, each cancelled at a random moment of its life. It must have ended within 3 s
   (99th percentile), and leave neither process nor result.
+* Syscalls: at SYSCALLS points a system call of the queue fails, or ends the process ([syscalls.py](syscalls.py)).
 
 With `--dask` the jobs run on a Dask cluster of two workers, and in turn a worker, its nanny and the scheduler are
 killed; at last the scheduler is stopped for a while and goes on.
@@ -40,6 +43,7 @@ import pydicom
 
 from benchmarks import dask_storm
 from benchmarks.served import Served, percentile, served, workers
+from benchmarks.syscalls import storm_of_system_calls
 from tests.phantom import write_phantom_series
 
 REQUEST = {"task": "3dblur", "input_dir": "case", "params": {"sigma_mm": 2.0}}
@@ -175,7 +179,7 @@ def storm_of_cancellations(root: Path, jobs: int, seed: int, server_options: Seq
 
 
 def main() -> int:
-    """Run both storms, each in a root of its own."""
+    """Run the storms that are asked for, each in a root of its own."""
     parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
     parser.add_argument("--dask", action="store_true", help="on a Dask cluster")
     parser.add_argument("--kills", type=int, help="default: 40, on Dask 12")
@@ -183,13 +187,12 @@ def main() -> int:
     parser.add_argument("--cancel", type=int, help="default: 40, on Dask 20")
     parser.add_argument("--stand-still", type=float, default=30.0, metavar="SECONDS", help="of Dask's scheduler")
     parser.add_argument("--seed", type=int, default=0)
+    parser.add_argument("--syscalls", type=int, help="default: 40, on Dask none")
     options = parser.parse_args()
-    kills, jobs, cancel = (
-        given if given is not None else default
-        for given, default in zip(
-            (options.kills, options.jobs, options.cancel), (12, 30, 20) if options.dask else (40, 200, 40), strict=True
-        )
-    )
+    kills, cancel, syscalls = options.kills, options.cancel, options.syscalls
+    if kills is None and cancel is None and syscalls is None:
+        kills, cancel, syscalls = (12, 20, 0) if options.dask else (40, 40, 40)
+    jobs = options.jobs or (30 if options.dask else 200)
     chance = random.Random(options.seed)
     are_well = []
     with tempfile.TemporaryDirectory() as made, contextlib.ExitStack() as at_end:
@@ -205,8 +208,12 @@ def main() -> int:
             write_phantom_series(root / "case")
             fire = partial(open_fire, root=root, kills=kills, chance=chance)
             server_options = []
-        are_well.append(storm_of_kills(root, jobs, fire, server_options))
-        are_well.append(storm_of_cancellations(large, cancel, options.seed, server_options))
+        if kills:
+            are_well.append(storm_of_kills(root, jobs, fire, server_options))
+        if cancel:
+            are_well.append(storm_of_cancellations(large, cancel, options.seed, server_options))
+        if syscalls:
+            are_well.append(storm_of_system_calls(syscalls, options.seed))
     return 0 if all(are_well) else 1
 
 

