@@ -163,7 +163,7 @@ def main() -> int:
             browser = playwright.chromium.launch(executable_path=CHROMIUM, args=CHROMIUM_ARGS)
             take_viewer(browser.new_page(viewport={"width": 1560, "height": 900}), lab, target, SMALL)
             take_hdf5(browser.new_page(viewport={"width": 1200, "height": 720}), lab, target)
-            take_series(browser.new_page(viewport={"width": 1400, "height": 860}), lab, target)
+            take_series(browser.new_page(viewport={"width": 1400, "height": 480}), lab, target)
             take_all(browser.new_page(viewport={"width": 1560, "height": 940}), lab, target)
             browser.close()
     return 0

@@ -22,7 +22,7 @@ from dlp_lab.errors import (
     QueueFull,
     QueueUnusable,
 )
-from dlp_lab.jobs import job_attempts, queue_database
+from dlp_lab.jobs import job_attempts, job_rows, job_store, queue_database
 from dlp_lab.jobs.job import JobRequest
 from dlp_lab.jobs.job_filter import JobFilter, job_filter
 from dlp_lab.jobs.job_store import IdempotencyKey, JobStore
@@ -508,3 +508,21 @@ def test_processes_that_make_the_queue_at_the_same_moment_share_it(path: Path) -
         process.join()
     assert [process.exitcode for process in processes] == [0] * 8
     assert len(JobStore(path).newest(100)) == 8
+
+
+def test_a_clock_that_jumps_changes_no_order_and_loses_no_attempt(
+    store: JobStore, path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    clock = iter(["2026-06-01T12:00:00.000Z", "2026-05-31T11:00:00.000Z", "2027-06-01T12:00:00.000Z"] * 9)
+    for module in (job_store, job_attempts, job_rows):
+        monkeypatch.setattr(module, "now", lambda: next(clock))
+    uids = [store.add(REQUEST).uid for _ in range(3)]
+    assert [job.uid for job in store.newest(9)] == uids[::-1]
+    claimed = [store.claim_next() for _ in uids]
+    assert [job and job.uid for job in claimed] == uids
+    assert store.put_back(uids[1], 1)
+    again = JobStore(path).claim_next()
+    assert again is not None
+    assert (again.uid, again.attempts) == (uids[1], 2)
+    assert not store.finish(uids[1], 1, "succeeded", "late")
+    assert store.finish(uids[1], 2, "succeeded", "done")
