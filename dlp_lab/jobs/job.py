@@ -103,11 +103,18 @@ class Job(msgspec.Struct, frozen=True, kw_only=True):
 
 
 class TaskInfo(msgspec.Struct, frozen=True, kw_only=True):
-    """A task as the doors show it: its name, its title and the JSON Schema of its parameters."""
+    """A task as the doors show it.
+
+    Attributes:
+        name, title, description: What it is called, and what it is for.
+        makes: Whether its result is an image, or labels of structures.
+        params_schema: JSON Schema of its parameters.
+    """
 
     name: str
     title: str
     description: str
+    makes: Literal["image", "labels"]
     params_schema: dict[str, Any]
 
 

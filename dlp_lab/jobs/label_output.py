@@ -9,14 +9,18 @@ from dlp_lab.dicom.series import Series
 from dlp_lab.dicom.write_measurements import write_measurements
 from dlp_lab.dicom.write_segmentation import write_segmentation
 from dlp_lab.label_map import LabelMap
+from dlp_lab.store.hdf5 import write_hdf5
 from dlp_lab.store.metadata import write_json
+from dlp_lab.store.workspace import LABELS
 from dlp_lab.tasks.task import LabelResult
 
 MEASUREMENTS = "measurements.json"
 
 
 def write_labels(series: Series, result: LabelResult, folder: Path, derivation: Derivation) -> dict[str, object]:
-    """Write `segmentation.dcm`, `measurements.dcm` and `measurements.json` into `folder`.
+    """Write `segmentation.dcm`, `measurements.dcm`, `measurements.json` and `labels.h5` into `folder`.
+
+    The HDF5 file has the numbers of the labels on the grid of the source, for viewers, and nothing of the patient.
 
     Returns:
         What the job's record tells of the result.
@@ -28,6 +32,7 @@ def write_labels(series: Series, result: LabelResult, folder: Path, derivation: 
     report = write_measurements(written, result.label_map, result.algorithm, derivation)
     measured = measurements(result.label_map)
     write_json(measured, folder / MEASUREMENTS)
+    write_hdf5(result.volume, folder / LABELS, compress="gzip")
     return {
         "description": result.description,
         "series_instance_uid": written.series_instance_uid,

@@ -28,5 +28,6 @@ def _task_info(task: type[Task]) -> TaskInfo:
         name=task.name,
         title=task.title,
         description=inspect.cleandoc(task.__doc__ or ""),
+        makes=task.makes,
         params_schema=task.json_schema(),
     )

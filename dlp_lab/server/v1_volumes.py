@@ -16,6 +16,7 @@ from dlp_lab.errors import JobNotEnded, MalformedRequest, RequestRefused
 from dlp_lab.jobs.job import ReadOptions
 from dlp_lab.server.api_handler import DlpHandler
 from dlp_lab.server.operation import Query, operation
+from dlp_lab.store.workspace import LABELS
 from dlp_lab.viewing.volume_info import HeaderElement, VolumeInfo
 
 if TYPE_CHECKING:
@@ -34,13 +35,13 @@ class OpenVolume(msgspec.Struct, frozen=True, forbid_unknown_fields=True, kw_onl
         path: File or folder relative to the root; of a DICOM file, the series is opened that it belongs to.
         series: SeriesInstanceUID, where a folder has several.
         job: Uid of a job, instead of a path.
-        which: Whether the job's source or its result is meant.
+        which: Whether the job's source, its result, or the labels it found in its source are meant.
     """
 
     path: str | None = None
     series: str | None = None
     job: str | None = None
-    which: Literal["source", "result"] = "result"
+    which: Literal["source", "result", "labels"] = "result"
 
 
 class VolumeReply(msgspec.Struct, frozen=True, kw_only=True):
@@ -101,7 +102,7 @@ class VolumesHandler(VolumeHandler):
             return job.input_dir, job.read
         if job.output_dir is None:
             raise JobNotEnded(f"job {uid} has no result: it is {job.state}; open its source, or wait for it")
-        return job.output_dir, ReadOptions()
+        return f"{job.output_dir}/{LABELS}" if which == "labels" else job.output_dir, ReadOptions()
 
 
 class OneVolumeHandler(VolumeHandler):

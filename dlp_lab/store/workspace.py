@@ -24,6 +24,8 @@ from dlp_lab.errors import NoSuchFile, OutputExists, PathRefused, QueueUnusable
 DEFAULT_OUTPUT = "dlp-lab-output"
 ROOT_VARIABLE = "DLP_LAB_ROOT"
 OUTPUT_VARIABLE = "DLP_LAB_OUTPUT"
+LABELS = "labels.h5"
+"""Of the labels in a result's folder."""
 
 _STATE, _LOGS = ".dlp-lab", "logs"
 _JOB_UID = re.compile(r"[0-9a-f]{32}")

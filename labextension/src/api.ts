@@ -38,6 +38,11 @@ export interface Listing {
   limit?: number;
 }
 
+/** The file `measurements.json` of a result, as far as it is shown. */
+export interface Measurements {
+  labels: readonly { number: number; name: string }[];
+}
+
 /** The REST routes of the server extension. Every method throws an error whose message can be shown. */
 export class Api {
   constructor(private readonly _settings: ServerConnection.ISettings) {}
@@ -101,6 +106,13 @@ export class Api {
   async remove(uid: string, withResult: boolean): Promise<void> {
     const query = { result: withResult ? 'delete' : 'keep' };
     await this._answer(jobRoute(uid), { method: 'DELETE', query });
+  }
+
+  /** What a job measured of the structures that it found. */
+  async measurements(uid: string): Promise<Measurements> {
+    return this._request<Measurements>(
+      jobRoute(uid, '/files/measurements.json')
+    );
   }
 
   async openVolume(request: OpenVolume): Promise<VolumeReply> {

@@ -128,11 +128,19 @@ export function addJobCommands(
     JobCommandIDs.compare,
     trans.__('Compare result with source'),
     ({ output_dir }) => output_dir !== null,
-    async ({ uid, task }) => {
+    async ({ uid, task: name }) => {
+      const task = model.task(name);
+      const result =
+        task?.makes === 'labels'
+          ? {
+              labels: { job: uid, which: 'labels' },
+              labelNames: await model.labelNames(uid)
+            }
+          : { after: { job: uid, which: 'result' } };
       await commands.execute(OPEN_VIEWER, {
         before: { job: uid, which: 'source' },
-        after: { job: uid, which: 'result' },
-        names: [trans.__('Source'), model.task(task)?.title ?? task]
+        names: [trans.__('Source'), task?.title ?? name],
+        ...result
       });
     }
   );

@@ -172,6 +172,14 @@ export class JobsModel extends VDomModel {
     return this._api.log(uid, offset);
   }
 
+  /** What the labels that a job found are called, by their numbers. */
+  async labelNames(uid: string): Promise<Record<string, string>> {
+    const { labels } = await this._api.measurements(uid);
+    return Object.fromEntries(
+      labels.map(({ number, name }) => [String(number), name])
+    );
+  }
+
   /** Throws with the server's sentence when it refuses. */
   async submit(request: JobRequest): Promise<void> {
     const job = await this._api.submit(request);

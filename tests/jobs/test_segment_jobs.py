@@ -17,6 +17,7 @@ from dlp_lab.jobs.job import Job
 from dlp_lab.jobs.pipeline import run_job
 from dlp_lab.jobs.task_catalog import task_info
 from dlp_lab.models.registry import add_model, registered_model
+from dlp_lab.store.hdf5 import open_hdf5
 from dlp_lab.store.workspace import Workspace
 from tests.models.networks import description, threshold_network, write_package
 from tests.phantom import Phantom, write_phantom_series
@@ -53,6 +54,7 @@ def test_a_job_writes_a_segmentation_and_measurements_and_records_the_hash_of_th
     folder = run(workspace, params={"model": "phantom-parts"})
     assert sorted(path.name for path in folder.iterdir()) == [
         "job.json",
+        "labels.h5",
         "measurements.dcm",
         "measurements.json",
         "segmentation.dcm",
@@ -75,6 +77,14 @@ def test_a_job_keeps_the_labels_as_hdf5_when_asked_to(workspace, phantom):
     folder = run(workspace, keep_hdf5=True)
     with h5py.File(folder / "result.h5") as file:
         np.testing.assert_array_equal(file["entry/volume/image"], phantom.values > THRESHOLD)
+
+
+def test_the_labels_lie_beside_the_segmentation_for_viewers_and_name_no_patient(workspace, phantom):
+    folder = run(workspace)
+    labels = open_hdf5(folder / "labels.h5")
+    np.testing.assert_array_equal(labels.voxels, phantom.values > THRESHOLD)
+    np.testing.assert_allclose(labels.geometry.affine_kji_to_lps, phantom.affine_kji_to_lps, atol=1e-9)
+    assert b"PHANTOM" not in (folder / "labels.h5").read_bytes()
 
 
 def test_a_job_of_the_queue_ends_in_a_segmentation(workspace, phantom):

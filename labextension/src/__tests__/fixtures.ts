@@ -42,6 +42,7 @@ export const BLUR: TaskInfo = {
   name: '3dblur',
   title: '3-D Gaussian blur',
   description: 'Smooths with a Gaussian.',
+  makes: 'image',
   params_schema: {
     type: 'object',
     properties: {

@@ -13,6 +13,8 @@ export interface ViewedVolumes {
   after?: OpenVolume;
   labels?: OpenVolume;
   names?: readonly [string, string];
+  /** What the labels are called, by their numbers. */
+  labelNames?: Readonly<Record<string, string>>;
 }
 
 /** The slices of a volume and, on a second tab, the DICOM header of the slice that is shown. */
@@ -58,12 +60,13 @@ export class VolumeView extends Widget {
       return source;
     };
     try {
-      const { before, after, labels, names } = await volumes;
+      const { before, after, labels, names, labelNames } = await volumes;
       const content = {
         before: await open(before),
         after: after && (await open(after)),
         labels: labels && (await open(labels)),
-        names
+        names,
+        labelNames
       };
       if (this.isDisposed) {
         opened.forEach(source => source.dispose());

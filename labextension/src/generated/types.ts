@@ -195,8 +195,8 @@ export interface OpenVolume {
   series?: string | null;
   /** Uid of a job, instead of a path. */
   job?: string | null;
-  /** Whether the job's source or its result is meant. */
-  which?: 'result' | 'source';
+  /** Whether the job's source, its result, or the labels it found in its source are meant. */
+  which?: 'labels' | 'result' | 'source';
 }
 
 /** Which images of a folder to read, and which repairs to make: by default all, and none. */
@@ -262,11 +262,17 @@ export interface SeriesSummary {
   file_bytes: number;
 }
 
-/** A task as the doors show it: its name, its title and the JSON Schema of its parameters. */
+/** A task as the doors show it. */
 export interface TaskInfo {
+  /** What it is called, and what it is for. */
   name: string;
+  /** What it is called, and what it is for. */
   title: string;
+  /** What it is called, and what it is for. */
   description: string;
+  /** Whether its result is an image, or labels of structures. */
+  makes: 'image' | 'labels';
+  /** JSON Schema of its parameters. */
   params_schema: Record<string, unknown>;
 }
 
