@@ -19,6 +19,7 @@ import pytest
 from distributed import LocalCluster
 
 from benchmarks.dask_processes import DaskProcesses, worker_of
+from dlp_lab.jobs import dask_executor
 from dlp_lab.jobs.dask_executor import DaskExecutor
 from dlp_lab.jobs.dask_settings import DaskSettings
 from dlp_lab.jobs.executor import Executor
@@ -145,6 +146,8 @@ def request(journal: Path, **params: object) -> JobRequest:
 
 
 class TestDaskExecutor(ExecutorContract):
+    processes_for_jobs_in_turn = 2  # one for each Dask worker
+
     @pytest.fixture
     def executor(self, new_executor: NewExecutor, cluster: LocalCluster) -> DaskExecutor:
         return new_executor(cluster.scheduler_address)
@@ -200,6 +203,22 @@ class TestDaskExecutor(ExecutorContract):
         assert "spawn_main" not in " ".join(child.parent().cmdline())
         assert os.getpriority(os.PRIO_PROCESS, child.ppid()) == 19
 
+    def test_a_cancellation_that_gets_lost_on_its_way_is_sent_again(
+        self, executor: DaskExecutor, journal: Path, monkeypatch: pytest.MonkeyPatch
+    ) -> None:
+        job = self.job(journal, seconds=60)
+        executor.start(job)
+        wait_until(journal.exists)
+        monkeypatch.setattr(dask_executor, "_SECONDS_BEFORE_ASKING_AGAIN", 0.5)
+        connection = executor._connection
+        assert connection is not None
+        with monkeypatch.context() as lossy:
+            lossy.setattr(connection, "cancel", lambda *attempt: None)
+            executor.cancel(job.uid)
+        assert all(isinstance(update, Progress) for update in executor.updates(0.6))
+        executor.cancel(job.uid)
+        assert self.endings(executor, 1)[0] == [Cancelled(job.uid, 1)]
+
     def test_a_new_executor_of_the_workspace_stops_what_the_one_before_left_running(
         self, executor: DaskExecutor, new_executor: NewExecutor, cluster: LocalCluster, journal: Path
     ) -> None:
@@ -252,11 +271,13 @@ def test_jobs_wait_while_there_is_no_scheduler_and_start_again_when_there_is(
     wait_until(lambda: service.get(job.uid).state == "queued")
     wait_until(lambda: f"the Dask scheduler at {processes.address} is lost" in caplog.text)
     wait_until(lambda: f"no Dask scheduler answers at {processes.address}" in caplog.text)
-    assert service.get(job.uid).message == "waiting to be started again"
+    trouble = f"no Dask scheduler answers at {processes.address}; jobs wait until one does"
+    wait_until(lambda: service.get(job.uid).message == service.trouble() == trouble)
     processes.start_scheduler()
     processes.start_worker()
     ended = wait_for_end(service, job.uid)
     assert (ended.state, ended.attempts) == ("succeeded", 2)
+    assert service.trouble() is None
     service.close()
 
 
