@@ -174,6 +174,7 @@ class DaskConnection:
             # A client that lost its scheduler looks for it by itself; the tasks of before are then no longer its own.
             while client.status == "running" and client.scheduler_comm is comm:
                 await asyncio.sleep(_SECONDS_BETWEEN_LOOKS)
+            self._listener.in_trouble("the Dask scheduler is lost; jobs wait until one is there again")
             _log.warning(
                 "the Dask scheduler at %s is lost; its jobs wait until one is there again", identity["address"]
             )
