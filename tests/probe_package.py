@@ -5,13 +5,38 @@ from __future__ import annotations
 from pathlib import Path
 
 MODULE = '''
-import os, shutil, signal, subprocess, sys, threading, time
+import functools, os, shutil, signal, subprocess, sys, threading, time
 from typing import ClassVar, Literal
 
 import msgspec
 
 from dlp_lab.errors import JobCancelled, TaskResultInvalid
 from dlp_lab.tasks.task import ImageResult, Task
+
+
+@functools.cache
+def loaded_model(journal):
+    """As a task would load a model: once in each process."""
+    with open(journal, "a") as file:
+        file.write(f"loaded {os.getpid()}\\n")
+
+
+def family():
+    """Fork a child and a grandchild, each in a session of its own, with all files open. Returns their process ids."""
+    reader, writer = os.pipe()
+    if os.fork() == 0:
+        os.setsid()
+        if os.fork() == 0:
+            os.setsid()
+        os.write(writer, f"{os.getpid()} ".encode())
+        time.sleep(600)
+        os._exit(0)
+    pids = b""
+    while pids.count(b" ") < 2:
+        pids += os.read(reader, 100)
+    os.close(reader)
+    os.close(writer)
+    return pids.decode()
 
 
 class Probe(Task, frozen=True):
@@ -27,7 +52,7 @@ class Probe(Task, frozen=True):
         "", "crash", "crash-once", "exit", "stubborn", "child", "child-crash", "refuse", "bug", "memory", "disk",
         "give-up", "multiply", "thread", "sys-exit", "flood", "lose-input",
         "disk-error", "daemon", "state", "pid", "allocate", "abort", "segfault",
-        "spin", "deadlock", "stop", "fork-storm", "print-much",
+        "spin", "deadlock", "stop", "fork-storm", "print-much", "family", "family-crash", "model",
     ] = ""
 
     def note(self, word):
@@ -48,7 +73,12 @@ class Probe(Task, frozen=True):
             child = subprocess.Popen([sys.executable, "-c", "import time; time.sleep(120)"])
             self.note(f"child {child.pid}")
             time.sleep(self.seconds)  # and reports nothing meanwhile
-        if self.act == "child-crash":
+        if self.act.startswith("family"):
+            self.note(f"child {family()}")
+            time.sleep(self.seconds)
+        if self.act == "model":
+            loaded_model(self.journal)
+        if self.act in ("child-crash", "family-crash"):
             os.kill(os.getpid(), signal.SIGKILL)
         if self.act == "refuse":
             raise TaskResultInvalid("the probe refuses")

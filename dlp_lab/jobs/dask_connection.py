@@ -21,6 +21,7 @@ from dlp_lab.jobs.dask_settings import DaskSettings
 from dlp_lab.jobs.dask_worker import HostReport, JobHost, cancel_attempt, close_host, open_host, run_attempt
 from dlp_lab.jobs.job import Job
 from dlp_lab.jobs.updates import Update
+from dlp_lab.jobs.worker_policy import WorkerPolicy
 from dlp_lab.store.workspace import Workspace
 
 _TOPIC_OF_WORKERS = "all"
@@ -49,6 +50,8 @@ class Listener(Protocol):
 
     def connection_lost(self, reason: str) -> None: ...
 
+    def in_trouble(self, reason: str) -> None: ...
+
 
 class DaskConnection:
     """A thread that keeps in touch with a cluster until it is closed; where it is lost, it is looked for again.
@@ -58,16 +61,24 @@ class DaskConnection:
         settings: Which cluster.
         slots: How many jobs run at once in a cluster of our own.
         job_seconds: How long an attempt at a job may run.
-        listener: Who is told.
+        policy: What the processes of the jobs may take, and how long they are kept.
+        listener: Who is told; `in_trouble` says why there is no worker, for as long as there is none.
     """
 
     def __init__(
-        self, workspace: Workspace, settings: DaskSettings, slots: int, job_seconds: float | None, listener: Listener
+        self,
+        workspace: Workspace,
+        settings: DaskSettings,
+        slots: int,
+        job_seconds: float | None,
+        policy: WorkerPolicy,
+        listener: Listener,
     ) -> None:
         self._workspace = workspace
         self._settings = settings
         self._slots = slots
         self._job_seconds = job_seconds
+        self._policy = policy
         self._listener = listener
         place = f"{workspace.root}\0{workspace.output}".encode()
         self._host_name = f"dlp-lab-{hashlib.sha256(place).hexdigest()[:16]}"
@@ -114,7 +125,9 @@ class DaskConnection:
             pass
         except Exception as error:
             _log.exception("no jobs run on Dask any more, until the server is started again")
-            self._listener.connection_lost(f"the way to the Dask cluster broke ({type(error).__name__})")
+            reason = f"the way to the Dask cluster broke ({type(error).__name__})"
+            self._listener.in_trouble(f"{reason}; start the server again")
+            self._listener.connection_lost(reason)
         finally:
             self._loop.close()
 
@@ -131,6 +144,7 @@ class DaskConnection:
                         failures = 0
                         await self._work_with(client)
                 except Exception as error:  # whatever it is, it may be better soon
+                    self._listener.in_trouble(f"no Dask scheduler answers at {scheduler}; jobs wait until one does")
                     if failures == 0:
                         _log.warning("no Dask scheduler answers at %s (%s); jobs wait until one does", scheduler, error)
                     failures += 1
@@ -152,11 +166,15 @@ class DaskConnection:
             assert client.scheduler is not None  # it is connected
             identity = await client.scheduler.identity(n_workers=-1)
             _log.info("jobs run on the Dask cluster at %s", identity["address"])
+            self._listener.in_trouble(
+                "the Dask cluster has no worker for jobs; one may be starting, or was refused: see the server's log"
+            )
             for address in identity["workers"]:
                 self._open(address)
             # A client that lost its scheduler looks for it by itself; the tasks of before are then no longer its own.
             while client.status == "running" and client.scheduler_comm is comm:
                 await asyncio.sleep(_SECONDS_BETWEEN_LOOKS)
+            self._listener.in_trouble("the Dask scheduler is lost; jobs wait until one is there again")
             _log.warning(
                 "the Dask scheduler at %s is lost; its jobs wait until one is there again", identity["address"]
             )
@@ -203,7 +221,9 @@ class DaskConnection:
 
     async def _report_of_host(self, address: str) -> HostReport:
         workspace = self._workspace
-        host = JobHost(self._session, str(workspace.root), workspace.output, self._token, self._job_seconds)
+        host = JobHost(
+            self._session, str(workspace.root), workspace.output, self._token, self._job_seconds, self._policy
+        )
         with contextlib.suppress(FileExistsError):
             self._share_token(os.O_EXCL)  # where the output folder is another one since
         while True:

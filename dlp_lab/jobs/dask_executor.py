@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+import math
 import threading
+import time
 from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
@@ -12,6 +14,7 @@ from dlp_lab.jobs.dask_roster import Roster, RosterWorker
 from dlp_lab.jobs.dask_settings import DaskSettings, import_distributed
 from dlp_lab.jobs.job import Job
 from dlp_lab.jobs.updates import Cancelled, Hindered, Progress, Update
+from dlp_lab.jobs.worker_policy import DEFAULT_POLICY, WorkerPolicy
 from dlp_lab.store.workspace import Workspace
 from dlp_lab.tasks import task_named
 
@@ -19,6 +22,7 @@ if TYPE_CHECKING:
     from dlp_lab.jobs.dask_connection import DaskConnection  # loads Dask, which only who starts jobs needs
 
 _SECONDS_TO_STOP = 3.0
+_SECONDS_BEFORE_ASKING_AGAIN = 5.0
 
 
 @dataclass
@@ -27,12 +31,13 @@ class _Attempt:
 
     Attributes:
         worker: Who runs it; None while none is free that has the resources.
+        cancel_asked_at: Monotonic time when its worker was last asked to end it; the request may be lost on its way.
     """
 
     job: Job
     resources: Mapping[str, float]
     worker: RosterWorker | None = None
-    cancel_asked: bool = False
+    cancel_asked_at: float = -math.inf
 
 
 class DaskExecutor:
@@ -51,10 +56,16 @@ class DaskExecutor:
         settings: Which cluster.
         slots: How many jobs may run at once in a cluster of this process's own.
         job_seconds: How long an attempt at a job may run; None as long as it takes.
+        policy: What the processes of the jobs may take, and how long they are kept.
     """
 
     def __init__(
-        self, workspace: Workspace, settings: DaskSettings, slots: int, job_seconds: float | None = None
+        self,
+        workspace: Workspace,
+        settings: DaskSettings,
+        slots: int,
+        job_seconds: float | None = None,
+        policy: WorkerPolicy = DEFAULT_POLICY,
     ) -> None:
         if slots < 1:
             raise ValueError(f"at least 1 slot is needed; got {slots}")
@@ -62,6 +73,8 @@ class DaskExecutor:
         self._settings = settings
         self._slots = slots
         self._job_seconds = job_seconds
+        self._policy = policy
+        self._trouble = ""
         self._connection: DaskConnection | None = None
         self._roster = Roster()
         self._attempts: dict[str, _Attempt] = {}
@@ -76,13 +89,17 @@ class DaskExecutor:
             from dlp_lab.jobs.dask_connection import DaskConnection
 
             self._connection = DaskConnection(
-                self._workspace, self._settings, self._slots, self._job_seconds, listener=self
+                self._workspace, self._settings, self._slots, self._job_seconds, self._policy, listener=self
             )
 
     def free_slots(self) -> int:
         with self._changed:
             waiting = sum(attempt.worker is None for attempt in self._attempts.values())
             return self._roster.free_threads() if waiting < 2 * self._roster.threads() else 0
+
+    def trouble(self) -> str | None:
+        with self._changed:
+            return None if self._roster.threads() else self._trouble or None
 
     def start(self, job: Job) -> None:
         self.prepare()
@@ -101,9 +118,10 @@ class DaskExecutor:
     def cancel(self, uid: str) -> None:
         with self._changed:
             attempt = self._attempts.get(uid)
-            if attempt is None or attempt.cancel_asked:
+            now = time.monotonic()
+            if attempt is None or now < attempt.cancel_asked_at + _SECONDS_BEFORE_ASKING_AGAIN:
                 return
-            attempt.cancel_asked = True
+            attempt.cancel_asked_at = now
             if attempt.worker is None:
                 self._end(Cancelled(uid, attempt.job.attempts))
             elif self._connection:
@@ -139,6 +157,10 @@ class DaskExecutor:
             self._roster.join(worker)
             self._assign()
             self.wake()
+
+    def in_trouble(self, reason: str) -> None:
+        with self._changed:
+            self._trouble = reason
 
     def worker_left(self, address: str) -> None:
         with self._changed:

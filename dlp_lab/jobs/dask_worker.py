@@ -24,6 +24,7 @@ from dlp_lab.jobs.executor_thread import ExecutorThread
 from dlp_lab.jobs.job import Job
 from dlp_lab.jobs.local_executor import LocalExecutor
 from dlp_lab.jobs.updates import Cancelled, Hindered, Progress, Update
+from dlp_lab.jobs.worker_policy import WorkerPolicy
 from dlp_lab.store.workspace import Workspace
 
 _SECONDS_BETWEEN_LOOKS = 1.0
@@ -72,14 +73,18 @@ class JobHost(WorkerPlugin):
         root, output: The workspace.
         token: What the workspace's `sharing_token` holds.
         job_seconds: How long an attempt at a job may run; None as long as it takes.
+        policy: What the processes of the jobs may take, and how long they are kept.
     """
 
-    def __init__(self, session: str, root: str, output: str, token: str, job_seconds: float | None) -> None:
+    def __init__(
+        self, session: str, root: str, output: str, token: str, job_seconds: float | None, policy: WorkerPolicy
+    ) -> None:
         self.session = session
         self._root = root
         self._output = output
         self._token = token
         self._job_seconds = job_seconds
+        self._policy = policy
 
     def setup(self, worker: Worker) -> None:
         self._worker = worker
@@ -148,7 +153,8 @@ class JobHost(WorkerPlugin):
         # A nanny makes its workers daemons, to which multiprocessing forbids children; ours end with their parent.
         multiprocessing.current_process().daemon = False
         workspace = Workspace(Path(self._root), self._output)
-        return ExecutorThread(LocalExecutor(workspace, self._worker.state.nthreads, self._job_seconds), self._tell)
+        executor = LocalExecutor(workspace, self._worker.state.nthreads, self._job_seconds, self._policy)
+        return ExecutorThread(executor, self._tell)
 
     def _is_released(self, key: str) -> bool:
         task = self._worker.state.tasks.get(key)

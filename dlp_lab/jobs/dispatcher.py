@@ -47,6 +47,7 @@ class Dispatcher:
         self._lock = DispatcherLock(workspace.dispatcher_lock)
         self._worked_on = store.identity
         self._at_work: set[str] = set()
+        self._told_trouble = ""
         self._start_after = -math.inf
         self._failed_starts = 0
         # held while jobs are started: a submission must not exchange the queue for one whose lock is not held
@@ -54,6 +55,7 @@ class Dispatcher:
         self._listeners: list[Listener] = []
         self._told_revision = store.revision()
         self._unrecorded: list[Update] = []
+        self._not_started: list[tuple[Job, str]] = []
         self._closing = threading.Event()
         self._thread = threading.Thread(target=self._work, name="dlp-lab-jobs", daemon=True)
         self._thread.start()
@@ -62,6 +64,10 @@ class Dispatcher:
     def is_at_work(self) -> bool:
         """Whether it is the one that starts the workspace's jobs."""
         return self._lock.held
+
+    def trouble(self) -> str | None:
+        """Why no job can be started for now, where it is the one that starts them; None where nothing is wrong."""
+        return self._executor.trouble() if self._lock.held else None
 
     def add_listener(self, listener: Listener) -> None:
         """Call `listener` with the record of each job that any process changes, from the dispatcher's thread."""
@@ -91,8 +97,9 @@ class Dispatcher:
             try:
                 self._work_once()
                 is_in_trouble = False
-            except (sqlite3.Error, OSError, DlpError):
-                # a full disk or a database locked for long: nothing is lost, and it may be better soon
+            except Exception:
+                # a full disk, a database locked for long, a defect: nothing is lost, and it may be better soon; a
+                # thread that ends would keep the lock, and with it all others from the queue
                 if not is_in_trouble:
                     _log.exception("the queue could not be worked on; trying again every second")
                 is_in_trouble = True
@@ -114,21 +121,40 @@ class Dispatcher:
 
     def _dispatch(self) -> None:
         self._record_updates()
+        self._put_back_not_started()
         for uid in self._store.cancel_requests():
             self._executor.cancel(uid)
+        self._tell_trouble()
         while self._may_start() and (job := self._store.claim_next()):
             _log.info("job %s: attempt %d starts", job.uid, job.attempts)
             try:
                 self._executor.start(job)
                 self._at_work.add(job.uid)
                 self._failed_starts = 0
-            except OSError as error:
+            except Exception as error:  # OSError, as agreed; after any other the job would be left running for ever
                 # no fault of the job: to call it crashed would fail one job after the other, the whole queue
-                _log.warning("job %s could not be started: %s", job.uid, error.strerror or type(error).__name__)
+                _log.warning("job %s could not be started: %s", job.uid, _why(error))
                 delay = _SECONDS_AFTER_ERROR * 5 ** min(self._failed_starts, 2)
                 self._failed_starts += 1
                 self._start_after = time.monotonic() + delay
-                self._store.put_back(job.uid, job.attempts, f"no process can be started; tried again in {delay:g} s")
+                self._not_started.append((job, f"no process can be started; tried again in {delay:g} s"))
+                self._put_back_not_started()
+
+    def _tell_trouble(self) -> None:
+        trouble = self._executor.trouble() or ""
+        if self._told_trouble != trouble:
+            if self._told_trouble:
+                self._store.exchange_message(self._told_trouble, "waiting")
+            self._told_trouble = trouble
+        if trouble:
+            self._store.set_message_of_next(trouble)
+
+    def _put_back_not_started(self) -> None:
+        while self._not_started:
+            # taken off the list only when it is recorded, for recording may fail
+            job, message = self._not_started[0]
+            self._store.put_back(job.uid, job.attempts, message)
+            del self._not_started[0]
 
     def _may_start(self) -> bool:
         return self._executor.free_slots() > 0 and time.monotonic() >= self._start_after
@@ -220,3 +246,7 @@ class Dispatcher:
                     listener(job)
                 except Exception:  # a listener's defect must not stop the queue
                     _log.exception("a listener failed")
+
+
+def _why(error: Exception) -> str:
+    return (error.strerror if isinstance(error, OSError) else None) or type(error).__name__

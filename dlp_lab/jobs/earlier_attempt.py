@@ -10,6 +10,8 @@ import time
 from collections.abc import Iterator
 from pathlib import Path
 
+from dlp_lab.jobs.job_processes import is_stopped
+
 _SECONDS_BETWEEN_TRIES = 0.1
 
 
@@ -19,12 +21,15 @@ def wait_for_earlier_attempt(lock: int) -> None:
     The process of a server that is gone ends by itself; one that is stopped (SIGSTOP) cannot, and would go on where it
     stood whenever it is let go. It is made to end.
 
+    The lock is a POSIX one, which a process does not share with what it forks: what a crashed attempt left behind would
+    else hold it on. It is lost as soon as this process closes any descriptor of the file.
+
     Args:
         lock: Descriptor of the open job's log.
     """
     while True:
         try:
-            fcntl.flock(lock, fcntl.LOCK_EX | fcntl.LOCK_NB)
+            fcntl.lockf(lock, fcntl.LOCK_EX | fcntl.LOCK_NB)
             return
         except BlockingIOError:
             for pid in _holders(os.fstat(lock)):
@@ -34,15 +39,6 @@ def wait_for_earlier_attempt(lock: int) -> None:
             time.sleep(_SECONDS_BETWEEN_TRIES)
 
 
-def is_stopped(pid: int) -> bool:
-    """Whether a process is stopped, and does nothing until it is let go. Answers False where it cannot be told."""
-    try:
-        # the name, in brackets, may hold blanks; the state comes after it
-        return Path(f"/proc/{pid}/stat").read_text().rpartition(")")[2].split()[0] in "Tt"
-    except OSError:
-        return False
-
-
 def _holders(file: os.stat_result) -> Iterator[int]:
     """Processes that hold a lock on a file (Linux)."""
     try:
@@ -50,9 +46,9 @@ def _holders(file: os.stat_result) -> Iterator[int]:
     except OSError:
         return
     for line in locks:
-        # 1: FLOCK  ADVISORY  WRITE 1234 08:01:5678 0 EOF
+        # 1: POSIX  ADVISORY  WRITE 1234 08:01:5678 0 EOF
         words = line.split()
-        if "FLOCK" in words and any(word.endswith(f":{file.st_ino}") for word in words):
+        if "POSIX" in words and any(word.endswith(f":{file.st_ino}") for word in words):
             pid = next((int(word) for word in words[3:] if word.isdecimal()), 0)
             if pid > 0 and _has_open(pid, file):
                 yield pid

@@ -11,9 +11,10 @@ from dlp_lab.jobs.updates import Update
 class Executor(Protocol):
     """Runs claimed jobs, no two at once in one process. `tests/contracts/executor_contract.py` checks:
 
-    * One thread calls all methods, except `wake`, which any thread may call.
+    * One thread calls all methods, except `wake` and `trouble`, which any thread may call.
     * `prepare` may be called before the first `start`, to make it quick. It does not wait.
     * `free_slots` is how many more jobs may be started now; it is never below 0.
+    * `trouble` says why no job can be started for now, for people, where that is not for jobs at work; else None.
     * `start` returns at once; the job's attempt is the pair of its `uid` and `attempts`. It raises `OSError` when no
       job can be started now, for want of memory or files; then there is no attempt, and no ending to tell.
     * `updates` waits up to `timeout` seconds for something to tell, and tells it: any number of `Progress`, then
@@ -27,6 +28,8 @@ class Executor(Protocol):
     def prepare(self) -> None: ...
 
     def free_slots(self) -> int: ...
+
+    def trouble(self) -> str | None: ...
 
     def start(self, job: Job) -> None: ...
 

@@ -57,7 +57,8 @@ class ExecutorThread:
             self._tell(Hindered(job.uid, job.attempts, WorkerLost.code, reason))
 
     def _work(self) -> None:
-        self._executor.prepare()
+        with contextlib.suppress(OSError):  # a job that is started prepares it again, and tells why it cannot be
+            self._executor.prepare()
         while not self._closing.is_set():
             self._tell_all(_POLL_SECONDS)
             with contextlib.suppress(queue.Empty):

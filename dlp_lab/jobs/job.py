@@ -167,6 +167,8 @@ class Health(msgspec.Struct, frozen=True, kw_only=True):
         executor: Where jobs run.
         slots: How many may run at once.
         has_dispatcher: Whether any process starts the jobs of this queue.
+        trouble: Why no job can be started for now, such as a Dask scheduler that does not answer, where this server is
+            the one that starts them; null where nothing is known to be wrong.
         free_bytes: Left on the disk of the output folder.
         jobs: How many there are in each state, whoever owns them.
     """
@@ -177,6 +179,7 @@ class Health(msgspec.Struct, frozen=True, kw_only=True):
     executor: str
     slots: int
     has_dispatcher: bool
+    trouble: str | None
     free_bytes: int
     jobs: dict[JobState, int]
 

@@ -39,6 +39,25 @@ class JobAttempts(JobRows):
             )
             return job_of(rows[0]) if rows else None
 
+    def exchange_message(self, before: str, after: str) -> None:
+        """Waiting jobs that say `before` say `after`."""
+        same = "state = 'queued' AND message = ?"
+        if self._rows(f"SELECT 1 FROM jobs WHERE {same} LIMIT 1", (before,)):
+            with self._transaction(durable=False):
+                revision = self._next_revision()
+                self._rows(f"UPDATE jobs SET message = ?, revision = ? WHERE {same}", (after, revision, before))
+
+    def set_message_of_next(self, message: str) -> None:
+        """Let the waiting job that is first in the queue say something."""
+        first = "SELECT seq, message FROM jobs WHERE state = 'queued' ORDER BY priority DESC, seq LIMIT 1"
+        rows = self._rows(first)
+        if rows and rows[0]["message"] != message:
+            with self._transaction(durable=False):
+                self._rows(
+                    "UPDATE jobs SET message = ?, revision = ? WHERE seq = ? AND state = 'queued'",
+                    (message, self._next_revision(), rows[0]["seq"]),
+                )
+
     def running(self) -> list[Job]:
         """Jobs that are claimed, oldest first."""
         return [job_of(row) for row in self._rows("SELECT * FROM jobs WHERE state = 'running' ORDER BY seq")]

@@ -10,6 +10,7 @@ from multiprocessing.connection import Connection
 from pathlib import Path
 
 from dlp_lab.jobs.job import JobLogPart
+from dlp_lab.jobs.job_processes import FoundProcess, who_prints_into
 
 MAX_LOG_BYTES = 10 * 2**20
 _TAIL_BYTES = 64 * 2**10
@@ -33,9 +34,16 @@ class JobLog:
         self._thread = threading.Thread(target=self._copy, name="dlp-lab-job-log", daemon=True)
         self._thread.start()
 
-    def wait(self, seconds: float) -> None:
-        """Wait until all is written, at most so long: what a job started and detached may hold the pipe open."""
+    def wait(self, seconds: float) -> bool:
+        """Wait until all is written, at most so long: what a job left behind holds the pipe open. Returns if it is."""
         self._thread.join(seconds)
+        return not self._thread.is_alive()
+
+    def who_prints(self) -> set[FoundProcess]:
+        """Processes that hold the pipe open as what they print into."""
+        with contextlib.suppress(OSError):  # all is written meanwhile, and the pipe closed
+            return who_prints_into(self._reader.fileno())
+        return set()
 
     def _copy(self) -> None:
         left_out, tail = 0, b""

@@ -62,6 +62,9 @@ class LocalExecutor:
     def free_slots(self) -> int:
         return max(0, self._slots - len(self._busy))
 
+    def trouble(self) -> None:
+        """None: what keeps a process from being started is told by `start`."""
+
     def start(self, job: Job) -> None:
         refuse_without_files()
         self.prepare()

@@ -17,6 +17,8 @@ import sys
 from dataclasses import dataclass, fields
 from pathlib import Path
 
+from dlp_lab.jobs.job_processes import descendants, end_all
+
 _MORE_FILES = 64
 _PR_SET_CHILD_SUBREAPER = 36
 _LIMITS = tuple(getattr(resource, name) for name in dir(resource) if name.startswith("RLIMIT_"))
@@ -108,12 +110,13 @@ def has_children() -> bool:
     return True
 
 
-def kill_children() -> None:
-    """SIGKILL to all children, those of other sessions too. Linux only; elsewhere those of the group die with it."""
-    for children in Path("/proc/self/task").glob("*/children"):
-        with contextlib.suppress(OSError):
-            for pid in children.read_text().split():
-                os.kill(int(pid), signal.SIGKILL)
+def end_children() -> None:
+    """SIGKILL to all children, those of other sessions too, and to those that they leave to us, until none is there.
+
+    Linux only; elsewhere those of the group die with it.
+    """
+    while has_children() and (children := descendants(os.getpid())):
+        end_all(children)
 
 
 def _resident_bytes() -> int:

@@ -9,6 +9,7 @@ import secrets
 import shutil
 import sqlite3
 import threading
+import time
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 from pathlib import Path
@@ -18,6 +19,8 @@ from dlp_lab.jobs.filesystem import is_on_network
 from dlp_lab.jobs.job_store_schema import SCHEMA_VERSION, STEPS
 
 _LEAST_ROOM_BYTES = 64 * 2**10
+_SECONDS_TO_WAIT = 30
+_SECONDS_BETWEEN_TRIES = 0.02
 
 FileIdentity = tuple[int, int]
 
@@ -55,7 +58,9 @@ class QueueDatabase:
             if not os.path.lexists(self._path):
                 self._make()
             identity = file_identity(self._path)
-            connection = sqlite3.connect(self._path, timeout=30, isolation_level=None, check_same_thread=False)
+            connection = sqlite3.connect(
+                self._path, timeout=_SECONDS_TO_WAIT, isolation_level=None, check_same_thread=False
+            )
         except OSError as error:
             if error.errno in (errno.ENOSPC, errno.EDQUOT):
                 raise _disk_full() from error
@@ -79,9 +84,11 @@ class QueueDatabase:
             with (
                 contextlib.closing(sqlite3.connect(partial, isolation_level=None)) as connection,
                 self._full_disk_named(),
-                _transaction(connection, durable=True),
             ):
-                _take_steps(connection, 0)
+                with _transaction(connection, durable=True):
+                    _take_steps(connection, 0)
+                # now, while nobody else has it open
+                _set_journal_mode(connection, self._path)
             with contextlib.suppress(FileExistsError):  # another process was quicker
                 os.link(partial, self._path)
         finally:
@@ -92,8 +99,7 @@ class QueueDatabase:
             if _version(connection) == 0:
                 raise sqlite3.DatabaseError("it holds no queue")
             with self._full_disk_named():
-                # WAL needs memory that its users share, which a network filesystem does not give them.
-                connection.execute(f"PRAGMA journal_mode = {'DELETE' if is_on_network(self._path) else 'WAL'}")
+                _set_journal_mode(connection, self._path)
                 _back_up_older(connection, self._path)
                 with _transaction(connection, durable=True):
                     _bring_up_to_date(connection)
@@ -157,6 +163,23 @@ class QueueDatabase:
             if not hasattr(error, "sqlite_errorcode"):  # text that is none, which Python finds, not SQLite
                 raise QueueUnusable(_damaged(self._path, "a record is damaged")) from error
             raise
+        except UnicodeDecodeError as error:
+            raise QueueUnusable(_damaged(self._path, "the name of a column is damaged")) from error
+
+
+def _set_journal_mode(connection: sqlite3.Connection, path: Path) -> None:
+    # WAL needs memory that its users share, which a network filesystem does not give them.
+    mode = "DELETE" if is_on_network(path) else "WAL"
+    deadline = time.monotonic() + _SECONDS_TO_WAIT
+    while True:
+        try:
+            connection.execute(f"PRAGMA journal_mode = {mode}")
+            return
+        except sqlite3.OperationalError as error:
+            # for a change of the mode SQLite does not wait by itself until others have done with the file
+            if getattr(error, "sqlite_errorcode", 0) & 0xFF != sqlite3.SQLITE_BUSY or time.monotonic() > deadline:
+                raise
+            time.sleep(_SECONDS_BETWEEN_TRIES)
 
 
 def _bring_up_to_date(connection: sqlite3.Connection) -> None:

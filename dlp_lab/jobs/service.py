@@ -207,6 +207,10 @@ class JobService:
         """Whether any process starts the workspace's jobs at this moment."""
         return self.dispatches or is_held(self.workspace.dispatcher_lock)
 
+    def trouble(self) -> str | None:
+        """Why no job can be started for now, where this service starts them; None where no reason is known."""
+        return self._dispatcher.trouble() if self._dispatcher is not None else None
+
     def close(self) -> None:
         """Stop working. Jobs that run here are stopped and wait in the queue for the next service."""
         if self._closing.is_set():

@@ -30,8 +30,9 @@ from dlp_lab.dicom.compressed import available_processors
 from dlp_lab.errors import DiskFailed, DiskFull, DlpError, JobCancelled, OutOfMemory, Unreadable, printable
 from dlp_lab.jobs.earlier_attempt import wait_for_earlier_attempt
 from dlp_lab.jobs.job import Job
+from dlp_lab.jobs.job_processes import descendants, end_all
 from dlp_lab.jobs.pipeline import run_job
-from dlp_lab.jobs.process_state import ProcessWatch, adopt_orphans, kill_children
+from dlp_lab.jobs.process_state import ProcessWatch, adopt_orphans, end_children
 from dlp_lab.jobs.updates import Cancelled, Ending, Failed, Hindered, Progress, Succeeded, Update
 from dlp_lab.jobs.worker_policy import WorkerPolicy
 from dlp_lab.models.registry import MODELS_VARIABLE
@@ -41,6 +42,10 @@ _SECONDS_TO_TAKE_A_JOB = 5
 _SECONDS_BETWEEN_REPORTS = 0.2
 
 
+class Taken(msgspec.Struct, frozen=True, tag="taken"):
+    """First word of the pipe about a job: it is begun."""
+
+
 class Kept(msgspec.Struct, frozen=True, tag="kept"):
     """Word of the pipe after an ending: the process is as it was before the job, and takes another."""
 
@@ -48,7 +53,7 @@ class Kept(msgspec.Struct, frozen=True, tag="kept"):
 def worker_main(connection: Connection, root: str, output: str, models: str, slots: int, policy: WorkerPolicy) -> None:
     """Entry of the process. Takes jobs, one after the other, as `hand_over` sends them.
 
-    Sends `Update`s as JSON, of each job an ending as the last; then `Kept`, or it ends.
+    Sends JSON: of each job `Taken`, then `Update`s, of which an ending is the last; then `Kept`, or it ends.
 
     Args:
         connection: The worker's end of a two-way pipe.
@@ -68,9 +73,10 @@ def worker_main(connection: Connection, root: str, output: str, models: str, slo
             job = _next_job(connection)
             if job is None:
                 break
+            _send(connection, Taken())
             ending, foreseen = _ending(workspace, job, _Reporter(connection, job), threads)
             if not _is_clean(watch, foreseen):
-                kill_children()
+                end_children()
                 _send(connection, ending)
                 break
             _print_into(os.devnull)  # the log is whole, and the next job's own
@@ -151,9 +157,8 @@ def _set_up_process(policy: WorkerPolicy) -> None:
     os.umask(0o077)
     os.nice(19)
     resource.setrlimit(resource.RLIMIT_CORE, (0, 0))  # a core file would hold the patient's images
-    for limit, most in ((resource.RLIMIT_DATA, policy.memory_bytes), (resource.RLIMIT_FSIZE, policy.file_bytes)):
-        if most is not None:
-            resource.setrlimit(limit, (most, most))
+    if policy.memory_bytes is not None:
+        resource.setrlimit(resource.RLIMIT_DATA, (policy.memory_bytes, policy.memory_bytes))
 
 
 def _print_into(target: str | int) -> None:
@@ -174,6 +179,7 @@ def _end_with_the_server() -> None:
     server = multiprocessing.parent_process()
     assert server is not None
     server.join()
+    end_all(descendants(os.getpid()))  # also those in sessions of their own
     os.killpg(0, signal.SIGKILL)
 
 
@@ -192,7 +198,7 @@ class _Reporter:
             _send(self._connection, Progress(self._job.uid, self._job.attempts, float(fraction), printable(message)))
 
 
-def _send(connection: Connection, update: Update | Kept) -> None:
+def _send(connection: Connection, update: Update | Taken | Kept) -> None:
     try:
         connection.send_bytes(msgspec.json.encode(update))
     except BrokenPipeError:
@@ -228,8 +234,7 @@ def _reason(workspace: Workspace, job: Job, error: BaseException) -> Failed | Hi
     """Code and sentence for an exception that is not our own."""
     uid, attempt = job.uid, job.attempts
     if isinstance(error, MemoryError):
-        message = "there is not enough memory for this series; run fewer jobs at once"
-        return Failed(uid, attempt, OutOfMemory.code, message)
+        return Failed(uid, attempt, OutOfMemory.code, _out_of_memory())
     if isinstance(error, OSError) and error.errno in (errno.ENOSPC, errno.EDQUOT):
         message = "there is no room for the result; free space on the disk of the output folder"
         return Hindered(uid, attempt, DiskFull.code, message)
@@ -243,6 +248,16 @@ def _reason(workspace: Workspace, job: Job, error: BaseException) -> Failed | Hi
     # The text of a foreign exception may hold a patient's data or a path; it stays in the job's log.
     message = f"an unexpected error ({type(error).__name__}); see {workspace.job_log_name(job.uid)}"
     return Failed(uid, attempt, "INTERNAL", message)
+
+
+def _out_of_memory() -> str:
+    most = resource.getrlimit(resource.RLIMIT_DATA)[1]
+    if most == resource.RLIM_INFINITY:
+        return "there is not enough memory for this series; run fewer jobs at once"
+    return (
+        f"the job needs more than the {most / 2**30:.3g} GiB of memory that it may have; "
+        "the server's option max_job_memory_gib says how much that is"
+    )
 
 
 def _is_below(file: object, folder: Path) -> bool:

@@ -15,14 +15,12 @@ class WorkerPolicy:
         idle_seconds: A process without a job is closed after so long: a minute covers the pauses of a person at work,
             and a server that nobody uses holds no models in memory.
         memory_bytes: How much memory a process may have (RLIMIT_DATA); None for no limit of its own.
-        file_bytes: How large a file it may write; None for no limit.
     """
 
     jobs: int = 100
     grown_bytes: int = 2**30
     idle_seconds: float = 60.0
     memory_bytes: int | None = None
-    file_bytes: int | None = None
 
 
 DEFAULT_POLICY = WorkerPolicy()

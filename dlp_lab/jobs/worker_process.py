@@ -9,24 +9,25 @@ import time
 from collections.abc import Iterator
 from multiprocessing import connection
 from multiprocessing.context import ForkServerContext
-from pathlib import Path
 
 import msgspec
 
 from dlp_lab.errors import TimedOut, WorkerLost
-from dlp_lab.jobs.earlier_attempt import is_stopped
 from dlp_lab.jobs.exit_status import how_it_ended
 from dlp_lab.jobs.fork_server import main_module_left_alone
 from dlp_lab.jobs.job import Job
 from dlp_lab.jobs.job_log import JobLog
+from dlp_lab.jobs.job_processes import FoundProcess, descendants, end_all, is_stopped
 from dlp_lab.jobs.updates import Cancelled, Crashed, Ending, Failed, Hindered, Progress, Update
-from dlp_lab.jobs.worker import Kept, hand_over, worker_main
+from dlp_lab.jobs.worker import Kept, Taken, hand_over, worker_main
 from dlp_lab.jobs.worker_policy import WorkerPolicy
 from dlp_lab.models.registry import models_folder
 from dlp_lab.store.workspace import Workspace
 
 _SECONDS_TO_OBEY = 2.0
 _SECONDS_FOR_LOG = 1.0
+_SECONDS_FOR_LOG_OF_ENDED = 0.1
+_SECONDS_BETWEEN_LOOKS = 1.0
 
 
 class WorkerProcess:
@@ -53,6 +54,9 @@ class WorkerProcess:
         self._log: JobLog | None = None
         self._answer: Ending | None = None
         self._job_seconds: float | None = None
+        self._look_at: float | None = None
+        self._was_stopped = False
+        self._left: set[FoundProcess] = set()
         self._ask_at: float | None = None
         self._kill_at: float | None = None
         self._timed_out = False
@@ -81,7 +85,9 @@ class WorkerProcess:
     @property
     def deadline(self) -> float | None:
         """Monotonic time when `keep_in_time` has something to do; None while it has not."""
-        return self._ask_at if self._kill_at is None else self._kill_at
+        if self._kill_at is not None:
+            return self._kill_at
+        return min((at for at in (self._ask_at, self._look_at) if at is not None), default=None)
 
     @property
     def is_fit(self) -> bool:
@@ -112,35 +118,48 @@ class WorkerProcess:
         finally:
             writer.close()
         self.job, self._log, self._job_seconds = job, log, job_seconds
+        self._look_at = time.monotonic() + _SECONDS_BETWEEN_LOOKS
         self._ask_at = None if job_seconds is None else time.monotonic() + job_seconds
 
     def ask_to_end(self) -> None:
         """It and all it started are told to end, and get some time to."""
         if self._kill_at is None:
             self._kill_at = time.monotonic() + _SECONDS_TO_OBEY
+            self._look_for_others()
+            for process in self._left:
+                process.signal(signal.SIGTERM)
             self._signal_group(signal.SIGTERM)
             self._signal_group(signal.SIGCONT)  # who is stopped hears nothing
 
     def keep_in_time(self) -> None:
-        """Ask who has run as long as it may, and make end who was asked long enough ago."""
+        """Ask who has run as long as it may, and make end who was asked long enough ago, or is stopped at the start."""
+        now = time.monotonic()
         if self._kill_at is not None:
-            if time.monotonic() >= self._kill_at:
+            if now >= self._kill_at:
+                self._look_for_others()
                 self._signal_group(signal.SIGKILL)
-        elif self._ask_at is not None and time.monotonic() >= self._ask_at:
+        elif self._ask_at is not None and now >= self._ask_at:
             self._timed_out = True
             self.ask_to_end()
+        elif self._look_at is not None and now >= self._look_at:
+            self._look_at = now + _SECONDS_BETWEEN_LOOKS
+            if self._process.pid is not None and is_stopped(self._process.pid):
+                self._was_stopped = True
+                self._signal_group(signal.SIGKILL)
 
     def read(self) -> Iterator[Update]:
         """What the process said: progress; the ending once the process is kept, and else only when it is buried."""
         while self._pipe and self._pipe.poll():
             try:
-                word = msgspec.json.decode(self._pipe.recv_bytes(), type=Update | Kept)
+                word = msgspec.json.decode(self._pipe.recv_bytes(), type=Update | Taken | Kept)
             except (EOFError, OSError, msgspec.DecodeError):
                 self._pipe.close()
                 self._pipe = None
                 return
             if isinstance(word, Progress):
                 yield word
+            elif isinstance(word, Taken):
+                self._look_at = None
             elif not isinstance(word, Kept):
                 self._answer = word
             elif self._answer is not None and self._kill_at is None:
@@ -155,7 +174,11 @@ class WorkerProcess:
 
     def bury(self) -> Ending | None:
         """End the process with all it started, and tell how its job ended; None if it had none."""
-        fork_server_died = self.has_ended() and self._is_alive()
+        pid = self._process.pid
+        assert pid is not None
+        itself = FoundProcess.of(pid)
+        fork_server_died = self.has_ended() and itself is not None  # for it holds the sentinel
+        self._look_for_others()
         self._signal_group(signal.SIGKILL)
         self._process.join()
         exit_status = self._process.exitcode
@@ -163,7 +186,9 @@ class WorkerProcess:
         if self._pipe:
             self._pipe.close()
             self._pipe = None
-        if self._log:
+        end_all(self._left | ({itself} if itself else set()))
+        if self._log and not self._log.wait(_SECONDS_FOR_LOG_OF_ENDED):
+            end_all(self._log.who_prints())
             self._log.wait(_SECONDS_FOR_LOG)
         if self.job is None:
             return None
@@ -178,17 +203,17 @@ class WorkerProcess:
         if fork_server_died:
             reason = "the process that starts and looks after the workers was ended"
             return Hindered(job.uid, job.attempts, WorkerLost.code, reason)
-        log = self._workspace.job_log_name(job.uid)
         ended = how_it_ended("the worker process", exit_status)
+        if self._look_at is not None:
+            reason = "the worker process was stopped" if self._was_stopped else ended
+            return Hindered(job.uid, job.attempts, WorkerLost.code, f"{reason} before it took the job")
+        log = self._workspace.job_log_name(job.uid)
         return Crashed(job.uid, job.attempts, f"{ended}; {log} has what it printed")
 
-    def _is_alive(self) -> bool:
-        """Whether the process lives, although its sentinel, which the fork server holds, says that it ended."""
-        try:
-            state = Path(f"/proc/{self._process.pid}/stat").read_text().rpartition(")")[2].split()[0]
-        except OSError:
-            return False
-        return state not in "ZX"
+    def _look_for_others(self) -> None:
+        """Note what the job started in sessions of its own, which no signal to the group reaches."""
+        if self._process.pid is not None:
+            self._left |= descendants(self._process.pid)
 
     def _signal_group(self, number: signal.Signals) -> None:
         """Reaches the process and all it started."""

@@ -92,6 +92,11 @@ class DlpLabApp(ExtensionApp):
     max_viewer_gib = Float(
         8.0, min=0.0, help="Disk in GiB that the working files of all open viewers together may take."
     ).tag(config=True)
+    max_job_memory_gib = Float(
+        0.0,
+        min=0.0,
+        help="How much memory in GiB each process of a job may have before the job fails; 0 is as much as there is.",
+    ).tag(config=True)
     executor = Enum(
         ["local", "dask"],
         "local",
@@ -130,6 +135,7 @@ class DlpLabApp(ExtensionApp):
             dask_ca_file=_absolute(self.dask_ca_file),
             dask_cert_file=_absolute(self.dask_cert_file),
             dask_key_file=_absolute(self.dask_key_file),
+            max_job_memory_gib=self.max_job_memory_gib,
         )
         os.environ |= self._executor_settings.to_environment()
         self._service: JobService | None = None

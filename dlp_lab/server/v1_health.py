@@ -56,6 +56,7 @@ def _health(workspace: Workspace, jobs: JobService, capacity: Capacity, server_r
         executor=capacity.executor,
         slots=capacity.slots,
         has_dispatcher=jobs.has_dispatcher(),
+        trouble=jobs.trouble(),
         free_bytes=shutil.disk_usage(jobs.workspace.output_folder).free,
         jobs=jobs.count_by_state(),
     )

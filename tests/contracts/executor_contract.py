@@ -15,7 +15,22 @@ from dlp_lab.store.workspace import Workspace
 from tests.jobs.waiting import process_is_gone, wait_until
 
 
+def _family(journal: Path) -> list[str]:
+    """Ids of the processes that a job forked, once they are told."""
+    if not journal.exists() or "child" not in (text := journal.read_text()):
+        return []
+    return text.split("child ")[1].split()[:2]
+
+
 class ExecutorContract:
+    """The tests.
+
+    Attributes:
+        processes_for_jobs_in_turn: How many processes at most run jobs that are started one after the other.
+    """
+
+    processes_for_jobs_in_turn = 1
+
     @pytest.fixture
     def executor(self, workspace: Workspace, probe_package: Path) -> Executor:
         raise NotImplementedError
@@ -152,6 +167,26 @@ class ExecutorContract:
         self.endings(executor, 1)
         child = int(journal.read_text().split("child ")[1].split()[0])
         wait_until(lambda: process_is_gone(child), 2)
+
+    @pytest.mark.parametrize("act", ["family", "family-crash", "family-cancel"])
+    def test_whatever_a_job_forked_in_whatever_session_is_gone_when_its_end_is_told(
+        self, executor: Executor, journal: Path, act: str
+    ) -> None:
+        job = self.job(journal, act=act.removesuffix("-cancel"), seconds=60 if act == "family-cancel" else 0)
+        executor.start(job)
+        family = [int(pid) for pid in wait_until(lambda: _family(journal))]
+        if act == "family-cancel":
+            executor.cancel(job.uid)
+        self.endings(executor, 1)
+        assert len(family) == 2
+        assert [process_is_gone(pid) for pid in family] == [True, True]
+
+    def test_what_a_task_has_loaded_is_there_for_the_next_job(self, executor: Executor, journal: Path) -> None:
+        for _ in range(4):  # one after the other: on two Dask workers, two processes at most
+            executor.start(self.job(journal, act="model"))
+            self.endings(executor, 1)
+        assert journal.read_text().count("start") == 4
+        assert journal.read_text().count("loaded") <= self.processes_for_jobs_in_turn
 
     def test_a_thread_that_a_task_leaves_behind_does_not_hold_up_the_end(
         self, executor: Executor, journal: Path

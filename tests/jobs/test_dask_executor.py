@@ -19,6 +19,7 @@ import pytest
 from distributed import LocalCluster
 
 from benchmarks.dask_processes import DaskProcesses, worker_of
+from dlp_lab.jobs import dask_executor
 from dlp_lab.jobs.dask_executor import DaskExecutor
 from dlp_lab.jobs.dask_settings import DaskSettings
 from dlp_lab.jobs.executor import Executor
@@ -110,6 +111,14 @@ def processes(tmp_path: Path, probe_package: Path) -> Iterator[DaskProcesses]:
         yield processes
 
 
+@pytest.fixture(scope="module")
+def shared_processes(tmp_path_factory: pytest.TempPathFactory, probe_package: Path) -> Iterator[DaskProcesses]:
+    """A cluster with one worker of one thread, for tests that leave it so."""
+    with DaskProcesses(tmp_path_factory.mktemp("dask")) as processes:
+        processes.start_worker()
+        yield processes
+
+
 def first_child(journal: Path) -> int:
     """Id of the process that a job has started."""
     wait_until(lambda: journal.exists() and "child" in journal.read_text())
@@ -145,6 +154,8 @@ def request(journal: Path, **params: object) -> JobRequest:
 
 
 class TestDaskExecutor(ExecutorContract):
+    processes_for_jobs_in_turn = 2  # one for each Dask worker
+
     @pytest.fixture
     def executor(self, new_executor: NewExecutor, cluster: LocalCluster) -> DaskExecutor:
         return new_executor(cluster.scheduler_address)
@@ -200,6 +211,23 @@ class TestDaskExecutor(ExecutorContract):
         assert "spawn_main" not in " ".join(child.parent().cmdline())
         assert os.getpriority(os.PRIO_PROCESS, child.ppid()) == 19
 
+    def test_a_cancellation_that_gets_lost_on_its_way_is_sent_again(
+        self, executor: DaskExecutor, journal: Path, monkeypatch: pytest.MonkeyPatch
+    ) -> None:
+        job = self.job(journal, seconds=60)
+        executor.start(job)
+        wait_until(journal.exists)
+        monkeypatch.setattr(dask_executor, "_SECONDS_BEFORE_ASKING_AGAIN", 0.5)
+        connection = executor._connection
+        assert connection is not None
+        with monkeypatch.context() as lossy:
+            lossy.setattr(connection, "cancel", lambda *attempt: None)
+            executor.cancel(job.uid)
+        time.sleep(0.6)
+        assert all(isinstance(update, Progress) for update in executor.updates(0))
+        executor.cancel(job.uid)
+        assert self.endings(executor, 1)[0] == [Cancelled(job.uid, 1)]
+
     def test_a_new_executor_of_the_workspace_stops_what_the_one_before_left_running(
         self, executor: DaskExecutor, new_executor: NewExecutor, cluster: LocalCluster, journal: Path
     ) -> None:
@@ -252,33 +280,33 @@ def test_jobs_wait_while_there_is_no_scheduler_and_start_again_when_there_is(
     wait_until(lambda: service.get(job.uid).state == "queued")
     wait_until(lambda: f"the Dask scheduler at {processes.address} is lost" in caplog.text)
     wait_until(lambda: f"no Dask scheduler answers at {processes.address}" in caplog.text)
-    assert service.get(job.uid).message.startswith("the Dask scheduler was lost; tried again at ")
+    trouble = f"no Dask scheduler answers at {processes.address}; jobs wait until one does"
+    wait_until(lambda: service.get(job.uid).message == service.trouble() == trouble)
     processes.start_scheduler()
     processes.start_worker()
     ended = wait_for_end(service, job.uid)
     assert (ended.state, ended.attempts) == ("succeeded", 2)
+    assert service.trouble() is None
     service.close()
 
 
 def test_a_scheduler_that_stands_still_for_a_while_costs_no_job_an_attempt(
-    processes: DaskProcesses, new_executor: NewExecutor, journal: Path
+    shared_processes: DaskProcesses, new_executor: NewExecutor, journal: Path
 ) -> None:
-    processes.start_worker()
-    executor = new_executor(processes.address, slots=1)
+    executor = new_executor(shared_processes.address, slots=1)
     job = ExecutorContract.job(journal, seconds=1)
     executor.start(job)
     wait_until(journal.exists)
-    processes.signal_scheduler(signal.SIGSTOP)
+    shared_processes.signal_scheduler(signal.SIGSTOP)
     wait_until(lambda: "end" in journal.read_text())
     assert all(isinstance(update, Progress) for update in executor.updates(0.2))
-    processes.signal_scheduler(signal.SIGCONT)
+    shared_processes.signal_scheduler(signal.SIGCONT)
     assert ExecutorContract.endings(executor, 1)[0] == [Succeeded(job.uid, 1, [])]
 
 
 def test_jobs_of_a_killed_server_do_not_run_on(
-    processes: DaskProcesses, workspace: Workspace, probe_package: Path, journal: Path
+    shared_processes: DaskProcesses, workspace: Workspace, probe_package: Path, journal: Path
 ) -> None:
-    processes.start_worker()
     program = """
 import sys, time
 from dlp_lab.jobs.job import JobRequest
@@ -289,7 +317,7 @@ service = JobService(Workspace.from_environment())
 service.submit(JobRequest(task="probe", input_dir="dicom_data", params=params))
 time.sleep(60)
 """
-    environment = ExecutorSettings(executor="dask", dask_scheduler=processes.address).to_environment()
+    environment = ExecutorSettings(executor="dask", dask_scheduler=shared_processes.address).to_environment()
     server = subprocess.Popen(
         [sys.executable, "-c", program, str(journal)],
         env=os.environ | environment | {"DLP_LAB_ROOT": str(workspace.root)},
@@ -327,17 +355,18 @@ def test_workers_that_join_and_leave_bring_and_take_slots_and_get_jobs_that_need
 
 
 def test_a_worker_that_does_not_see_the_workspace_gets_no_jobs_and_is_named(
-    processes: DaskProcesses, new_executor: NewExecutor, workspace: Workspace, caplog: pytest.LogCaptureFixture
+    shared_processes: DaskProcesses, new_executor: NewExecutor, workspace: Workspace, caplog: pytest.LogCaptureFixture
 ) -> None:
-    processes.start_worker()
-    executor = new_executor(processes.address, slots=1)
+    executor = new_executor(shared_processes.address, slots=1)
     workspace.sharing_token.write_text("of another folder at the same path")
-    processes.start_worker()
+    nanny = shared_processes.start_worker()
     wait_until(lambda: "gets no jobs" in caplog.text)
     refusal = next(record.getMessage() for record in caplog.records if "gets no jobs" in record.getMessage())
     assert f"on {os.uname().nodename}" in refusal
     assert f"its folder {workspace.root} is another one than here; root and output must lie on" in refusal
     assert executor.free_slots() == 1
+    nanny.terminate()
+    nanny.wait()
 
 
 def test_a_cluster_of_our_own_listens_on_this_machine_alone_and_shows_no_pages(

@@ -158,7 +158,7 @@ def test_without_the_packages_it_is_said_how_to_get_them(workspace: Workspace, m
 def test_the_environment_says_which_executor_a_service_has(
     workspace: Workspace, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    settings = ExecutorSettings("dask", "tls://node1:8786", "a", "b", "c")
+    settings = ExecutorSettings("dask", "tls://node1:8786", "a", "b", "c", 1.5)
     assert ExecutorSettings.from_environment(settings.to_environment()) == settings
     assert ExecutorSettings.from_environment({}) == ExecutorSettings()
     assert isinstance(ExecutorSettings().new_executor(workspace, 1, None), LocalExecutor)
@@ -169,6 +169,24 @@ def test_the_environment_says_which_executor_a_service_has(
     monkeypatch.setenv("DLP_LAB_EXECUTOR", "cloud")
     with pytest.raises(ExecutorUnusable, match="there is no executor 'cloud'; there are: local, dask"):
         JobService(workspace)
+    monkeypatch.setenv("DLP_LAB_EXECUTOR", "local")
+    for memory in ("much", "-1", "inf"):
+        monkeypatch.setenv("DLP_LAB_MAX_JOB_MEMORY_GIB", memory)
+        with pytest.raises(ExecutorUnusable, match="memory"):
+            JobService(workspace)
+
+
+@pytest.mark.parametrize("executor", ["local", "dask"])
+def test_a_job_that_needs_more_memory_than_the_settings_allow_fails_and_says_so(
+    workspace: Workspace, probe_package: Path, executor: str
+) -> None:
+    settings = ExecutorSettings(executor, max_job_memory_gib=1.0)
+    service = JobService(workspace, executor=settings.new_executor(workspace, 1, None))
+    job = service.submit(JobRequest(task="probe", input_dir="dicom_data", params={"act": "allocate"}))
+    ended = wait_for_end(service, job.uid)
+    service.close()
+    assert (ended.state, ended.error_code) == ("failed", "OUT_OF_MEMORY")
+    assert "more than the 1 GiB of memory that it may have" in ended.message
 
 
 def test_the_command_line_says_what_is_wrong_with_the_settings(

@@ -5,6 +5,7 @@ import multiprocessing
 import shutil
 import sqlite3
 import stat
+import threading
 from datetime import UTC, datetime, timedelta, tzinfo
 from pathlib import Path
 
@@ -278,6 +279,30 @@ def test_a_hindered_job_waits_longer_each_time_while_others_run_and_fails_at_the
     assert store.claim_next() is not None, "a clock that was put back delays no job by a day"
 
 
+def test_the_first_in_the_queue_says_why_none_starts_until_that_is_over(store: JobStore) -> None:
+    first, second = store.add(REQUEST), store.add(REQUEST)
+    store.set_message_of_next("no scheduler answers")
+    revision = store.revision()
+    store.set_message_of_next("no scheduler answers")
+    assert store.revision() == revision
+    assert [store.get(job.uid).message for job in (first, second)] == ["no scheduler answers", "waiting"]
+    store.exchange_message("no scheduler answers", "waiting")
+    assert [store.get(job.uid).message for job in (first, second)] == ["waiting", "waiting"]
+    assert [job.uid for job in store.changed_since(revision)[1]] == [first.uid]
+
+
+def test_a_hindered_job_that_is_cancelled_and_tried_again_waits_no_longer(store: JobStore) -> None:
+    job = store.add(REQUEST)
+    assert store.claim_next() is not None
+    store.record_hindrance(job.uid, 1, "DISK_FULL", "there is no room")
+    assert store.claim_next() is None
+    store.request_cancel(job.uid)
+    store.retry(job.uid)
+    again = store.claim_next()
+    assert again is not None
+    assert again.uid == job.uid
+
+
 def test_a_queue_of_version_2_is_taken_over_and_its_jobs_may_be_hindered(path: Path) -> None:
     with contextlib.closing(sqlite3.connect(path)) as older:
         for step in STEPS[:2]:
@@ -493,6 +518,18 @@ def test_no_job_is_claimed_twice_by_processes_that_open_and_claim_at_once(store:
     for process in processes:
         process.join()
     assert sorted(seen) == sorted(uids)
+
+
+def test_a_queue_that_another_process_reads_while_it_is_opened_is_waited_for(path: Path) -> None:
+    JobStore(path).close()
+    with contextlib.closing(sqlite3.connect(path, isolation_level=None, check_same_thread=False)) as other:
+        other.execute("PRAGMA journal_mode = DELETE")  # as on a network file system
+        other.execute("BEGIN")
+        other.execute("SELECT * FROM jobs").fetchall()
+        end_of_reading = threading.Timer(0.5, other.execute, ("COMMIT",))
+        end_of_reading.start()
+        JobStore(path).close()
+        end_of_reading.join()
 
 
 def _open_and_add(path: Path) -> None:

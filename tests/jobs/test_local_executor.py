@@ -1,12 +1,12 @@
 from __future__ import annotations
 
 import contextlib
-import fcntl
 import os
 import re
 import resource
 import signal
 import stat
+import time
 from collections.abc import Iterator
 from multiprocessing import forkserver
 from pathlib import Path
@@ -14,11 +14,14 @@ from pathlib import Path
 import msgspec
 import pytest
 
-from dlp_lab.jobs.earlier_attempt import is_stopped
+from dlp_lab.jobs.earlier_attempt import wait_for_earlier_attempt
+from dlp_lab.jobs.job import Job
 from dlp_lab.jobs.job_log import MAX_LOG_BYTES
+from dlp_lab.jobs.job_processes import is_stopped
 from dlp_lab.jobs.local_executor import LocalExecutor
 from dlp_lab.jobs.updates import Cancelled, Crashed, Failed, Hindered, Succeeded
 from dlp_lab.jobs.worker_policy import WorkerPolicy
+from dlp_lab.jobs.worker_process import WorkerProcess
 from dlp_lab.store.workspace import Workspace
 from tests.contracts.executor_contract import ExecutorContract
 from tests.jobs.waiting import process_is_gone, wait_until
@@ -42,11 +45,11 @@ class TestLocalExecutor(ExecutorContract):
     def test_a_job_that_runs_too_long_is_stopped_with_all_it_started(
         self, workspace: Workspace, probe_package: Path, journal: Path, act: str
     ) -> None:
-        executor = LocalExecutor(workspace, slots=1, job_seconds=8.0)
+        executor = LocalExecutor(workspace, slots=1, job_seconds=4.0)
         executor.start(self.job(journal, act=act, seconds=60))
         (ending,), _ = self.endings(executor, 1)
         assert isinstance(ending, Failed)
-        assert (ending.code, "longer than the 8 s" in ending.message) == ("TIMED_OUT", True)
+        assert (ending.code, "longer than the 4 s" in ending.message) == ("TIMED_OUT", True)
         children = [int(line.split()[1]) for line in journal.read_text().splitlines() if line.startswith("child")]
         assert len(children) == (act == "child")
         wait_until(lambda: all(map(process_is_gone, children)))
@@ -162,14 +165,33 @@ class TestLocalExecutor(ExecutorContract):
     def test_an_attempt_waits_until_the_process_of_the_one_before_is_gone(
         self, executor: LocalExecutor, workspace: Workspace, journal: Path
     ) -> None:
+        job = self.job(journal, act="pid", seconds=3.0)
+        other = LocalExecutor(workspace, slots=1)
+        other.start(job)
+        wait_until(journal.exists)
+        executor.start(msgspec.structs.replace(job, attempts=2))
+        assert executor.updates(0.5) == []
+        assert journal.read_text().count("start") == 1
+        self.endings(executor, 1)
+        words = [line.split()[0] for line in journal.read_text().splitlines()]
+        assert words == ["start", "pid", "end", "start", "pid", "end"]
+        self.endings(other, 1)
+        other.close()
+
+    def test_an_attempt_does_not_wait_for_what_the_one_before_forked(
+        self, executor: LocalExecutor, workspace: Workspace, journal: Path
+    ) -> None:
         job = self.job(journal)
         with workspace.job_log(job.uid).open("w") as log:
-            fcntl.flock(log, fcntl.LOCK_EX)
-            executor.start(job)
-            assert executor.updates(1.0) == []
-            assert not journal.exists()
-        self.endings(executor, 1)
-        assert journal.exists()
+            child = os.fork()
+            if child == 0:
+                wait_for_earlier_attempt(log.fileno())
+                if os.fork() == 0:
+                    time.sleep(60)
+                os._exit(0)
+        os.waitpid(child, 0)
+        executor.start(job)
+        assert isinstance(self.endings(executor, 1, seconds=10)[0][0], Succeeded)
 
     def pids(self, executor: LocalExecutor, journal: Path, *acts: dict[str, str]) -> list[int]:
         """Processes of jobs that run one after the other: of each that does as told, and of one after it."""
@@ -238,6 +260,26 @@ class TestLocalExecutor(ExecutorContract):
         after = self.pids(executor, journal)[-1]
         assert after != stopped
         assert process_is_gone(stopped)
+
+    def test_a_job_that_is_handed_to_a_worker_just_stopped_is_taken_back_for_another_try(
+        self, executor: LocalExecutor, journal: Path, monkeypatch: pytest.MonkeyPatch
+    ) -> None:
+        (stopped,) = self.pids(executor, journal)
+        give = WorkerProcess.give
+
+        def stop_and_give(worker: WorkerProcess, job: Job, job_seconds: float | None) -> None:
+            os.kill(stopped, signal.SIGSTOP)
+            wait_until(lambda: is_stopped(stopped))
+            give(worker, job, job_seconds)
+
+        monkeypatch.setattr(WorkerProcess, "give", stop_and_give)
+        job = self.job(journal)
+        executor.start(job)
+        (ending,), _ = self.endings(executor, 1)
+        assert isinstance(ending, Hindered)
+        assert (ending.code, ending.message) == ("WORKER_LOST", "the worker process was stopped before it took the job")
+        assert process_is_gone(stopped)
+        assert executor.free_slots() == 2
 
     def test_a_stopped_worker_ends_when_its_job_is_cancelled(self, executor: LocalExecutor, journal: Path) -> None:
         job = self.job(journal, act="pid", seconds=60)

@@ -1,6 +1,7 @@
 from __future__ import annotations
 
 import errno
+import fcntl
 import os
 import shutil
 import signal
@@ -31,6 +32,7 @@ from dlp_lab.jobs.job_store import JobStore
 from dlp_lab.jobs.local_executor import LocalExecutor
 from dlp_lab.jobs.service import JobService
 from dlp_lab.jobs.submission import QueueLimits
+from dlp_lab.jobs.updates import Update
 from dlp_lab.store.workspace import Workspace
 from tests.jobs.waiting import lock_is_held, process_is_gone, wait_for_end, wait_until
 from tests.phantom import write_phantom_series
@@ -313,6 +315,82 @@ def test_jobs_wait_while_no_process_can_be_started(
     uids = [service.submit(probe(journal, label=str(number))).uid for number in range(2)]
     assert [wait_for_end(service, uid).state for uid in uids] == ["succeeded", "succeeded"]
     assert read(journal) == ["start 0", "end 0", "start 1", "end 1"]
+
+
+def test_a_job_that_could_not_be_started_waits_again_though_that_could_not_be_recorded_at_once(
+    new_service: NewService, journal: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    start, put_back = LocalExecutor.start, JobStore.put_back
+    troubles: list[Exception] = [OSError(errno.EAGAIN, "no process"), DiskFull("no room")]
+
+    def start_or_not(executor: LocalExecutor, job: Job) -> None:
+        if len(troubles) == 2:
+            raise troubles.pop(0)
+        start(executor, job)
+
+    def put_back_or_not(store: JobStore, uid: str, attempt: int, message: str = "") -> bool:
+        if troubles:
+            raise troubles.pop()
+        return put_back(store, uid, attempt, message)
+
+    monkeypatch.setattr(LocalExecutor, "start", start_or_not)
+    monkeypatch.setattr(JobStore, "put_back", put_back_or_not)
+    service = new_service()
+    job = service.submit(probe(journal))
+    ended = wait_for_end(service, job.uid)
+    assert (ended.state, ended.attempts) == ("succeeded", 2)
+
+
+def test_an_error_that_nobody_foresaw_does_not_end_the_work_on_the_queue(
+    service: JobService, journal: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    updates, troubles = LocalExecutor.updates, [RuntimeError("can't start new thread")]
+
+    def updates_or_not(executor: LocalExecutor, timeout: float) -> list[Update]:
+        if troubles:
+            raise troubles.pop()
+        return updates(executor, timeout)
+
+    monkeypatch.setattr(LocalExecutor, "updates", updates_or_not)
+    wait_until(lambda: not troubles)
+    job = service.submit(probe(journal))
+    assert wait_for_end(service, job.uid).state == "succeeded"
+
+
+def test_a_forked_child_of_a_killed_process_does_not_keep_others_from_the_queue(
+    new_service: NewService, workspace: Workspace, journal: Path
+) -> None:
+    program = """
+import os, sys, time
+from pathlib import Path
+from dlp_lab.jobs.service import JobService
+from dlp_lab.store.workspace import Workspace
+service = JobService(Workspace(Path(sys.argv[1])))
+while not service.dispatches:
+    time.sleep(0.01)
+child = os.fork()
+if child:
+    print(child, flush=True)
+time.sleep(60)
+"""
+    with subprocess.Popen([sys.executable, "-c", program, str(workspace.root)], stdout=subprocess.PIPE) as server:
+        assert server.stdout is not None
+        child = int(server.stdout.readline())
+        server.kill()
+        service = new_service()
+        job = service.submit(probe(journal))
+        try:
+            assert wait_for_end(service, job.uid, 10).state == "succeeded"
+        finally:
+            os.kill(child, signal.SIGKILL)
+
+
+def test_two_who_ask_at_once_whether_jobs_are_started_do_not_take_each_other_for_the_one_who_does(
+    overseer: JobService, workspace: Workspace
+) -> None:
+    with workspace.dispatcher_lock.open("w") as asked:
+        fcntl.flock(asked, fcntl.LOCK_SH)  # as the other one does in that moment
+        assert not overseer.has_dispatcher()
 
 
 def test_what_a_killed_server_left_of_a_result_is_removed_though_the_job_is_given_up(

@@ -83,6 +83,8 @@ export interface Health {
   slots: number;
   /** Whether any process starts the jobs of this queue. */
   has_dispatcher: boolean;
+  /** Why no job can be started for now, such as a Dask scheduler that does not answer, where this server is the one that starts them; null where nothing is known to be wrong. */
+  trouble: string | null;
   /** Left on the disk of the output folder. */
   free_bytes: number;
   /** How many there are in each state, whoever owns them. */
