@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import functools
 import platform
 from importlib.metadata import version
 from typing import Any
@@ -17,8 +18,9 @@ RECORD = "job.json"
 _PACKAGES = ("numpy", "scipy", "pydicom", "imagecodecs", "h5py")
 
 
+@functools.cache  # of what this process has loaded; to look them up takes longer than to write a small series
 def software_versions() -> dict[str, str]:
-    """Versions of what took part in a result."""
+    """Versions of what took part in a result; not to be changed by who asks."""
     return {"dlp-lab": __version__, "python": platform.python_version(), **{name: version(name) for name in _PACKAGES}}
 
 
