@@ -3,7 +3,7 @@
 # make test         lint, types, import contracts, all tests (browser tests where there is a Chromium)
 # make screenshots  pictures of the JupyterLab panel, in build/screenshots/
 # make bench        measurements beside named peers
-# make storm        jobs under fire and a queue under load: what is lost, how soon it answers
+# make storm        jobs under fire (storm, poison), a queue under load (load), what a job costs (job_overhead), on Dask too
 # make fuzz         60 s in search of files that break a reader (Linux)
 # make format       what the linters can mend by themselves
 # make clean        remove all that the others made
@@ -62,8 +62,10 @@ bench: $(VENV)/.test $(DEMO_SLICES)
 storm: $(VENV)/.test
 	$(BIN)/python -m benchmarks.storm
 	$(BIN)/python -m benchmarks.load
+	$(BIN)/python -m benchmarks.poison
 	$(BIN)/python -m benchmarks.storm --dask
 	$(BIN)/python -m benchmarks.dask_scaling
+	$(BIN)/python -m benchmarks.job_overhead
 
 fuzz: $(VENV)/.test
 	$(BIN)/pip install --quiet --editable '.[fuzz]'

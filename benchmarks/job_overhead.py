@@ -1,30 +1,62 @@
-"""What a job costs beside its work: from the POST to the answer that it is done, over HTTP.
+"""What a job costs beside its work, from the POST to the answer that it is done; and what it costs elsewhere.
 
-    python -m benchmarks.job_overhead [--jobs 100] [--limit-ms 25]
+    python -m benchmarks.job_overhead [--jobs 100] [--limit-ms 25] [--no-peers]
 
 A real `dlp-lab serve`; one client submits a job over a kept connection, asks for it until it has ended, and goes on.
 The no-op job is the probe of the tests, which gives back its input; the real one is `3dblur` of the same small phantom.
-Beside them: the POST alone, and what the record says between start and end.
+Beside them: the POST alone, what the record says between start and end, and the processor time of a job in the server
+and in its worker, which a busy machine changes little.
 
-Prints p50 and p99 in ms and as a ratio to the no-op job; exit status 1 if its p50 is above the limit.
+Then huey, Dask and jupyter-scheduler with the smallest job that each can do (`peer_queues.py` says what that is), in an
+environment that is made for them in `build/peers`: the same times, how many processes 20 jobs at once start, and what
+is known of these after kill -9. A peer that cannot be installed or started is said to be missing.
+
+Prints p50 and p99 in ms and as a ratio to the no-op job; exit status 1 if its p50 is above the limit. Linux.
 """
 
 from __future__ import annotations
 
 import argparse
+import contextlib
+import os
+import signal
+import subprocess
 import sys
 import tempfile
 import time
+from collections.abc import Callable
 from datetime import datetime
 from pathlib import Path
 from typing import Any
 
+from benchmarks.peer_queues import (
+    SECONDS_OF_WORK,
+    Dask,
+    Fate,
+    Huey,
+    JupyterScheduler,
+    Missing,
+    Peer,
+    descendants,
+    most_processes,
+    settled,
+)
 from benchmarks.poison import probes_installed
 from benchmarks.served import Served, percentile, served
 from tests.phantom import write_phantom_series
 
 _WARM_UP = 5
 _SECONDS_BETWEEN_QUESTIONS = 0.001
+_SECONDS_BEFORE_KILL = 3.0
+_AT_ONCE = 20
+_PEERS: dict[str, tuple[Callable[[Path], Peer], int]] = {
+    "huey, SQLite": (Huey, 100),
+    "Dask": (Dask, 100),
+    "jupyter-scheduler": (JupyterScheduler, 3),  # each takes seconds
+}
+_LEGEND = f"""\
+processes: the most that there are after {_AT_ONCE} jobs of {SECONDS_OF_WORK:g} s are submitted at once
+done, stuck, lost: of these, once all processes were killed after {_SECONDS_BEFORE_KILL:g} s and started again"""
 
 
 def one_job(server: Served, request: dict[str, Any]) -> tuple[float, float, float]:
@@ -48,34 +80,110 @@ def one_job(server: Served, request: dict[str, Any]) -> tuple[float, float, floa
     return 1e3 * (posted - began), 1e3 * attempt.total_seconds(), 1e3 * (ended - began)
 
 
-def main() -> int:
-    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
-    parser.add_argument("--jobs", type=int, default=100)
-    parser.add_argument("--limit-ms", type=float, default=25.0)
-    asked = parser.parse_args()
+def processor_ms(server: Served) -> tuple[float, float]:
+    """Processor time so far, in ms, of the server's own process and of all that it started."""
+    own = 0.0
+    others = 0.0
+    for pid in descendants(server.pid):
+        with contextlib.suppress(OSError):
+            times = Path(f"/proc/{pid}/stat").read_text().rpartition(")")[2].split()[11:15]
+            user, system, user_of_children, system_of_children = map(int, times)
+            if pid == server.pid:
+                own = user + system
+                others += user_of_children + system_of_children
+            else:
+                others += user + system + user_of_children + system_of_children
+    unit = 1e3 / os.sysconf("SC_CLK_TCK")
+    return unit * own, unit * others
+
+
+def own_times(server: Served, jobs: int) -> dict[str, list[float]]:
+    """Times in ms, of the no-op job and the real one."""
     requests = {
         "no-op": {"task": "probe", "input_dir": "case"},
         "3dblur": {"task": "3dblur", "input_dir": "case", "params": {"sigma_mm": 2.0}},
     }
     figures: dict[str, list[float]] = {}
+    for name, request in requests.items():
+        for _ in range(_WARM_UP):
+            one_job(server, request)
+        before = processor_ms(server)
+        times = [one_job(server, request) for _ in range(jobs)]
+        after = processor_ms(server)
+        for part, values in zip(("POST", "attempt", "POST to done"), zip(*times, strict=True), strict=True):
+            figures[f"{name}: {part}"] = list(values)
+        for place, start, end in zip(("server", "worker"), before, after, strict=True):
+            figures[f"{name}: processor, {place}"] = [(end - start) / jobs]
+    return figures
+
+
+def own_fate(root: Path) -> Fate:
+    """Of jobs at once, on two slots, when all processes are killed and the server is started again."""
+    request = {"task": "probe", "input_dir": "case", "params": {"seconds": SECONDS_OF_WORK}}
+    with served(root, slots=2) as server:
+        uids = [server.ask("POST", "jobs", request)[1]["uid"] for _ in range(_AT_ONCE)]
+        most = most_processes(server.pid, _SECONDS_BEFORE_KILL)
+        for pid in descendants(server.pid) - {server.pid}:
+            with contextlib.suppress(ProcessLookupError):
+                os.kill(pid, signal.SIGKILL)
+        server.kill()
+        server.start()
+        server.wait_for_answer()
+
+        def counted() -> tuple[int, int]:
+            states = [server.ask("GET", f"jobs/{uid}")[1]["state"] for uid in uids]
+            return states.count("succeeded"), states.count("queued") + states.count("running")
+
+        done, stuck = settled(counted)
+    return Fate(most, done, stuck)
+
+
+def main() -> int:
+    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
+    parser.add_argument("--jobs", type=int, default=100)
+    parser.add_argument("--limit-ms", type=float, default=25.0)
+    parser.add_argument("--no-peers", action="store_true", help="dlp-lab alone")
+    asked = parser.parse_args()
     with tempfile.TemporaryDirectory(prefix="dlp-lab-overhead-") as folder:
         root, site = Path(folder, "root"), Path(folder, "site")
         site.mkdir()
         write_phantom_series(root / "case")
-        with probes_installed(site), served(root, slots=1) as server:
-            for name, request in requests.items():
-                for _ in range(_WARM_UP):
-                    one_job(server, request)
-                times = [one_job(server, request) for _ in range(asked.jobs)]
-                for part, values in zip(("POST", "attempt", "POST to done"), zip(*times, strict=True), strict=True):
-                    figures[f"{name}: {part}"] = list(values)
+        with probes_installed(site):
+            with served(root, slots=1) as server:
+                figures = own_times(server, asked.jobs)
+            fate = None if asked.no_peers else own_fate(root)
     unit = percentile(figures["no-op: POST to done"], 50)
-    print(f"{'':24} {'p50 ms':>8} {'p99 ms':>8} {'ratio':>7}")
+    print(f"{'':26} {'p50 ms':>8} {'p99 ms':>8} {'ratio':>7}")
     for name, values in figures.items():
-        print(f"{name:24} {percentile(values, 50):8.1f} {percentile(values, 99):8.1f} "
+        print(f"{name:26} {percentile(values, 50):8.1f} {percentile(values, 99):8.1f} "
               f"{percentile(values, 50) / unit:7.2f}")  # fmt: skip
+    if fate is not None:
+        print(f"\n{'':20} {'submit ms':>9} {'done ms':>9} {'ratio':>7} {'processes':>9} {'done':>5} {'stuck':>5} "
+              f"{'lost':>5}")  # fmt: skip
+        _print_peer("dlp-lab, over HTTP", percentile(figures["no-op: POST"], 50), unit, unit, fate)
+        for name, (peer, jobs) in _PEERS.items():
+            with tempfile.TemporaryDirectory(prefix="dlp-lab-peer-") as folder:
+                _measure_peer(name, peer, Path(folder), jobs, unit)
+        print(_LEGEND)
     print(f"no-op job: {unit:.1f} ms, at most {asked.limit_ms:g} asked")
     return 0 if unit <= asked.limit_ms else 1
+
+
+def _measure_peer(name: str, peer: Callable[[Path], Peer], folder: Path, jobs: int, unit: float) -> None:
+    try:
+        queue = peer(folder)
+        submitted, done = (percentile(list(values), 50) for values in zip(*queue.times(jobs), strict=True))
+        _print_peer(name, submitted, done, unit, queue.fate(_AT_ONCE, _SECONDS_BEFORE_KILL))
+    except Missing as error:
+        print(f"{name:20} missing: it {error}")
+    except subprocess.SubprocessError as error:
+        print(f"{name:20} missing: it does not run ({type(error).__name__})")
+
+
+def _print_peer(name: str, submitted: float, done: float, unit: float, fate: Fate) -> None:
+    lost = _AT_ONCE - fate.done - fate.stuck
+    print(f"{name:20} {submitted:9.1f} {done:9.1f} {done / unit:7.2f} {fate.processes:9} {fate.done:5} {fate.stuck:5} "
+          f"{lost:5}", flush=True)  # fmt: skip
 
 
 if __name__ == "__main__":

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import os
+import re
 import stat
 import subprocess
 import sys
@@ -17,6 +18,7 @@ import pytest
 from scipy import ndimage
 
 import dlp_lab as dlp
+from dlp_lab.cli.jobs_command import duration
 from dlp_lab.jobs.job import JobRequest
 from dlp_lab.jobs.job_store import JobStore
 from dlp_lab.store.workspace import Workspace
@@ -262,6 +264,14 @@ def test_minmax_is_stored_as_0_to_1_and_undone_on_the_way_back(root):
     np.testing.assert_array_equal(dlp.read_series(root / "out").voxels, dlp.read_series(root / "case").voxels)
 
 
+@pytest.mark.parametrize(
+    ("seconds", "text"),
+    [(0, "0.0 s"), (7.34, "7.3 s"), (9.96, "10 s"), (59.7, "1 min 00 s"), (187, "3 min 07 s"), (3900, "1 h 05 min")],
+)
+def test_a_duration_is_told_in_units_that_fit(seconds, text):
+    assert duration(seconds) == text
+
+
 def test_a_queue_is_filled_looked_at_and_emptied_without_a_server(root, probe_package):
     packages = [probe_package]
     submitted = cli("submit", "3dblur", "case", "--sigma-mm", "2", "--priority", "-3", cwd=root)
@@ -285,6 +295,7 @@ def test_a_queue_is_filled_looked_at_and_emptied_without_a_server(root, probe_pa
     ran = cli("run", "3dblur", "case", "--priority", "-100", cwd=root, packages=packages)
     assert ran.returncode == 0, ran.stderr  # meanwhile it did what was waiting
     assert "ValueError" in cli("log", "-f", high, cwd=root).stdout
+    assert re.search(rf"{high} .*  failed .*\d\.\d s  probe  case\n", cli("jobs", cwd=root).stdout)
     retried = cli("retry", high, cwd=root)
     assert retried.stdout == "waiting\n"
     assert "no server works on this queue" in retried.stderr

@@ -73,6 +73,10 @@ class Job(msgspec.Struct, frozen=True, kw_only=True):
         position: Its place in the queue while it waits, 1 being the next to start; only in an answer about the job or
             in a listing, for it changes with every other job.
         owner: Who submitted it, on a server that several users share; null where nobody had to say who they are.
+        elapsed_seconds: How long this attempt has been at work, or how long the last one took, by the server's clock;
+            null before it started; only in an answer about the job or in a listing.
+        seconds_left: How long it may still take if it goes on as until now; null unless it runs, and while it is too
+            early to tell; only in an answer about the job or in a listing.
     """
 
     uid: str
@@ -95,6 +99,8 @@ class Job(msgspec.Struct, frozen=True, kw_only=True):
     position: int | None = None
     output_form: OutputForm = "series"
     owner: str | None = None
+    elapsed_seconds: float | None = None
+    seconds_left: float | None = None
 
     @property
     def ended(self) -> bool:

@@ -13,6 +13,7 @@ import msgspec
 from dlp_lab.errors import NoSuchJob, QueueUnusable
 from dlp_lab.jobs.job import Job
 from dlp_lab.jobs.job_filter import utc_text
+from dlp_lab.jobs.job_times import with_times
 from dlp_lab.jobs.queue_database import FileIdentity, QueueDatabase
 
 
@@ -52,7 +53,7 @@ class JobRows:
         """
         job = job_of(self._existing(uid, "*"))
         if job.state != "queued":
-            return job
+            return with_times(job, datetime.now(UTC))
         return msgspec.structs.replace(job, position=1 + self._ahead_of(uid))
 
     def _ahead_of(self, uid: str) -> int:

@@ -10,7 +10,7 @@ import hashlib
 import secrets
 from collections.abc import Sequence
 from dataclasses import dataclass
-from datetime import datetime
+from datetime import UTC, datetime
 
 import msgspec
 
@@ -19,6 +19,7 @@ from dlp_lab.jobs.job import JOB_STATES, Job, JobRequest, JobState, checked_key
 from dlp_lab.jobs.job_attempts import JobAttempts
 from dlp_lab.jobs.job_filter import ALL_JOBS, JobFilter, utc_text
 from dlp_lab.jobs.job_rows import job_of, now
+from dlp_lab.jobs.job_times import with_times
 
 _QUEUED = JobFilter(states=("queued",))
 
@@ -137,7 +138,8 @@ class JobStore(JobAttempts):
         """
         condition, values = self._condition(wanted, before)
         rows = self._rows(f"SELECT * FROM jobs WHERE {condition} ORDER BY seq DESC LIMIT ?", (*values, limit))
-        jobs = [job_of(row) for row in rows]
+        moment = datetime.now(UTC)
+        jobs = [with_times(job_of(row), moment) for row in rows]
         if msgspec.structs.replace(wanted, states=()) == ALL_JOBS:
             return self._with_positions(jobs)
         return self._with_positions_of_some(jobs)

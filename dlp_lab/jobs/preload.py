@@ -14,3 +14,6 @@ import pydicom  # noqa: E402, F401
 import scipy.ndimage  # noqa: E402, F401
 
 import dlp_lab.jobs.worker  # noqa: E402, F401
+from dlp_lab.store.provenance import software_versions  # noqa: E402
+
+software_versions()  # which remembers them

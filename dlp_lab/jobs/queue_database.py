@@ -163,8 +163,6 @@ class QueueDatabase:
             if not hasattr(error, "sqlite_errorcode"):  # text that is none, which Python finds, not SQLite
                 raise QueueUnusable(_damaged(self._path, "a record is damaged")) from error
             raise
-        except UnicodeDecodeError as error:
-            raise QueueUnusable(_damaged(self._path, "the name of a column is damaged")) from error
 
 
 def _set_journal_mode(connection: sqlite3.Connection, path: Path) -> None:

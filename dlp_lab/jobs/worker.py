@@ -68,6 +68,7 @@ def worker_main(connection: Connection, root: str, output: str, models: str, slo
         os.environ[MODELS_VARIABLE] = models
         threads = max(1, available_processors() // slots)
         workspace = Workspace(Path(root), output)
+        gc.freeze()  # what is loaded stays: to look through it after each job would take longer than a small job
         watch = ProcessWatch.begun(policy.grown_bytes)
         for left in reversed(range(policy.jobs)):
             job = _next_job(connection)

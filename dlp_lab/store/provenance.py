@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import contextlib
+import functools
 import platform
 from importlib.metadata import PackageNotFoundError, version
 from typing import Any
@@ -19,8 +20,9 @@ _PACKAGES = ("numpy", "scipy", "pydicom", "imagecodecs", "h5py")
 _OF_MODELS = ("onnxruntime", "highdicom")
 
 
+@functools.cache  # of what this process has loaded; to look them up takes longer than to write a small series
 def software_versions() -> dict[str, str]:
-    """Versions of what took part in a result, and of what may have."""
+    """Versions of what took part in a result, and of what may have; not to be changed by who asks."""
     versions = {"dlp-lab": __version__, "python": platform.python_version()}
     versions |= {name: version(name) for name in _PACKAGES}
     for name in _OF_MODELS:

@@ -43,20 +43,32 @@ export interface Measurements {
   labels: readonly { number: number; name: string }[];
 }
 
+/** A job as an answer told of it. */
+export interface ToldJob extends Job {
+  /** When the answer came, in ms of a clock of this page that nobody puts back. */
+  readonly toldAt: number;
+}
+
+/** A listing of jobs as it came. */
+export interface ToldJobs extends JobList {
+  jobs: ToldJob[];
+}
+
 /** The REST routes of the server extension. Every method throws an error whose message can be shown. */
 export class Api {
   constructor(private readonly _settings: ServerConnection.ISettings) {}
 
   /** The newest jobs of those asked for, newest first, and how many older ones there are. */
-  async jobs(listing: Listing = {}): Promise<JobList> {
+  async jobs(listing: Listing = {}): Promise<ToldJobs> {
     const { states = [], before, limit } = listing;
-    return this._request<JobList>('jobs', {
+    const page = await this._request<JobList>('jobs', {
       query: {
         ...(states.length > 0 && { state: states.join(',') }),
         ...(before !== undefined && { before }),
         ...(limit !== undefined && { limit: String(limit) })
       }
     });
+    return { ...page, jobs: page.jobs.map(told) };
   }
 
   /** What a job printed, from a byte on. */
@@ -65,8 +77,8 @@ export class Api {
     return this._request<JobLogPart>(jobRoute(uid, '/log'), { query });
   }
 
-  async job(uid: string): Promise<Job> {
-    return this._request<Job>(jobRoute(uid));
+  async job(uid: string): Promise<ToldJob> {
+    return told(await this._request<Job>(jobRoute(uid)));
   }
 
   async health(): Promise<Health> {
@@ -77,8 +89,8 @@ export class Api {
     return (await this._request<TaskList>('tasks')).tasks;
   }
 
-  async submit(request: JobRequest): Promise<Job> {
-    return this._request<Job>('jobs', { body: request });
+  async submit(request: JobRequest): Promise<ToldJob> {
+    return told(await this._request<Job>('jobs', { body: request }));
   }
 
   /** The series of a folder, each with its verdict. */
@@ -94,12 +106,12 @@ export class Api {
     return response.blob();
   }
 
-  async cancel(uid: string): Promise<Job> {
-    return this._request<Job>(jobRoute(uid, '/cancel'), { body: {} });
+  async cancel(uid: string): Promise<ToldJob> {
+    return this._change(uid, '/cancel');
   }
 
-  async retry(uid: string): Promise<Job> {
-    return this._request<Job>(jobRoute(uid, '/retry'), { body: {} });
+  async retry(uid: string): Promise<ToldJob> {
+    return this._change(uid, '/retry');
   }
 
   /** Forget a job that has ended, and delete its result when that is asked for. */
@@ -143,6 +155,11 @@ export class Api {
       `volumes/${id}/headers/${slice}`
     );
     return reply.elements;
+  }
+
+  private async _change(uid: string, what: string): Promise<ToldJob> {
+    const route = jobRoute(uid, what);
+    return told(await this._request<Job>(route, { body: {} }));
   }
 
   private async _request<Reply>(
@@ -189,6 +206,10 @@ interface Options {
   body?: object;
   /** Gives the request up. */
   signal?: AbortSignal;
+}
+
+function told(job: Job): ToldJob {
+  return { ...job, toldAt: performance.now() };
 }
 
 function jobRoute(uid: string, what = ''): string {

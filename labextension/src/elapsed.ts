@@ -1,52 +1,40 @@
-import { Job } from './generated/types';
-
-/** Below this the time that is left would be a guess. */
-const LEAST_PROGRESS = 0.03;
-const LEAST_SECONDS = 2;
+import { ToldJob } from './api';
 
 /**
- * How long a job has been at work, or how long it took.
+ * How long a job has been at work, or how long it took: what the server said, and the time since.
  *
- * @param job - Its times are the server's clock.
- * @param now - The browser's clock in ms; the two may differ a little, so the result is never below zero.
+ * @param now - In ms, of the clock of `toldAt`.
  * @returns Such as "7 s", "3 min 07 s", "1 h 05 min"; null before it started.
  */
-export function elapsed(job: Job, now: number): string | null {
-  const seconds = secondsAtWork(job, now);
-  if (seconds === null) {
+export function elapsed(job: ToldJob, now: number): string | null {
+  if (job.elapsed_seconds === null) {
     return null;
   }
+  if (job.state === 'running') {
+    return duration(job.elapsed_seconds + secondsSince(job, now));
+  }
   // An ended job deserves its tenth; a running one would flicker.
-  return job.ended_at !== null && seconds < 10
-    ? `${seconds.toFixed(1)} s`
-    : duration(seconds);
+  return job.elapsed_seconds < 10
+    ? `${job.elapsed_seconds.toFixed(1)} s`
+    : duration(job.elapsed_seconds);
 }
 
 /**
- * How long a running job may still take, were it to go on as until now.
+ * How long a running job may still take, as the server guessed, less the time since.
  *
- * @returns Such as "3 min 07 s"; null while it is too early to tell.
+ * @param now - In ms, of the clock of `toldAt`.
+ * @returns Such as "3 min 07 s"; null while it is too early to tell, and when the guess has run out.
  */
-export function timeLeft(job: Job, now: number): string | null {
-  const seconds = secondsAtWork(job, now);
-  if (
-    job.state !== 'running' ||
-    seconds === null ||
-    seconds < LEAST_SECONDS ||
-    job.progress < LEAST_PROGRESS
-  ) {
+export function timeLeft(job: ToldJob, now: number): string | null {
+  if (job.state !== 'running' || job.seconds_left === null) {
     return null;
   }
-  const left = (seconds * (1 - job.progress)) / job.progress;
-  return duration(Math.ceil(left));
+  const left = job.seconds_left - secondsSince(job, now);
+  return left > 0 ? duration(Math.ceil(left)) : null;
 }
 
-function secondsAtWork(job: Job, now: number): number | null {
-  if (job.started_at === null) {
-    return null;
-  }
-  const end = job.ended_at === null ? now : Date.parse(job.ended_at);
-  return Math.max(0, (end - Date.parse(job.started_at)) / 1000);
+function secondsSince(job: ToldJob, now: number): number {
+  return Math.max(0, (now - job.toldAt) / 1000);
 }
 
 function duration(seconds: number): string {

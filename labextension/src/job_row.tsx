@@ -1,6 +1,7 @@
 import { TranslationBundle } from '@jupyterlab/translation';
 import { ellipsesIcon, folderIcon } from '@jupyterlab/ui-components';
 import React, { memo, MouseEvent, useEffect, useState } from 'react';
+import { ToldJob } from './api';
 import { elapsed, timeLeft } from './elapsed';
 import { Job, TaskInfo } from './generated/types';
 import { changedParams } from './params_schema';
@@ -18,7 +19,7 @@ export interface JobActions {
 }
 
 export interface JobRowProps {
-  job: Job;
+  job: ToldJob;
   /** Undefined where the server knows it no more. */
   task: TaskInfo | undefined;
   trans: TranslationBundle;
@@ -129,7 +130,7 @@ function MainAction(props: {
 }
 
 function Progress(props: {
-  job: Job;
+  job: ToldJob;
   now: number;
   trans: TranslationBundle;
 }): JSX.Element {
@@ -214,15 +215,15 @@ export function stateText(
   }
 }
 
-/** The time in ms, anew every second while it is needed. */
+/** The time in ms by the clock of `toldAt`, anew every second while it is needed. */
 function useNow(isNeeded: boolean): number {
-  const [now, setNow] = useState(Date.now());
+  const [now, setNow] = useState(performance.now());
   useEffect(() => {
     if (!isNeeded) {
       return;
     }
-    setNow(Date.now());
-    const timer = setInterval(() => setNow(Date.now()), 1000);
+    setNow(performance.now());
+    const timer = setInterval(() => setNow(performance.now()), 1000);
     return () => clearInterval(timer);
   }, [isNeeded]);
   return now;

@@ -2,12 +2,11 @@ import { Event, ServiceManager } from '@jupyterlab/services';
 import { VDomModel } from '@jupyterlab/ui-components';
 import { Throttler } from '@lumino/polling';
 import { ISignal, Signal } from '@lumino/signaling';
-import { Api } from './api';
+import { Api, ToldJob, ToldJobs } from './api';
 import {
   Health,
   Job,
   JobEvent,
-  JobList,
   JobLogPart,
   JobRequest,
   TaskInfo
@@ -60,7 +59,7 @@ export class JobsModel extends VDomModel {
     this._refreshQuietly();
   }
 
-  get jobs(): readonly Job[] {
+  get jobs(): readonly ToldJob[] {
     return this._jobs;
   }
 
@@ -118,7 +117,7 @@ export class JobsModel extends VDomModel {
   }
 
   /** The listed job of that uid. */
-  job(uid: string | undefined): Job | undefined {
+  job(uid: string | undefined): ToldJob | undefined {
     return this._jobs.find(job => job.uid === uid);
   }
 
@@ -163,7 +162,7 @@ export class JobsModel extends VDomModel {
   }
 
   /** A job as it is now, listed or not. Throws with the server's sentence when there is none. */
-  async fetch(uid: string): Promise<Job> {
+  async fetch(uid: string): Promise<ToldJob> {
     return this._api.job(uid);
   }
 
@@ -208,7 +207,7 @@ export class JobsModel extends VDomModel {
     this.stateChanged.emit();
   }
 
-  private async _change(changed: Promise<Job>): Promise<void> {
+  private async _change(changed: Promise<ToldJob>): Promise<void> {
     try {
       this._replace(await changed);
     } finally {
@@ -245,7 +244,7 @@ export class JobsModel extends VDomModel {
   }
 
   /** Put the newest jobs in the place of what was known of them; older ones that were listed stay. */
-  private _take({ jobs, older }: JobList): void {
+  private _take({ jobs, older }: ToldJobs): void {
     const last = jobs[jobs.length - 1]?.uid;
     const place = this._jobs.findIndex(({ uid }) => uid === last);
     const stay = older > 0 && place >= 0 ? this._jobs.slice(place + 1) : [];
@@ -258,7 +257,7 @@ export class JobsModel extends VDomModel {
   }
 
   /** From a listing of all jobs where it has all open ones. */
-  private async _countOpen(all: JobList | null): Promise<OpenJobs> {
+  private async _countOpen(all: ToldJobs | null): Promise<OpenJobs> {
     if (all !== null && all.older === 0) {
       const count = (state: Job['state']) =>
         all.jobs.filter(job => job.state === state).length;
@@ -313,14 +312,14 @@ export class JobsModel extends VDomModel {
     this._refreshQuietly();
   }
 
-  private _replace(changed: Job): void {
+  private _replace(changed: ToldJob): void {
     this._jobs = this._jobs.map(job =>
       job.uid === changed.uid ? changed : job
     );
     this.stateChanged.emit();
   }
 
-  private _jobs: readonly Job[] = [];
+  private _jobs: readonly ToldJob[] = [];
   private _older = 0;
   private _states: readonly Job['state'][] = [];
   private _open: OpenJobs = { running: 0, queued: 0 };

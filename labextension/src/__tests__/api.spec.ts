@@ -6,7 +6,10 @@ describe('Api', () => {
     const server = new FakeServer();
     server.postReply = { status: 201, body: makeJob() };
     const request = { task: '3dblur', input_dir: 'a b/ü', params: {} };
-    expect(await new Api(server.settings).submit(request)).toEqual(makeJob());
+    expect(await new Api(server.settings).submit(request)).toEqual({
+      ...makeJob(),
+      toldAt: expect.any(Number)
+    });
     expect(server.seen).toEqual([
       { method: 'POST', route: 'jobs', body: request }
     ]);

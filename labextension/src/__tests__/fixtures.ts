@@ -1,11 +1,11 @@
 import { Event, ServerConnection } from '@jupyterlab/services';
 import { JSONObject } from '@lumino/coreutils';
 import { Signal, Stream } from '@lumino/signaling';
-import { Api } from '../api';
+import { Api, ToldJob } from '../api';
 import { Job, JobList, TaskInfo } from '../generated/types';
 import { JOB_EVENT_SCHEMA_ID, JobsModel, Services } from '../jobs_model';
 
-export function makeJob(changes: Partial<Job> = {}): Job {
+export function makeJob(changes: Partial<ToldJob> = {}): ToldJob {
   return {
     uid: 'a'.repeat(32),
     task: '3dblur',
@@ -33,6 +33,9 @@ export function makeJob(changes: Partial<Job> = {}): Job {
     priority: 0,
     position: null,
     owner: null,
+    elapsed_seconds: null,
+    seconds_left: null,
+    toldAt: 0,
     ...changes
   };
 }

@@ -1,7 +1,7 @@
 import { nullTranslator } from '@jupyterlab/translation';
 import React, { act } from 'react';
 import { createRoot, Root } from 'react-dom/client';
-import { Job } from '../generated/types';
+import { ToldJob } from '../api';
 import { JobRow } from '../job_row';
 import { BLUR, makeJob } from './fixtures';
 
@@ -27,7 +27,7 @@ describe('JobRow', () => {
 
   afterEach(() => act(() => root.unmount()));
 
-  const show = (changes: Partial<Job>) =>
+  const show = (changes: Partial<ToldJob>) =>
     act(() =>
       root.render(
         <JobRow
@@ -104,9 +104,14 @@ describe('JobRow', () => {
     show({
       state: 'running',
       progress: 0.25,
-      started_at: new Date(Date.now() - 60_000).toISOString()
+      elapsed_seconds: 60,
+      seconds_left: 180,
+      toldAt: performance.now()
     });
-    expect(host.textContent).toMatch(/25 %, about 3 min 0\d s left/);
+    expect(host.textContent).toContain('25 %, about 3 min 00 s left');
+    expect(host.querySelector('.dlp-Job-elapsed')?.textContent).toBe(
+      '1 min 00 s'
+    );
   });
 
   it('opens the menu by its button, below it, and by a right click where the pointer is', () => {

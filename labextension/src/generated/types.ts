@@ -133,6 +133,10 @@ export interface Job {
   output_form: 'multiframe' | 'parametric_map' | 'series';
   /** Who submitted it, on a server that several users share; null where nobody had to say who they are. */
   owner: string | null;
+  /** How long this attempt has been at work, or how long the last one took, by the server's clock; null before it started; only in an answer about the job or in a listing. */
+  elapsed_seconds: number | null;
+  /** How long it may still take if it goes on as until now; null unless it runs, and while it is too early to tell; only in an answer about the job or in a listing. */
+  seconds_left: number | null;
 }
 
 /** What Jupyter's event bus carries when a job changes. It reaches every client, so it names no folder, no file. */
