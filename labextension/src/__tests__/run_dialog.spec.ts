@@ -4,9 +4,9 @@ import { JobRequest } from '../generated/types';
 import { RunDialog } from '../run_dialog';
 import { BLUR } from './fixtures';
 
-/** Wait, at most a second, for what is rendered later. */
+/** Wait, at most five seconds, for what is rendered later. */
 async function until(isTrue: () => boolean): Promise<void> {
-  for (let tries = 0; tries < 100 && !isTrue(); tries++) {
+  for (let tries = 0; tries < 500 && !isTrue(); tries++) {
     await new Promise(resolve => setTimeout(resolve, 10));
   }
 }
