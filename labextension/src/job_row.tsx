@@ -5,6 +5,7 @@ import { ToldJob } from './api';
 import { elapsed, timeLeft } from './elapsed';
 import { Job, TaskInfo } from './generated/types';
 import { changedParams } from './params_schema';
+import { Warnings } from './warnings';
 
 /** What the buttons of a row do. */
 export interface JobActions {
@@ -72,7 +73,11 @@ export const JobRow = memo(function JobRow(props: JobRowProps): JSX.Element {
       {job.state === 'failed' && (
         <p className="dlp-Job-failure">{job.message}</p>
       )}
-      <Warnings warnings={job.warnings} trans={trans} />
+      <Warnings
+        warnings={job.warnings}
+        className="dlp-Job-warnings"
+        trans={trans}
+      />
       <div className="dlp-Job-line">
         <span className="dlp-Job-elapsed">
           {job.state === 'queued' ? waiting(job, trans) : elapsed(job, now)}
@@ -158,28 +163,6 @@ function Progress(props: {
         </span>
       </div>
     </>
-  );
-}
-
-function Warnings(props: {
-  warnings: readonly string[];
-  trans: TranslationBundle;
-}): JSX.Element | null {
-  const { warnings, trans } = props;
-  if (warnings.length === 0) {
-    return null;
-  }
-  return (
-    <details className="dlp-Job-warnings">
-      <summary>
-        {trans._n('%1 warning', '%1 warnings', warnings.length)}
-      </summary>
-      <ul>
-        {warnings.map((warning, index) => (
-          <li key={index}>{warning}</li>
-        ))}
-      </ul>
-    </details>
   );
 }
 

@@ -2,6 +2,7 @@ import { TranslationBundle } from '@jupyterlab/translation';
 import React, { MouseEvent, useEffect, useRef, useState } from 'react';
 import { SeriesSummary } from './generated/types';
 import { sizeText, USABLE } from './series_text';
+import { Warnings } from './warnings';
 
 export interface SeriesCardProps {
   series: SeriesSummary;
@@ -43,7 +44,12 @@ export function SeriesCard(props: SeriesCardProps): JSX.Element {
         </h3>
         <p className="dlp-Series-size">{sizeText(series)}</p>
         {isUsable ? (
-          <Warnings warnings={series.warnings} trans={trans} />
+          <Warnings
+            warnings={series.warnings}
+            className="dlp-Series-warnings"
+            isOpen={series.warnings.length === 1}
+            trans={trans}
+          />
         ) : (
           <p className="dlp-Series-reason">{series.reason}</p>
         )}
@@ -66,28 +72,6 @@ export function SeriesCard(props: SeriesCardProps): JSX.Element {
         )}
       </div>
     </li>
-  );
-}
-
-function Warnings(props: {
-  warnings: readonly string[];
-  trans: TranslationBundle;
-}): JSX.Element | null {
-  const { warnings, trans } = props;
-  if (warnings.length === 0) {
-    return null;
-  }
-  return (
-    <details className="dlp-Series-warnings" open={warnings.length === 1}>
-      <summary>
-        {trans._n('%1 warning', '%1 warnings', warnings.length)}
-      </summary>
-      <ul>
-        {warnings.map((warning, index) => (
-          <li key={index}>{warning}</li>
-        ))}
-      </ul>
-    </details>
   );
 }
 
