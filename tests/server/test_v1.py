@@ -232,7 +232,7 @@ async def test_a_full_queue_says_when_to_come_again(
     fetch: Fetch, jp_serverapp: ServerApp, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     service = await jp_serverapp.web_app.settings[JOBS_SETTING]()
-    monkeypatch.setattr(service, "_limits", QueueLimits(max_queued=1))
+    monkeypatch.setattr(service, "_own_limits", QueueLimits(max_queued=1))
     running = await submit(fetch, seconds=60)
     while (await fetch(f"query/{running.uid}")).body.find(b'"state":"running"') < 0:
         await asyncio.sleep(0.02)
