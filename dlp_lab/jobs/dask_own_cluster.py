@@ -8,12 +8,16 @@ from collections.abc import AsyncIterator
 import dask
 from distributed import LocalCluster, Security
 
+from dlp_lab.jobs.fork_server import main_module_left_alone
+
 
 @contextlib.asynccontextmanager
 async def own_cluster(slots: int, security: Security) -> AsyncIterator[str]:
     """A cluster of one worker on this machine, for this process alone: whoever else calls has no certificate."""
     # Dask has no switch for its pages; those that are left answer 404
-    with dask.config.set({"distributed.scheduler.http.routes": [], "distributed.worker.http.routes": []}):
+    routes: dict[str, list[str]] = {"distributed.scheduler.http.routes": [], "distributed.worker.http.routes": []}
+    # else the worker would import, and so run, the script of who starts a job in one without a guard
+    with dask.config.set(routes), main_module_left_alone():
         cluster = await LocalCluster(
             n_workers=1,
             threads_per_worker=slots,

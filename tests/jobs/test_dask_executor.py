@@ -12,6 +12,7 @@ import sys
 import time
 from collections.abc import Callable, Iterator
 from pathlib import Path
+from typing import Any
 
 import psutil
 import pydicom
@@ -147,6 +148,17 @@ def without_times(path: Path) -> bytes:
         for moment in times:
             content = content.replace(str(moment).encode(), b"0" * len(str(moment)))
     return content
+
+
+def listening_addresses() -> set[Any]:
+    """Where this process and those below it listen."""
+    itself = psutil.Process()
+    return {
+        connection.laddr
+        for process in (itself, *itself.children(recursive=True))
+        for connection in process.net_connections("inet")
+        if connection.status == psutil.CONN_LISTEN
+    }
 
 
 def request(journal: Path, **params: object) -> JobRequest:
@@ -372,16 +384,11 @@ def test_a_worker_that_does_not_see_the_workspace_gets_no_jobs_and_is_named(
 def test_a_cluster_of_our_own_listens_on_this_machine_alone_and_shows_no_pages(
     workspace: Workspace, caplog: pytest.LogCaptureFixture
 ) -> None:
+    before = listening_addresses()
     service = JobService(workspace, executor=DaskExecutor(workspace, DaskSettings(), slots=2))
     job = service.submit(JobRequest(task="3dblur", input_dir="dicom_data"))
     assert wait_for_end(service, job.uid).state == "succeeded"
-    itself = psutil.Process()
-    listening = [
-        connection.laddr
-        for process in (itself, *itself.children(recursive=True))
-        for connection in process.net_connections("inet")
-        if connection.status == psutil.CONN_LISTEN
-    ]
+    listening = listening_addresses() - before
     assert len(listening) >= 4
     assert {address.ip for address in listening} == {"127.0.0.1"}
     service.close()

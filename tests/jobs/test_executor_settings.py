@@ -210,6 +210,26 @@ def test_dask_is_not_loaded_for_jobs_of_this_machine(workspace: Workspace) -> No
     assert subprocess.run(command, capture_output=True, text=True, check=True).stdout.strip() == ""
 
 
+def test_a_script_without_a_guard_may_have_a_cluster_of_its_own(workspace: Workspace, tmp_path: Path) -> None:
+    script = tmp_path / "script.py"
+    script.write_text("""
+import sys, time
+from pathlib import Path
+from dlp_lab.jobs.executor_settings import ExecutorSettings
+from dlp_lab.store.workspace import Workspace
+print("once", flush=True)
+executor = ExecutorSettings("dask").new_executor(Workspace(Path(sys.argv[1])), 1, None)
+executor.prepare()
+until = time.monotonic() + 20
+while not executor.free_slots() and time.monotonic() < until:
+    time.sleep(0.05)
+print(executor.free_slots())
+executor.close()
+""")
+    command = [sys.executable, str(script), str(workspace.root)]
+    assert subprocess.run(command, capture_output=True, text=True, check=True).stdout.split() == ["once", "1"]
+
+
 def test_dask_leaves_the_logs_of_the_server_alone() -> None:
     program = (
         "import logging; from dlp_lab.jobs.dask_settings import import_distributed; import_distributed();"

@@ -45,11 +45,11 @@ class TestLocalExecutor(ExecutorContract):
     def test_a_job_that_runs_too_long_is_stopped_with_all_it_started(
         self, workspace: Workspace, probe_package: Path, journal: Path, act: str
     ) -> None:
-        executor = LocalExecutor(workspace, slots=1, job_seconds=4.0)
+        executor = LocalExecutor(workspace, slots=1, job_seconds=8.0)
         executor.start(self.job(journal, act=act, seconds=60))
         (ending,), _ = self.endings(executor, 1)
         assert isinstance(ending, Failed)
-        assert (ending.code, "longer than the 4 s" in ending.message) == ("TIMED_OUT", True)
+        assert (ending.code, "longer than the 8 s" in ending.message) == ("TIMED_OUT", True)
         children = [int(line.split()[1]) for line in journal.read_text().splitlines() if line.startswith("child")]
         assert len(children) == (act == "child")
         wait_until(lambda: all(map(process_is_gone, children)))
