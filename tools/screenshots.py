@@ -17,6 +17,8 @@ from pathlib import Path
 from playwright.sync_api import Page, sync_playwright
 
 import dlp_lab as dlp
+from dlp_lab.store.workspace import Workspace
+from tests.jobs.filled_queue import fill_queue
 from tests.phantom import write_phantom_series, write_undecodable_series
 from tests.ui.lab_server import CHROMIUM, CHROMIUM_ARGS, Lab, running_lab
 from tests.ui.panel_page import folder_item, job_rows, open_file_browser, open_panel, open_run_dialog
@@ -120,6 +122,14 @@ def take_hdf5(page: Page, lab: Lab, folder: Path) -> None:
         file.unlink()
 
 
+def take_many(page: Page, lab: Lab, folder: Path) -> None:
+    """A panel with fifty jobs and more, by state."""
+    lab.open(page)
+    panel = open_panel(page)
+    panel.locator(".dlp-Job").nth(50).wait_for()
+    _save(page, folder / "panel-many.png")
+
+
 def take_series(page: Page, lab: Lab, folder: Path) -> None:
     """The series of all folders together, each with its picture or the reason why there is none, in both themes."""
     lab.open(page)
@@ -159,10 +169,12 @@ def main() -> int:
         root.mkdir()
         home.mkdir()
         write_folders(root)
+        fill_queue(Workspace(root), 60, ("succeeded", "failed", "cancelled"))
         with running_lab(root, home, "--DlpLabApp.max_concurrent_jobs=1") as lab:
             browser = playwright.chromium.launch(executable_path=CHROMIUM, args=CHROMIUM_ARGS)
             take_viewer(browser.new_page(viewport={"width": 1560, "height": 900}), lab, target, SMALL)
             take_hdf5(browser.new_page(viewport={"width": 1200, "height": 720}), lab, target)
+            take_many(browser.new_page(viewport={"width": 1400, "height": 860}), lab, target)
             take_series(browser.new_page(viewport={"width": 1400, "height": 480}), lab, target)
             take_all(browser.new_page(viewport={"width": 1560, "height": 940}), lab, target)
             browser.close()

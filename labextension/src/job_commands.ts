@@ -26,6 +26,8 @@ export namespace JobCommandIDs {
   export const retry = 'dlp-lab:retry-job';
   export const runAgain = 'dlp-lab:run-job-again';
   export const showResult = 'dlp-lab:show-job-result';
+  /** Show how a result came about: request, software, source, ingestion. */
+  export const showRecord = 'dlp-lab:show-job-record';
   /** Show the slices of source and result, side by side. */
   export const compare = 'dlp-lab:compare-job';
   export const showLog = 'dlp-lab:show-job-log';
@@ -113,14 +115,19 @@ export function addJobCommands(
     trans.__('Show result in the file browser'),
     ({ output_dir }) => output_dir !== null,
     async ({ output_dir }) => {
-      const offset = model.health?.root_offset ?? null;
-      if (output_dir === null || offset === null) {
-        throw new Error(
-          trans.__('The file browser does not show “%1”.', output_dir ?? '')
-        );
-      }
       await commands.execute('filebrowser:go-to-path', {
-        path: toBrowserPath(output_dir, offset)
+        path: shownPath(output_dir, model, trans)
+      });
+    }
+  );
+  add(
+    JobCommandIDs.showRecord,
+    trans.__('Show how it came about'),
+    ({ output_dir }) => output_dir !== null,
+    async ({ output_dir }) => {
+      await commands.execute('docmanager:open', {
+        path: `${shownPath(output_dir, model, trans)}/job.json`,
+        factory: 'JSON'
       });
     }
   );
@@ -194,6 +201,21 @@ export function addJobCommands(
   };
 }
 
+/** A folder of a result as the file browser names it; throws where it does not show it. */
+function shownPath(
+  outputDir: string | null,
+  model: JobsModel,
+  trans: TranslationBundle
+): string {
+  const offset = model.health?.root_offset ?? null;
+  if (outputDir === null || offset === null) {
+    throw new Error(
+      trans.__('The file browser does not show “%1”.', outputDir ?? '')
+    );
+  }
+  return toBrowserPath(outputDir, offset);
+}
+
 function isOpen({ state }: Job): boolean {
   return state === 'queued' || state === 'running';
 }
@@ -233,6 +255,7 @@ function jobMenu(
   }
   add(JobCommandIDs.compare);
   add(JobCommandIDs.showResult);
+  add(JobCommandIDs.showRecord);
   add(JobCommandIDs.showLog);
   add(JobCommandIDs.cancel);
   add(JobCommandIDs.retry);

@@ -2,15 +2,12 @@
 
 from __future__ import annotations
 
-import secrets
-import sqlite3
 from pathlib import Path
 
 from playwright.sync_api import Page, expect
 
-from dlp_lab.jobs.job import JobRequest
-from dlp_lab.jobs.job_store import JobStore
 from dlp_lab.store.workspace import Workspace
+from tests.jobs.filled_queue import fill_queue
 from tests.phantom import write_phantom_series
 from tests.ui.lab_server import Lab, running_lab
 from tests.ui.panel_page import choose_from_menu, job_rows, open_file_browser, open_panel, open_run_dialog
@@ -26,24 +23,6 @@ def run_job(page: Page, folder: str, **fields: str) -> None:
         dialog.get_by_label(label).fill(text)
     dialog.get_by_role("button", name="Run").click()
     expect(dialog).to_have_count(0)
-
-
-def fill_queue(workspace: Workspace, count: int) -> None:
-    """A queue of so many cancelled jobs: one that was added as any other, and copies of its row."""
-    store = JobStore(workspace.queue_database)
-    first = store.add(JobRequest(task="3dblur", input_dir="case"))
-    store.request_cancel(first.uid)
-    store.close()
-    with sqlite3.connect(workspace.queue_database) as database:
-        database.row_factory = sqlite3.Row
-        row = dict(database.execute("SELECT * FROM jobs").fetchone())
-        del row["seq"]
-        names, places = ", ".join(row), ", ".join("?" * len(row))
-        database.executemany(
-            f"INSERT INTO jobs ({names}) VALUES ({places})",
-            (tuple({**row, "uid": secrets.token_hex(16)}.values()) for _ in range(count - 1)),
-        )
-    database.close()
 
 
 def test_an_ended_job_is_told_of_found_read_about_copied_and_removed(page: Page, lab: Lab) -> None:
@@ -69,6 +48,10 @@ def test_an_ended_job_is_told_of_found_read_about_copied_and_removed(page: Page,
     copied = page.evaluate("navigator.clipboard.readText()")
     assert copied.startswith('dlp-lab run 3dblur "$DLP_LAB_ROOT"/found '), copied
     assert "--truncate=3" in copied
+
+    choose_from_menu(page, job, "Show how it came about")
+    record = page.locator(".jp-RenderedJSON")
+    expect(record).to_contain_text("ingestion", timeout=10_000)
 
     choose_from_menu(page, job, "Show log")
     expect(page.locator(".dlp-JobLog")).to_have_text("The job printed nothing.")
@@ -141,7 +124,6 @@ def test_ten_thousand_jobs_are_listed_page_by_page_and_stay_quick(page: Page, tm
     root.mkdir()
     home.mkdir()
     workspace = Workspace(root)
-    workspace.create()
     fill_queue(workspace, 10_000)
     with running_lab(root, home) as crowded:
         crowded.open(page)
