@@ -78,11 +78,8 @@ export function addSeriesBrowser(
       }
       const content = new SeriesBrowser(
         new SeriesModel(api, folder),
-        ({ input_dir: path }, { series_instance_uid: series, description }) =>
-          void commands.execute(OPEN_VIEWER, {
-            before: { path, series },
-            names: [description]
-          }),
+        ({ input_dir: path }, { series_instance_uid: series }) =>
+          void commands.execute(OPEN_VIEWER, { before: { path, series } }),
         chooseTask,
         trans
       );
