@@ -283,7 +283,7 @@ def test_a_queue_is_filled_looked_at_and_emptied_without_a_server(root, probe_pa
     assert {job["uid"]: job["position"] for job in listed} == {high: 1, low: 2}
     assert f"{low}  " in cli("jobs", cwd=root).stdout
     for filters, uid in (
-        (("--task", "probe", "--folder", "CAS", "--after", "2020-01-01"), high),
+        (("--task", "probe", "--about", "CAS", "--after", "2020-01-01"), high),
         (("--task", "3dblur", "--before", "2999-01-01T00:00:00Z"), low),
     ):
         assert [line.split()[0] for line in cli("jobs", *filters, cwd=root).stdout.splitlines()] == [uid]

@@ -32,6 +32,8 @@ export class Refused extends Error {
 export interface Listing {
   /** Only those in one of these states; all when empty. */
   states?: readonly Job['state'][];
+  /** Only those with each of these words in the name of folder or task. */
+  about?: string;
   /** Only those submitted before the job of this uid. */
   before?: string;
   /** How many at most. */
@@ -60,10 +62,11 @@ export class Api {
 
   /** The newest jobs of those asked for, newest first, and how many older ones there are. */
   async jobs(listing: Listing = {}): Promise<ToldJobs> {
-    const { states = [], before, limit } = listing;
+    const { states = [], about = '', before, limit } = listing;
     const page = await this._request<JobList>('jobs', {
       query: {
         ...(states.length > 0 && { state: states.join(',') }),
+        ...(about.trim() !== '' && { about }),
         ...(before !== undefined && { before }),
         ...(limit !== undefined && { limit: String(limit) })
       }

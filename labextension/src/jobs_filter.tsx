@@ -17,12 +17,12 @@ const STATES: readonly State[] = [
 /** Which jobs the panel shows. */
 export function JobsFilter(props: {
   states: readonly State[];
-  folder: string;
+  about: string;
   trans: TranslationBundle;
   onStates: (states: readonly State[]) => void;
-  onFolder: (folder: string) => void;
+  onAbout: (about: string) => void;
 }): JSX.Element {
-  const { states, folder, trans, onStates, onFolder } = props;
+  const { states, about, trans, onStates, onAbout } = props;
   const options = [
     { value: '', label: trans.__('All jobs') },
     { value: 'queued,running', label: trans.__('Not ended') },
@@ -43,18 +43,9 @@ export function JobsFilter(props: {
         className="jp-mod-styled"
         aria-label={trans.__('Folder or task')}
         placeholder={trans.__('Folder or task')}
-        value={folder}
-        onChange={event => onFolder(event.target.value)}
+        value={about}
+        onChange={event => onAbout(event.target.value)}
       />
     </div>
   );
-}
-
-/** Whether a job's folder or task has all the words of `text`, in any case. */
-export function isAbout(job: Job, title: string, text: string): boolean {
-  const where = `${job.input_dir} ${job.task} ${title}`.toLowerCase();
-  return text
-    .toLowerCase()
-    .split(/\s+/)
-    .every(word => where.includes(word));
 }

@@ -3,6 +3,7 @@ import { VDomModel } from '@jupyterlab/ui-components';
 import { Throttler } from '@lumino/polling';
 import { ISignal, Signal } from '@lumino/signaling';
 import { Api, ToldJob, ToldJobs } from './api';
+import { Coalesced } from './coalesced';
 import {
   Health,
   Job,
@@ -11,6 +12,7 @@ import {
   JobRequest,
   TaskInfo
 } from './generated/types';
+import { JobListing } from './job_listing';
 
 /** Schema of the events that the server emits when a job changes. */
 export const JOB_EVENT_SCHEMA_ID = 'https://schema.dlp-lab.org/job/v1';
@@ -29,6 +31,14 @@ export type Services = Pick<
   ServiceManager.IManager,
   'events' | 'connectionFailure'
 >;
+
+/** Which jobs are listed. */
+export interface Wanted {
+  /** Those in one of these states; all when empty. */
+  states: readonly Job['state'][];
+  /** Those with each of these words in the name of folder or task. */
+  about: string;
+}
 
 /** How many jobs run and wait. */
 export interface OpenJobs {
@@ -60,12 +70,12 @@ export class JobsModel extends VDomModel {
   }
 
   get jobs(): readonly ToldJob[] {
-    return this._jobs;
+    return this._listing.jobs;
   }
 
   /** How many jobs there are that are too old to be in `jobs`. */
   get older(): number {
-    return this._older;
+    return this._listing.older;
   }
 
   /** How many of all jobs run and wait, whatever is listed. */
@@ -78,16 +88,13 @@ export class JobsModel extends VDomModel {
     return this._jobEnded;
   }
 
-  /** Only jobs in these states are listed; all when empty. */
-  get states(): readonly Job['state'][] {
-    return this._states;
+  get wanted(): Wanted {
+    return this._wanted;
   }
 
-  set states(states: readonly Job['state'][]) {
-    this._states = states;
-    this._jobs = [];
-    this._older = 0;
-    this._isLoaded = false;
+  /** What was listed stays until the server has answered. */
+  set wanted(wanted: Wanted) {
+    this._wanted = wanted;
     this.stateChanged.emit();
     this._refreshQuietly();
   }
@@ -118,7 +125,7 @@ export class JobsModel extends VDomModel {
 
   /** The listed job of that uid. */
   job(uid: string | undefined): ToldJob | undefined {
-    return this._jobs.find(job => job.uid === uid);
+    return this._listing.job(uid);
   }
 
   /** Jupyter's signals are let go by the base class. */
@@ -129,34 +136,21 @@ export class JobsModel extends VDomModel {
     super.dispose();
   }
 
-  /** List the jobs again. However often it is called, one request is under way and at most one more waits. */
+  /** List the jobs again. */
   refresh(): Promise<void> {
-    if (!this._underWay) {
-      this._underWay = this._list().finally(() => {
-        this._underWay = null;
-      });
-      return this._underWay;
-    }
-    this._waiting ??= this._underWay
-      .catch(() => undefined)
-      .then(() => {
-        this._waiting = null;
-        return this.refresh();
-      });
-    return this._waiting;
+    return this._refresh.run();
   }
 
   /** List the next older jobs too. */
   async loadOlder(): Promise<void> {
-    const before = this._jobs[this._jobs.length - 1]?.uid;
-    const states = this._states;
-    if (before === undefined || this._older === 0) {
+    const listing = this._listing;
+    const before = listing.last;
+    if (before === undefined || listing.older === 0) {
       return;
     }
-    const page = await this._api.jobs({ states, before });
-    if (this._jobs[this._jobs.length - 1]?.uid === before) {
-      this._jobs = [...this._jobs, ...page.jobs];
-      this._older = page.older;
+    const page = await this._api.jobs({ ...this._listed, before });
+    if (this._listing === listing && listing.last === before) {
+      listing.takeOlder(page);
       this.stateChanged.emit();
     }
   }
@@ -182,8 +176,8 @@ export class JobsModel extends VDomModel {
   /** Throws with the server's sentence when it refuses. */
   async submit(request: JobRequest): Promise<void> {
     const job = await this._api.submit(request);
-    if (this._states.length === 0 || this._states.includes(job.state)) {
-      this._jobs = [job, ...this._jobs.filter(({ uid }) => uid !== job.uid)];
+    if (this._listed.states.length === 0 && this._listed.about === '') {
+      this._listing.putFirst(job);
     }
     this._seen.add(job.uid);
     this._refreshQuietly();
@@ -203,7 +197,7 @@ export class JobsModel extends VDomModel {
   /** Forget a job that has ended. Throws with the server's sentence when it refuses. */
   async remove(uid: string, withResult: boolean): Promise<void> {
     await this._api.remove(uid, withResult);
-    this._jobs = this._jobs.filter(job => job.uid !== uid);
+    this._listing.remove(uid);
     this.stateChanged.emit();
   }
 
@@ -216,17 +210,22 @@ export class JobsModel extends VDomModel {
   }
 
   private async _list(): Promise<void> {
-    const states = this._states;
+    const wanted = this._wanted;
+    const isAll = wanted.states.length === 0 && wanted.about === '';
     try {
       if (this._tasks.length === 0) {
         this._tasks = await this._api.tasks();
       }
       this._health ??= await this._api.health();
-      const page = await this._api.jobs({ states });
-      this._open = await this._countOpen(states.length === 0 ? page : null);
-      if (states === this._states) {
-        this._take(page);
+      const page = await this._api.jobs(wanted);
+      this._open = await this._countOpen(isAll ? page : null);
+      if (wanted !== this._listed) {
+        this._listing = new JobListing();
+        this._listed = wanted;
       }
+      this._listing.takeNewest(page);
+      this._isLoaded = true;
+      page.jobs.forEach(job => this._note(job));
       this._error = null;
     } catch (error) {
       this._error = error instanceof Error ? error.message : String(error);
@@ -240,19 +239,6 @@ export class JobsModel extends VDomModel {
         );
         this.stateChanged.emit();
       }
-    }
-  }
-
-  /** Put the newest jobs in the place of what was known of them; older ones that were listed stay. */
-  private _take({ jobs, older }: ToldJobs): void {
-    const last = jobs[jobs.length - 1]?.uid;
-    const place = this._jobs.findIndex(({ uid }) => uid === last);
-    const stay = older > 0 && place >= 0 ? this._jobs.slice(place + 1) : [];
-    this._jobs = [...jobs, ...stay];
-    this._older = older - stay.length;
-    this._isLoaded = true;
-    for (const job of jobs) {
-      this._note(job);
     }
   }
 
@@ -313,15 +299,15 @@ export class JobsModel extends VDomModel {
   }
 
   private _replace(changed: ToldJob): void {
-    this._jobs = this._jobs.map(job =>
-      job.uid === changed.uid ? changed : job
-    );
+    this._listing.replace(changed);
     this.stateChanged.emit();
   }
 
-  private _jobs: readonly ToldJob[] = [];
-  private _older = 0;
-  private _states: readonly Job['state'][] = [];
+  private readonly _refresh = new Coalesced(() => this._list());
+  private _wanted: Wanted = { states: [], about: '' };
+  /** What `_listing` was asked for with. */
+  private _listed = this._wanted;
+  private _listing = new JobListing();
   private _open: OpenJobs = { running: 0, queued: 0 };
   /** Jobs that were known to be open, until they have ended. */
   private readonly _seen = new Set<string>();
@@ -330,8 +316,6 @@ export class JobsModel extends VDomModel {
   private _tasks: readonly TaskInfo[] = [];
   private _error: string | null = null;
   private _isLoaded = false;
-  private _underWay: Promise<void> | null = null;
-  private _waiting: Promise<void> | null = null;
   private _timer: ReturnType<typeof setTimeout> | undefined;
   private readonly _stepRefresh: Throttler;
   private readonly _namelessRefresh: Throttler;

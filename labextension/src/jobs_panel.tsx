@@ -3,7 +3,7 @@ import { VDomRenderer } from '@jupyterlab/ui-components';
 import React from 'react';
 import { dlpIcon } from './icon';
 import { JobActions, JobRow } from './job_row';
-import { isAbout, JobsFilter } from './jobs_filter';
+import { JobsFilter } from './jobs_filter';
 import { JobsModel } from './jobs_model';
 
 /** The side panel: all jobs, newest first. */
@@ -24,8 +24,8 @@ export class JobsPanel extends VDomRenderer<JobsModel> {
 
   protected render(): JSX.Element {
     const trans = this._trans;
-    const { jobs, older, error, isLoaded, states } = this.model;
-    const isFiltered = states.length > 0 || this._folder !== '';
+    const { jobs, older, error, isLoaded, wanted } = this.model;
+    const isFiltered = wanted.states.length > 0 || wanted.about !== '';
     const isEmpty = isLoaded && jobs.length === 0;
     return (
       <>
@@ -37,15 +37,14 @@ export class JobsPanel extends VDomRenderer<JobsModel> {
         )}
         {(isFiltered || jobs.length > 0) && (
           <JobsFilter
-            states={states}
-            folder={this._folder}
+            states={wanted.states}
+            about={wanted.about}
             trans={trans}
-            onStates={chosen => {
-              this.model.states = chosen;
+            onStates={states => {
+              this.model.wanted = { ...wanted, states };
             }}
-            onFolder={folder => {
-              this._folder = folder;
-              this.update();
+            onAbout={about => {
+              this.model.wanted = { ...wanted, about };
             }}
           />
         )}
@@ -71,19 +70,9 @@ export class JobsPanel extends VDomRenderer<JobsModel> {
 
   private _list(): JSX.Element {
     const trans = this._trans;
-    const shown = this.model.jobs.filter(job =>
-      isAbout(job, this.model.task(job.task)?.title ?? '', this._folder)
-    );
-    if (shown.length === 0) {
-      return (
-        <p className="dlp-Panel-note">
-          {trans.__('None of the jobs listed is of such a folder or task.')}
-        </p>
-      );
-    }
     return (
       <ul className="dlp-Panel-jobs" aria-label={trans.__('Jobs')}>
-        {shown.map(job => (
+        {this.model.jobs.map(job => (
           <JobRow
             key={job.uid}
             job={job}
@@ -95,8 +84,6 @@ export class JobsPanel extends VDomRenderer<JobsModel> {
       </ul>
     );
   }
-
-  private _folder = '';
 }
 
 /** Tells how to start. */

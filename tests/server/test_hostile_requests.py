@@ -97,7 +97,7 @@ async def test_hostile_names_of_folders_are_names(fetch: Fetch, jp_root_dir: Pat
 
 async def test_the_access_log_has_no_folder_of_an_address(fetch: Fetch, caplog: pytest.LogCaptureFixture) -> None:
     caplog.set_level(0)
-    for address in ("series?dir=ZZPHI", "series/thumbnail?dir=ZZPHI&series=1", "jobs?folder=ZZPHI&limit=0"):
+    for address in ("series?dir=ZZPHI", "series/thumbnail?dir=ZZPHI&series=1", "jobs?about=ZZPHI&limit=0"):
         await fetch(f"api/v1/{address}")
     assert "422 GET" in caplog.text
     assert "ZZPHI" not in caplog.text

@@ -211,8 +211,8 @@ async def test_the_listing_is_filtered_by_task_folder_and_moment_and_followed_by
         return [job.uid for job in (await listing(fetch, query)).jobs]
 
     assert await found("task=probe") == [newest, middle]
-    assert await found("folder=ONE %26 two") == [middle]
-    assert await found("folder=head&task=3dblur") == []
+    assert await found("about=ONE %26 two") == [middle]
+    assert await found("about=head&task=3dblur") == []
     assert await found("submitted_after=2020-01-01") == [newest, middle, oldest]
     assert await found("submitted_before=2020-01-01") == []
     assert await found(f"submitted_after={everything.jobs[-1].submitted_at}") == [newest, middle]
@@ -295,7 +295,7 @@ async def test_a_job_is_cancelled_once(fetch: Fetch) -> None:
         ("api/v1/jobs/x/log?offset=" + "9" * 5000, None, 400, "MALFORMED_REQUEST"),
         ("api/v1/jobs?before=x", None, 404, "NO_SUCH_JOB"),
         ("api/v1/jobs?submitted_after=soon", None, 400, "MALFORMED_REQUEST"),
-        ("api/v1/jobs?folder=" + "x" * 1001, None, 400, "MALFORMED_REQUEST"),
+        ("api/v1/jobs?about=" + "x" * 1001, None, 400, "MALFORMED_REQUEST"),
         ("api/v1/series", None, 400, "MALFORMED_REQUEST"),
         ("api/v1/series?dir=none", None, 422, "PATH_REFUSED"),
         ("api/v1/series/thumbnail?dir=dicom_data", None, 400, "MALFORMED_REQUEST"),

@@ -39,7 +39,7 @@ def test_an_ended_job_is_told_of_found_read_about_copied_and_removed(page: Page,
 
     panel = open_panel(page)
     panel.get_by_label("Folder or task").fill("no such folder")
-    expect(panel).to_contain_text("None of the jobs listed")
+    expect(panel).to_contain_text("No such job.")
     panel.get_by_label("Folder or task").fill("FOUND gauss")
     expect(job).to_be_visible()
     panel.get_by_label("State").select_option(label="Failed")

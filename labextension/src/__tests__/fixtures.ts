@@ -78,7 +78,7 @@ export interface SeenRequest {
 }
 
 /** Of the query's values. */
-const NAMES = ['state', 'before', 'limit', 'offset', 'result'];
+const NAMES = ['state', 'about', 'before', 'limit', 'offset', 'result'];
 
 /** A server that answers from memory, and Jupyter's services around it. */
 export class FakeServer {
@@ -186,11 +186,16 @@ export class FakeServer {
 
   private _page(query: URLSearchParams): JobList {
     const states = query.get('state')?.split(',');
+    const words = (query.get('about') ?? '').toLowerCase().split(/\s+/);
     const start =
       this.jobs.findIndex(({ uid }) => uid === query.get('before')) + 1;
     const found = this.jobs
       .slice(start)
-      .filter(({ state }) => states?.includes(state) ?? true);
+      .filter(({ state }) => states?.includes(state) ?? true)
+      .filter(({ input_dir }) => {
+        const where = `${input_dir} ${BLUR.title}`.toLowerCase();
+        return words.every(word => where.includes(word));
+      });
     const limit = Number(query.get('limit') ?? 200);
     const jobs = found.slice(0, limit);
     const older = found.length - jobs.length;

@@ -162,10 +162,22 @@ describe('JobsModel', () => {
     ];
     await model.refresh();
     expect(model.open).toEqual({ running: 1, queued: 2 });
-    model.states = ['failed'];
+    model.wanted = { states: ['failed'], about: '' };
     await settle();
     expect(model.jobs.map(job => job.uid)).toEqual(['d']);
     expect(model.open).toEqual({ running: 1, queued: 2 });
+  });
+
+  it('keeps what was listed until the server has answered for other words', async () => {
+    server.jobs = [
+      makeJob({ uid: A, input_dir: 'left' }),
+      makeJob({ uid: B, input_dir: 'right' })
+    ];
+    await model.refresh();
+    model.wanted = { states: [], about: 'right' };
+    expect(model.jobs.map(job => job.uid)).toEqual([A, B]);
+    await settle();
+    expect(model.jobs.map(job => job.uid)).toEqual([B]);
   });
 
   it('tells once of each job that was open when it has ended, listed or not', async () => {

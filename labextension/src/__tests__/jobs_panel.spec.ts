@@ -86,7 +86,7 @@ describe('JobsPanel', () => {
     await type('left gauss');
     expect(uids()).toEqual(['study/Left']);
     await type('nowhere');
-    expect(panel.node.textContent).toContain('None of the jobs listed');
+    expect(panel.node.textContent).toContain('No such job.');
     await type('');
     expect(uids()).toHaveLength(2);
   });
