@@ -45,7 +45,7 @@ test-python: $(VENV)/.test $(DEMO_SLICES)
 test-frontend: $(VENV)/.frontend
 	cd labextension && jlpm lint:check && jlpm test
 
-test-ui: $(VENV)/.test
+test-ui: $(VENV)/.test $(DEMO_SLICES)
 	$(BIN)/python -m pytest -rs tests/ui
 
 screenshots: $(VENV)/.test $(DEMO_SLICES)

@@ -35,6 +35,7 @@ REAL_SERIES = (
     "rgb_sc_series",
     "mr_oblique_hitachi_jp",
 )
+SHOWN_SERIES = ("ct_head_invesalius", "mr_oblique_hitachi_jp")
 JOB_TIMEOUT_MS = 120_000
 
 
@@ -172,7 +173,8 @@ def main() -> int:
         fill_queue(Workspace(root), 60, ("succeeded", "failed", "cancelled"))
         with running_lab(root, home, "--DlpLabApp.max_concurrent_jobs=1") as lab:
             browser = playwright.chromium.launch(executable_path=CHROMIUM, args=CHROMIUM_ARGS)
-            take_viewer(browser.new_page(viewport={"width": 1560, "height": 900}), lab, target, SMALL)
+            real = {f"real-{name}": f"{MIXED}/{name}" for name in SHOWN_SERIES if (root / MIXED / name).is_dir()}
+            take_viewer(browser.new_page(viewport={"width": 1560, "height": 900}), lab, target, SMALL, real)
             take_hdf5(browser.new_page(viewport={"width": 1200, "height": 720}), lab, target)
             take_many(browser.new_page(viewport={"width": 1400, "height": 860}), lab, target)
             take_series(browser.new_page(viewport={"width": 1400, "height": 480}), lab, target)

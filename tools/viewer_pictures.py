@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from pathlib import Path
 
 import numpy as np
@@ -47,7 +48,7 @@ def head() -> tuple[Volume, Volume]:
     return ct, ct.with_voxels((ventricles + 2 * lesion).astype(np.uint8))
 
 
-def take_viewer(page: Page, lab: Lab, folder: Path, oblique_series: str) -> None:
+def take_viewer(page: Page, lab: Lab, folder: Path, oblique_series: str, more_series: Mapping[str, str]) -> None:
     """All pictures of the viewer.
 
     Args:
@@ -55,6 +56,7 @@ def take_viewer(page: Page, lab: Lab, folder: Path, oblique_series: str) -> None
         lab: A running Lab; files of the pictures are made in its root, and removed.
         folder: Where pictures go.
         oblique_series: A folder of DICOM in the root.
+        more_series: Others, by the names of their pictures.
     """
     ct, labels = head()
     smooth = dlp.run("3dblur", ct, sigma_mm=2)
@@ -89,8 +91,9 @@ def take_viewer(page: Page, lab: Lab, folder: Path, oblique_series: str) -> None
     choose(viewer, "Compare", "difference")
     save("difference")
     _use_theme(page, "JupyterLab Light")
-    open_viewer(page, before={"path": oblique_series})
-    save("oblique")
+    for name, series in {**more_series, "oblique": oblique_series}.items():
+        open_viewer(page, before={"path": series})
+        save(name)
     page.get_by_role("tab", name="Header").locator("visible=true").click()
     page.get_by_label("Search the header").locator("visible=true").fill("image")
     page.locator(".dlp-Header tbody tr:visible").first.wait_for()

@@ -6,6 +6,7 @@ import {
   Notification,
   showDialog
 } from '@jupyterlab/apputils';
+import { PathExt } from '@jupyterlab/coreutils';
 import { TranslationBundle } from '@jupyterlab/translation';
 import { MenuSvg } from '@jupyterlab/ui-components';
 import { CommandRegistry } from '@lumino/commands';
@@ -135,7 +136,7 @@ export function addJobCommands(
     JobCommandIDs.compare,
     trans.__('Compare result with source'),
     ({ output_dir }) => output_dir !== null,
-    async ({ uid, task: name }) => {
+    async ({ uid, input_dir, task: name }) => {
       const task = model.task(name);
       const result =
         task?.makes === 'labels'
@@ -147,6 +148,7 @@ export function addJobCommands(
       await commands.execute(OPEN_VIEWER, {
         before: { job: uid, which: 'source' },
         names: [trans.__('Source'), task?.title ?? name],
+        title: `${PathExt.basename(input_dir)}, ${task?.title ?? name}`,
         ...result
       });
     }

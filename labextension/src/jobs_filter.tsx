@@ -42,7 +42,7 @@ export function JobsFilter(props: {
         type="search"
         className="jp-mod-styled"
         aria-label={trans.__('Folder or task')}
-        placeholder={trans.__('Folder or task')}
+        placeholder={trans.__('Find')}
         value={about}
         onChange={event => onAbout(event.target.value)}
       />

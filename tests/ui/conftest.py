@@ -70,3 +70,16 @@ def jp_asyncio_loop() -> None:
 @pytest.fixture(autouse=True)
 def jp_server_cleanup() -> None:
     return None
+
+
+def pytest_terminal_summary(terminalreporter: pytest.TerminalReporter) -> None:
+    """What users do in the browser, as sentences, and how long each took with its set-up."""
+    seconds: dict[str, float] = {}
+    for reports in terminalreporter.stats.values():
+        for report in reports:
+            if isinstance(report, pytest.TestReport) and report.nodeid.startswith("tests/ui/"):
+                seconds[report.nodeid] = seconds.get(report.nodeid, 0.0) + report.duration
+    terminalreporter.section("browser tests")
+    for name, took in seconds.items():
+        sentence = name.split("::test_")[-1].replace("_", " ").replace("[chromium]", "").replace("[chromium-", " [")
+        terminalreporter.line(f"{took:6.1f} s  {sentence}")

@@ -11,7 +11,7 @@ import { ViewedVolumes, VolumeView } from './volume_view';
 
 /**
  * Show the selected file or folder; or volumes by their paths or jobs: `before`, and optionally `after` and `labels`,
- * each as for REST, and `names` of the first two.
+ * each as for REST, `names` of the first two, and the `title` of the tab.
  */
 export const OPEN_VIEWER = 'dlp-lab:open-viewer';
 
@@ -45,13 +45,14 @@ export function addOpenCommand(
           before: volume,
           after: volume,
           labels: volume,
-          names: { type: 'array', items: { type: 'string' } }
+          names: { type: 'array', items: { type: 'string' } },
+          title: { type: 'string' }
         }
       }
     },
     isVisible: args => args.before !== undefined || isShowable(selected()),
     execute: args => {
-      const asked = args as Partial<ViewedVolumes>;
+      const asked = args as Partial<ViewedVolumes> & { title?: string };
       const item = asked.before ? null : selected();
       if (!asked.before && !item) {
         throw new Error(trans.__('Select one file or folder to show.'));
@@ -62,7 +63,8 @@ export function addOpenCommand(
       const volumes = before.then(one => ({ ...asked, before: one }));
       const content = new VolumeView(api, volumes, trans);
       const widget = new MainAreaWidget({ content });
-      widget.title.label = item?.name ?? trans.__('Slices');
+      const name = PathExt.basename(item?.path ?? asked.before?.path ?? '');
+      widget.title.label = asked.title ?? (name || trans.__('Slices'));
       widget.title.icon = dlpIcon;
       widget.title.closable = true;
       shell.add(widget, 'main');
