@@ -1,110 +1,146 @@
 """A folder of DICOM to its blur as a folder of DICOM: dlp-lab beside the scripts that people write.
 
-    python -m benchmarks.end_to_end [SLICES]
+    python -m benchmarks.end_to_end [SLICES] [--short]
 
-Makes a CT series of SLICES x 512 x 512 (default 60) and runs, in turn and three times each, in one process:
+A CT series of SLICES x 512 x 512 (default 400) with headers as scanners write them, in memory where the system has a
+place for that, sigma 1.5 mm. Contestants:
 
-* dlp-lab: read, `3dblur`, write, as a job does;
-* pydicom + scipy: the plain script, no checks, no derivation references;
+* dlp-lab: the job as a warm worker runs it: read, `3dblur`, write, with the record of the job; and with HDF5 beside it;
+* pydicom + scipy: the plain script, no checks, no references to the source; and with gzip HDF5 by h5py beside it;
 * SimpleITK: series reader, recursive Gaussian (an approximation), slice writer;
+* MONAI: reader, GaussianSmooth, NIfTI writer; it has no writer of DICOM series. Takes part after `make bench`;
 * the floor: reading all files and writing as many bytes.
 
-Prints the best time of each and how many times longer than dlp-lab it takes. The page cache is warm.
+Then the steps of dlp-lab as shares of the floor, and how soon a cold `dlp-lab run` is at work.
 """
 
 from __future__ import annotations
 
-import copy
+import math
 import shutil
+import statistics
+import subprocess
 import sys
-import tempfile
 import time
-from collections.abc import Callable
+from datetime import datetime
 from pathlib import Path
 
 import numpy as np
 import pydicom
-import SimpleITK
-from pydicom.uid import generate_uid
-from scipy import ndimage
 
-from dlp_lab.dicom.derived_header import Derivation
-from dlp_lab.dicom.read import read_volume
-from dlp_lab.dicom.series import one_series
-from dlp_lab.dicom.write_image import write_derived_series
-from dlp_lab.tasks.gaussian import Gaussian3D
-from dlp_lab.tasks.task import no_report
-from tests.phantom import write_phantom_series
+from benchmarks.contest import PEERS_PYTHON, Asked, Contestant, Outcome, hold, scratch
+from benchmarks.scanner_series import write_scanner_series
+from dlp_lab.jobs.job_store import JobStore
+from dlp_lab.store.workspace import Workspace
 
 SIGMA_MM = 1.5
-SPACING_KJI_MM = (1.0, 0.7, 0.7)
-ROUNDS = 3
+ROUNDS = 5
+OURS, FLOOR = "dlp-lab", "floor: the bytes"
+CONTESTANTS = (
+    Contestant(FLOOR, "benchmarks.peers.copy_bytes:copy"),
+    Contestant(OURS, "benchmarks.blur_job:blur"),
+    Contestant("pydicom + scipy", "benchmarks.peers.blur_with_scipy:blur"),
+    Contestant("SimpleITK", "benchmarks.peers.blur_with_simpleitk:blur"),
+    Contestant("dlp-lab and HDF5", "benchmarks.blur_job:blur_and_keep_hdf5"),
+    Contestant("pydicom + h5py + scipy", "benchmarks.peers.blur_with_scipy:blur_and_keep_hdf5"),
+    Contestant("MONAI, to NIfTI", "benchmarks.peers.blur_with_monai:blur", PEERS_PYTHON),
+)
 
 
-def with_dlp_lab(source: Path, target: Path) -> None:
-    series = one_series(source)
-    result = Gaussian3D(sigma_mm=SIGMA_MM).run(read_volume(series), no_report)
-    derivation = Derivation("benchmark", "3dblur", result.description, result.derivation_code, result.reach_slices)
-    write_derived_series(series, result.volume, target, derivation)
+def compare(folder: Path, slices: int, rounds: int) -> Outcome:
+    """All contestants on one series."""
+    source, target = folder / "source", folder / "target"
+    write_scanner_series(source, slices)
+
+    def emptied(_: Contestant) -> list[str]:
+        shutil.rmtree(target, ignore_errors=True)
+        target.mkdir()
+        return [str(source), str(target), str(SIGMA_MM)]
+
+    def check(contestant: Contestant) -> None:
+        written = sorted(target.rglob("*.dcm"))
+        if "NIfTI" not in contestant.name and len(written) != slices:
+            raise AssertionError(f"{contestant.name} wrote {len(written)} slices, not {slices}")
+        if contestant.name == OURS:
+            check_against_scipy(source, written)
+
+    return hold(
+        f"{slices} x 512 x 512 CT, DICOM to DICOM, sigma {SIGMA_MM} mm",
+        CONTESTANTS,
+        rounds,
+        reference=OURS,
+        arguments=emptied,
+        check=check,
+    )
 
 
-def with_pydicom_and_scipy(source: Path, target: Path) -> None:
-    slices = sorted((pydicom.dcmread(path) for path in source.iterdir()), key=lambda ds: ds.ImagePositionPatient[2])
-    volume = np.stack([ds.pixel_array for ds in slices]).astype(np.float32)
-    smooth = ndimage.gaussian_filter(volume, [SIGMA_MM / mm for mm in SPACING_KJI_MM], mode="nearest")
-    series_uid = generate_uid()
-    for k, ds in enumerate(slices):
-        derived = copy.deepcopy(ds)
-        derived.SeriesInstanceUID = series_uid
-        derived.SOPInstanceUID = derived.file_meta.MediaStorageSOPInstanceUID = generate_uid()
-        derived.PixelData = np.rint(smooth[k]).astype(np.int16).tobytes()
-        derived.save_as(target / f"{k:04d}.dcm")
+def check_against_scipy(source: Path, written: list[Path]) -> None:
+    """That the middle of what was written is scipy's Gaussian of what was read, rounded."""
+    from scipy import ndimage
+
+    slices = sorted(map(pydicom.dcmread, source.iterdir()), key=lambda ds: ds.ImagePositionPatient[2])
+    spacing_kji_mm = (
+        math.dist(slices[1].ImagePositionPatient, slices[0].ImagePositionPatient),
+        *map(float, slices[0].PixelSpacing),
+    )
+    values = np.stack([ds.pixel_array for ds in slices]).astype(np.float32)
+    smooth = ndimage.gaussian_filter(values, [SIGMA_MM / mm for mm in spacing_kji_mm], mode="nearest")
+    middle = len(slices) // 2
+    place = slices[middle].ImagePositionPatient
+    mine = next(ds for ds in map(pydicom.dcmread, written) if ds.ImagePositionPatient == place)
+    ours = mine.pixel_array * float(mine.RescaleSlope) + float(mine.RescaleIntercept)
+    theirs = smooth[middle] * float(slices[0].RescaleSlope) + float(slices[0].RescaleIntercept)
+    if np.abs(ours - theirs).max() > 0.51:
+        raise AssertionError(f"a voxel is {np.abs(ours - theirs).max()} HU from scipy's")
 
 
-def with_simpleitk(source: Path, target: Path) -> None:
-    reader = SimpleITK.ImageSeriesReader()
-    reader.SetFileNames(reader.GetGDCMSeriesFileNames(str(source)))
-    image = reader.Execute()
-    smooth = SimpleITK.SmoothingRecursiveGaussian(SimpleITK.Cast(image, SimpleITK.sitkFloat32), SIGMA_MM)
-    smooth = SimpleITK.Cast(SimpleITK.Round(smooth), SimpleITK.sitkInt16)
-    writer = SimpleITK.ImageFileWriter()
-    for k in range(smooth.GetDepth()):
-        writer.SetFileName(str(target / f"{k:04d}.dcm"))
-        writer.Execute(smooth[:, :, k])
+def print_steps(outcome: Outcome) -> None:
+    """What each step of the job takes, as a share of the floor of reading and writing."""
+    floor_s = outcome.measured[FLOOR].median("wall_s")
+    told = outcome.measured[OURS].told
+    print(f"\nsteps of {OURS}, beside the floor of {floor_s * 1e3:.0f} ms for all input and output")
+    for step in told[0]:
+        seconds = statistics.median(steps.get(step, 0.0) for steps in told)
+        print(f"  {step:<10} {seconds * 1e3:8.1f} ms   {seconds / floor_s:5.2f} x the floor")
 
 
-def floor(source: Path, target: Path) -> None:
-    for k, path in enumerate(source.iterdir()):
-        (target / f"{k:04d}.dcm").write_bytes(path.read_bytes())
+def print_cold_start(folder: Path) -> None:
+    """How long after its start a `dlp-lab run` has its job at work, and has ended, on a series of seven slices."""
+    root = folder / "cold"
+    write_scanner_series(root / "small", 7)
+    command = [
+        str(Path(sys.executable).with_name("dlp-lab")),
+        "run",
+        "3dblur",
+        str(root / "small"),
+        "--root",
+        str(root),
+    ]
+    starts, ends = [], []
+    for _ in range(5):
+        began = time.time()
+        subprocess.run(command, check=True, stdout=subprocess.DEVNULL)
+        ends.append(time.time() - began)
+        job = JobStore(Workspace(root).queue_database).newest(1)[0]
+        assert job.started_at is not None
+        starts.append(datetime.fromisoformat(job.started_at).timestamp() - began)
+    print(
+        f"\ncold `dlp-lab run` of 7 slices: at work after {statistics.median(starts):.2f} s,"
+        f" ended after {statistics.median(ends):.2f} s"
+    )
 
 
-CONTESTANTS: dict[str, Callable[[Path, Path], None]] = {
-    "dlp-lab": with_dlp_lab,
-    "pydicom + scipy script": with_pydicom_and_scipy,
-    "SimpleITK script (recursive Gaussian)": with_simpleitk,
-    "floor: read and write the bytes": floor,
-}
-
-
-def main(slices: int) -> int:
-    """Run all contestants and print the table."""
-    best = dict.fromkeys(CONTESTANTS, float("inf"))
-    with tempfile.TemporaryDirectory() as made:
-        source, target = Path(made, "source"), Path(made, "target")
-        write_phantom_series(source, shape=(slices, 512, 512), spacing_kji_mm=SPACING_KJI_MM, orientation="axial")
-        for _ in range(ROUNDS):
-            for name, contestant in CONTESTANTS.items():
-                target.mkdir()
-                start = time.perf_counter()
-                contestant(source, target)
-                best[name] = min(best[name], time.perf_counter() - start)
-                assert len(list(target.iterdir())) == slices
-                shutil.rmtree(target)
-    print(f"{slices} x 512 x 512 CT, sigma {SIGMA_MM} mm, best of {ROUNDS}, page cache warm")
-    for name, seconds in best.items():
-        print(f"  {name:<40} {seconds:7.3f} s   {seconds / best['dlp-lab']:6.2f} x dlp-lab")
+def main() -> int:
+    """Measure, print the tables, keep the rounds."""
+    asked = Asked.on_the_command_line(__doc__, 400)
+    with scratch() as folder:
+        outcome = compare(folder, asked.slices, asked.rounds(ROUNDS))
+        outcome.print_table()
+        print_steps(outcome)
+        print_cold_start(folder)
+    outcome.write(asked.results / "end_to_end.json")
     return 0
 
 
 if __name__ == "__main__":
-    sys.exit(main(int(sys.argv[1]) if len(sys.argv) > 1 else 60))
+    sys.exit(main())

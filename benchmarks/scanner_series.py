@@ -84,8 +84,11 @@ _SAME_IN_ALL_SLICES = {
 
 
 def write_scanner_series(folder: Path, slices: int) -> Phantom:
-    """Write `slices` x 512 x 512 int16, 1 mm apart; the pixels are noise and shapes, not the phantom's values."""
-    return write_phantom_series(folder, shape=(slices, 4, 4), spacing_kji_mm=(1.0, 0.7, 0.7), edit=as_scanned)
+    """Write `slices` x 512 x 512 int16, axial, 1 mm apart, of shapes and noise instead of the phantom's values."""
+    shape, spacing_kji_mm = (slices, 4, 4), (1.0, 0.7, 0.7)
+    return write_phantom_series(
+        folder, shape=shape, spacing_kji_mm=spacing_kji_mm, orientation="axial", edit=as_scanned
+    )
 
 
 def as_scanned(k: int, ds: Dataset) -> None:
