@@ -19,6 +19,7 @@ class JobFilter(msgspec.Struct, frozen=True, kw_only=True):
     Attributes:
         states: In one of these; any if empty.
         task: Of the task of this name.
+        group: One of this group.
         folder: With this text in the name of the input folder, lower and upper case of ASCII letters being the same.
         submitted_after, submitted_before: Later, or earlier, than this moment.
         visible_to: That this user may see: their own, and those without an owner. None sees all.
@@ -26,6 +27,7 @@ class JobFilter(msgspec.Struct, frozen=True, kw_only=True):
 
     states: tuple[JobState, ...] = ()
     task: str | None = None
+    group: str | None = None
     folder: str | None = None
     submitted_after: datetime | None = None
     submitted_before: datetime | None = None
@@ -39,6 +41,7 @@ class JobFilter(msgspec.Struct, frozen=True, kw_only=True):
             values += self.states
         for text, value in (
             ("task = ?", self.task),
+            ('"group" = ?', self.group),
             ("instr(lower(input_dir), lower(?)) > 0", self.folder),
             ("submitted_at > ?", self.submitted_after and utc_text(self.submitted_after)),
             ("submitted_at < ?", self.submitted_before and utc_text(self.submitted_before)),
@@ -57,6 +60,7 @@ def job_filter(
     *,
     states: Iterable[str] = (),
     task: str | None = None,
+    group: str | None = None,
     folder: str | None = None,
     submitted_after: str | None = None,
     submitted_before: str | None = None,
@@ -66,12 +70,13 @@ def job_filter(
     Raises:
         MalformedRequest: A state is none, a moment is none, or a text is longer than any name.
     """
-    for text in filter(None, (task, folder)):
+    for text in filter(None, (task, group, folder)):
         if len(text) > _LONGEST_TEXT or "\0" in text:
             raise MalformedRequest(f"a text to look for has at most {_LONGEST_TEXT} characters, none of them NUL")
     return JobFilter(
         states=tuple(states_named(states)),
         task=task,
+        group=group,
         folder=folder,
         submitted_after=_moment(submitted_after),
         submitted_before=_moment(submitted_before),

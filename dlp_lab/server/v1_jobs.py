@@ -43,6 +43,7 @@ _FILTERS = (
         },
     ),
     Query("task", "Only jobs of this task.", _TEXT),
+    Query("group", "Only jobs of this group, such as a cohort.", _TEXT),
     Query("folder", "Only jobs with this text in the name of the input folder.", _TEXT),
     Query("submitted_after", "Only jobs submitted later.", _MOMENT),
     Query("submitted_before", "Only jobs submitted earlier.", _MOMENT),
@@ -74,6 +75,7 @@ class JobsHandler(DlpHandler):
         return job_filter(
             states=filter(None, ",".join(self.get_query_arguments("state")).split(",")),
             task=self.text_argument("task"),
+            group=self.text_argument("group"),
             folder=self.text_argument("folder"),
             submitted_after=self.get_query_argument("submitted_after", None),
             submitted_before=self.get_query_argument("submitted_before", None),

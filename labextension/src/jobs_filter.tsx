@@ -50,9 +50,10 @@ export function JobsFilter(props: {
   );
 }
 
-/** Whether a job's folder or task has all the words of `text`, in any case. */
+/** Whether a job's folder, task or group has all the words of `text`, in any case. */
 export function isAbout(job: Job, title: string, text: string): boolean {
-  const where = `${job.input_dir} ${job.task} ${title}`.toLowerCase();
+  const where =
+    `${job.input_dir} ${job.task} ${title} ${job.group ?? ''}`.toLowerCase();
   return text
     .toLowerCase()
     .split(/\s+/)
