@@ -13,6 +13,8 @@ from importlib import import_module
 from typing import TYPE_CHECKING
 
 if TYPE_CHECKING:
+    from dlp_lab.cohort.door import Cohort as Cohort
+    from dlp_lab.cohort.door import run_cohort as run_cohort
     from dlp_lab.geometry import Geometry as Geometry
     from dlp_lab.jobs.convert import dicom_to_hdf5 as dicom_to_hdf5
     from dlp_lab.jobs.convert import hdf5_to_dicom as hdf5_to_dicom
@@ -31,6 +33,7 @@ if TYPE_CHECKING:
 __version__ = "0.1.0"
 
 _PUBLIC = {
+    "Cohort": "dlp_lab.cohort.door",
     "Geometry": "dlp_lab.geometry",
     "JobHandle": "dlp_lab.jobs.handle",
     "SliceViewer": "dlp_lab.widgets.slice_viewer",
@@ -43,6 +46,7 @@ _PUBLIC = {
     "read_series": "dlp_lab.jobs.convert",
     "read_stack": "dlp_lab.jobs.convert",
     "run": "dlp_lab.tasks",
+    "run_cohort": "dlp_lab.cohort.door",
     "show_planes": "dlp_lab.widgets.planes",
     "submit": "dlp_lab.jobs.handle",
 }

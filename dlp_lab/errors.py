@@ -221,6 +221,26 @@ class ModelsMissing(RequestRefused, ImportError):
     code = "MODELS_MISSING"
 
 
+class CaseTableRefused(RequestRefused):
+    """The table or the folder of a cohort's cases is not what it must be."""
+
+    code = "CASE_TABLE_REFUSED"
+
+
+class CohortBusy(DlpError):
+    """Another run works on the folder of the cohort."""
+
+    code = "COHORT_BUSY"
+    http_status = 409
+    exit_status = 2
+
+
+class ReportFailed(DlpError, RuntimeError):
+    """The notebook of a case could not be executed."""
+
+    code = "REPORT_FAILED"
+
+
 # --- what became of a job ---------------------------------------------------------------------------------------------
 
 

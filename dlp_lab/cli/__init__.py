@@ -13,6 +13,7 @@ from collections.abc import Callable, Sequence
 
 from dlp_lab import __version__
 from dlp_lab.cli.check_command import CHECK, add_check
+from dlp_lab.cli.cohort_command import COHORT, add_cohort
 from dlp_lab.cli.convert_command import TO_DICOM, TO_HDF5, add_dicom_to_hdf5, add_hdf5_to_dicom
 from dlp_lab.cli.jobs_command import add_cancel, add_jobs, add_log, add_retry
 from dlp_lab.cli.model_command import MODEL, add_model_commands
@@ -94,6 +95,7 @@ def _parser(argv: Sequence[str]) -> argparse.ArgumentParser:
         # the tasks are looked up, and plug-ins loaded, only when one is to be run
         if argv[:1] == [name]:
             add_tasks(door, command)
+    add_cohort(commands.add_parser("cohort", help=COHORT))
     add_jobs(commands.add_parser("jobs", help="list the jobs of a root; `jobs prune` forgets old ones"))
     add_log(commands.add_parser("log", help="print what a job printed"))
     add_cancel(commands.add_parser("cancel", help="cancel a job"))

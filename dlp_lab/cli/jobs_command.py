@@ -23,7 +23,7 @@ _LISTED = 50
 _MOST_LISTED = 1_000_000
 _POLL_SECONDS = 0.3
 _LONGEST_AGE = 9
-_OF_THE_LISTING = ("state", "task", "about", "after", "before", "json")
+_OF_THE_LISTING = ("state", "task", "group", "about", "after", "before", "json")
 _UNITS = {"m": "minutes", "h": "hours", "d": "days", "w": "weeks"}
 
 
@@ -40,8 +40,9 @@ def add_jobs(parser: argparse.ArgumentParser) -> None:
     add_root(parser)
     parser.add_argument("--state", action="append", default=[], help="only jobs in this state; may be repeated")
     parser.add_argument("--task", help="only jobs of this task")
+    parser.add_argument("--group", help="only jobs of this group, such as a cohort")
     parser.add_argument(
-        "--about", metavar="WORDS", help="only jobs with each word in the name of the folder or the task"
+        "--about", metavar="WORDS", help="only jobs with each word in the name of the folder, the task or the group"
     )
     parser.add_argument("--after", metavar="WHEN", help="only jobs submitted later, such as 2026-11-28T14:30:00Z")
     parser.add_argument("--before", metavar="WHEN", help="only jobs submitted earlier")
@@ -117,6 +118,7 @@ def _list_jobs(arguments: argparse.Namespace) -> int:
     wanted = job_filter(
         states=arguments.state,
         task=arguments.task,
+        group=arguments.group,
         about=arguments.about,
         submitted_after=arguments.after,
         submitted_before=arguments.before,

@@ -95,6 +95,7 @@ def folder_state(
     root: Path | None = None,
     skip: Path | None = None,
     before_each: Callable[[], None] = lambda: None,
+    below: bool = True,
 ) -> FolderState | None:
     """The state of all files that `find_series` would read, from their names, sizes, times and inodes alone.
 
@@ -102,7 +103,7 @@ def folder_state(
     that cannot be looked at.
     """
     digest = hashlib.sha256()
-    for entry in _entries(folder, root, skip, before_each, below=True):
+    for entry in _entries(folder, root, skip, before_each, below):
         if isinstance(entry, Broken):
             return None
         path = entry.path if isinstance(entry, Ignored) else entry

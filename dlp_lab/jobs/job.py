@@ -17,6 +17,7 @@ from dlp_lab.errors import DlpError, ErrorDetail, MalformedRequest
 JobState = Literal["queued", "running", "succeeded", "failed", "cancelled"]
 JOB_STATES: tuple[JobState, ...] = get_args(JobState)
 Priority = Annotated[int, msgspec.Meta(ge=-100, le=100)]
+Group = Annotated[str, msgspec.Meta(min_length=1, max_length=1000, pattern=r"^[^\u0000]*$")]
 _LONGEST_KEY = 255
 ENDED: frozenset[JobState] = frozenset(("succeeded", "failed", "cancelled"))
 
@@ -32,6 +33,7 @@ class JobRequest(msgspec.Struct, frozen=True, forbid_unknown_fields=True, kw_onl
         read: Which images of the folder, and which repairs.
         priority: Jobs of a higher one start first; among equals, those submitted first.
         output_form: Whether the result is a series like its source, one multi-frame image or one Parametric Map.
+        group: What the job is one of, such as the folder of a cohort relative to the root; listings can be of one.
     """
 
     task: str
@@ -41,6 +43,7 @@ class JobRequest(msgspec.Struct, frozen=True, forbid_unknown_fields=True, kw_onl
     read: ReadOptions = ReadOptions()
     priority: Priority = 0
     output_form: OutputForm = "series"
+    group: Group | None = None
 
 
 def checked_key(key: str) -> str:
@@ -61,7 +64,7 @@ class Job(msgspec.Struct, frozen=True, kw_only=True):
 
     Attributes:
         uid: 32 lower-case hexadecimal digits, unguessable; also the name of the output folder.
-        task, input_dir, params, keep_hdf5, read, priority, output_form: As asked, with defaults filled in.
+        task, input_dir, params, keep_hdf5, read, priority, output_form, group: As asked, with defaults filled in.
         state: Where it stands.
         progress: 0 to 1.
         message: The step at work, or the sentence that says how it ended.
@@ -101,6 +104,7 @@ class Job(msgspec.Struct, frozen=True, kw_only=True):
     owner: str | None = None
     elapsed_seconds: float | None = None
     seconds_left: float | None = None
+    group: str | None = None
 
     @property
     def ended(self) -> bool:

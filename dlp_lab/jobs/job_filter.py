@@ -20,14 +20,16 @@ class JobFilter(msgspec.Struct, frozen=True, kw_only=True):
     Attributes:
         states: In one of these; any if empty.
         task: Of the task of this name.
-        about: With each of these words in the name of the input folder, or in the name or title of the task; lower and
-            upper case of ASCII letters are the same.
+        group: One of this group.
+        about: With each of these words in the name of the input folder or the group, or in the name or title of the
+            task; lower and upper case of ASCII letters are the same.
         submitted_after, submitted_before: Later, or earlier, than this moment.
         visible_to: That this user may see: their own, and those without an owner. None sees all.
     """
 
     states: tuple[JobState, ...] = ()
     task: str | None = None
+    group: str | None = None
     about: tuple[str, ...] = ()
     submitted_after: datetime | None = None
     submitted_before: datetime | None = None
@@ -42,11 +44,13 @@ class JobFilter(msgspec.Struct, frozen=True, kw_only=True):
         for word in self.about:
             tasks = [task.name for task in all_tasks().values() if word.lower() in task.title.lower()]
             conditions.append(
-                f"(instr(lower(input_dir || ' ' || task), lower(?)) > 0 OR task IN ({', '.join('?' * len(tasks))}))"
+                "(instr(lower(input_dir || ' ' || task || ' ' || coalesce(\"group\", '')), lower(?)) > 0"
+                f" OR task IN ({', '.join('?' * len(tasks))}))"
             )
             values += [word, *tasks]
         for text, value in (
             ("task = ?", self.task),
+            ('"group" = ?', self.group),
             ("submitted_at > ?", self.submitted_after and utc_text(self.submitted_after)),
             ("submitted_at < ?", self.submitted_before and utc_text(self.submitted_before)),
             ("(owner IS NULL OR owner = ?)", self.visible_to),
@@ -64,6 +68,7 @@ def job_filter(
     *,
     states: Iterable[str] = (),
     task: str | None = None,
+    group: str | None = None,
     about: str | None = None,
     submitted_after: str | None = None,
     submitted_before: str | None = None,
@@ -73,12 +78,13 @@ def job_filter(
     Raises:
         MalformedRequest: A state is none, a moment is none, or a text is longer than any name.
     """
-    for text in filter(None, (task, about)):
+    for text in filter(None, (task, group, about)):
         if len(text) > _LONGEST_TEXT or "\0" in text:
             raise MalformedRequest(f"a text to look for has at most {_LONGEST_TEXT} characters, none of them NUL")
     return JobFilter(
         states=tuple(states_named(states)),
         task=task,
+        group=group,
         about=tuple(dict.fromkeys((about or "").split())),
         submitted_after=_moment(submitted_after),
         submitted_before=_moment(submitted_before),

@@ -45,7 +45,10 @@ class IdempotencyKey:
         Raises:
             MalformedRequest: It is none; see `checked_key`.
         """
-        return cls(checked_key(key), hashlib.sha256(msgspec.json.encode(request, order="sorted")).hexdigest(), owner)
+        asked = msgspec.to_builtins(request)
+        if request.group is None:
+            del asked["group"]  # keys of older versions, which knew no groups, stay what they are
+        return cls(checked_key(key), hashlib.sha256(msgspec.json.encode(asked, order="sorted")).hexdigest(), owner)
 
 
 class JobStore(JobAttempts):
@@ -87,8 +90,8 @@ class JobStore(JobAttempts):
             self.refuse_when_full(max_queued, owner, max_queued_of_owner)
             self._rows(
                 "INSERT INTO jobs (uid, task, input_dir, params, keep_hdf5, read, priority, output_form,"
-                " idempotency_key, request_sha256, owner, state, submitted_at, message, revision)"
-                " VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, 'queued', ?, 'waiting', ?)",
+                ' "group", idempotency_key, request_sha256, owner, state, submitted_at, message, revision)'
+                " VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, 'queued', ?, 'waiting', ?)",
                 (
                     uid,
                     request.task,
@@ -98,6 +101,7 @@ class JobStore(JobAttempts):
                     msgspec.json.encode(request.read).decode(),
                     request.priority,
                     request.output_form,
+                    request.group,
                     key and key.key,
                     key and key.request_sha256,
                     owner,

@@ -56,5 +56,10 @@ STEPS: tuple[tuple[str, ...], ...] = (
         "ALTER TABLE jobs ADD COLUMN hindrances INTEGER NOT NULL DEFAULT 0",
         "ALTER TABLE jobs ADD COLUMN not_before TEXT",
     ),
+    # what a job is one of, such as a cohort
+    (
+        'ALTER TABLE jobs ADD COLUMN "group" TEXT',
+        'CREATE INDEX jobs_by_group ON jobs ("group", seq)',
+    ),
 )
 SCHEMA_VERSION = len(STEPS)

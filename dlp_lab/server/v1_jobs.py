@@ -43,7 +43,8 @@ _FILTERS = (
         },
     ),
     Query("task", "Only jobs of this task.", _TEXT),
-    Query("about", "Only jobs with each of these words in the name of the input folder or of the task.", _TEXT),
+    Query("group", "Only jobs of this group, such as a cohort.", _TEXT),
+    Query("about", "Only jobs with each of these words in the name of the input folder, task or group.", _TEXT),
     Query("submitted_after", "Only jobs submitted later.", _MOMENT),
     Query("submitted_before", "Only jobs submitted earlier.", _MOMENT),
     Query("limit", "How many at most.", {"type": "integer", "minimum": 1, "maximum": NEWEST, "default": NEWEST}),
@@ -74,6 +75,7 @@ class JobsHandler(DlpHandler):
         return job_filter(
             states=filter(None, ",".join(self.get_query_arguments("state")).split(",")),
             task=self.text_argument("task"),
+            group=self.text_argument("group"),
             about=self.text_argument("about"),
             submitted_after=self.get_query_argument("submitted_after", None),
             submitted_before=self.get_query_argument("submitted_before", None),

@@ -44,6 +44,9 @@ class Segment(Task, frozen=True):
     def check(self, geometry: Geometry) -> None:
         refuse_geometry(self._package().description, geometry)
 
+    def depends_on(self) -> dict[str, str]:
+        return super().depends_on() | {"model.json SHA-256": self._package().sha256}
+
     def run(self, volume: Volume, report: Report) -> LabelResult:
         package = self._package()
         report(0.0, "loading the model")

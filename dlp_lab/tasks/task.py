@@ -7,14 +7,17 @@ DICOM, files, queues or servers.
 
 from __future__ import annotations
 
+import functools
 import inspect
 import re
 from collections.abc import Mapping
 from dataclasses import dataclass, replace
+from importlib.metadata import packages_distributions, version
 from typing import Any, ClassVar, Literal, Protocol
 
 import msgspec
 
+from dlp_lab import __version__
 from dlp_lab.errors import BadParameters, ErrorDetail, detail_of_validation
 from dlp_lab.geometry import Geometry
 from dlp_lab.label_map import Algorithm, LabelMap, SegmentationForm
@@ -117,6 +120,10 @@ class Task(msgspec.Struct, frozen=True, forbid_unknown_fields=True, kw_only=True
             DlpError: It cannot; the message says what to do.
         """
 
+    def depends_on(self) -> dict[str, str]:
+        """What the result depends on beside input and parameters: versions of programs, digests of models."""
+        return {"dlp-lab": __version__} | _version_of_package(type(self).__module__.partition(".")[0])
+
     @classmethod
     def from_params(cls, params: JsonObject) -> Task:
         """The task with these parameters; defaults fill what is absent.
@@ -165,6 +172,12 @@ class Task(msgspec.Struct, frozen=True, forbid_unknown_fields=True, kw_only=True
     def summary(cls) -> str:
         """What the task is for: the first paragraph of its docstring, in one line."""
         return " ".join(inspect.cleandoc(cls.__doc__ or "").split("\n\n")[0].split())
+
+
+@functools.cache  # for it takes a tenth of a second
+def _version_of_package(module: str) -> dict[str, str]:
+    """Versions of the distributions that a package of Python belongs to."""
+    return {name: version(name) for name in packages_distributions().get(module, ())}
 
 
 def _without_references(schema: Any, definitions: JsonObject, inside: tuple[str, ...]) -> Any:

@@ -1,7 +1,10 @@
 import { TranslationBundle } from '@jupyterlab/translation';
 import { VDomRenderer } from '@jupyterlab/ui-components';
 import React from 'react';
+import { ToldJob } from './api';
+import { GroupRow } from './group_row';
 import { dlpIcon } from './icon';
+import { grouped, isGroup } from './job_groups';
 import { JobActions, JobRow } from './job_row';
 import { JobsFilter } from './jobs_filter';
 import { JobsModel } from './jobs_model';
@@ -72,18 +75,45 @@ export class JobsPanel extends VDomRenderer<JobsModel> {
     const trans = this._trans;
     return (
       <ul className="dlp-Panel-jobs" aria-label={trans.__('Jobs')}>
-        {this.model.jobs.map(job => (
-          <JobRow
-            key={job.uid}
-            job={job}
-            task={this.model.task(job.task)}
-            trans={trans}
-            actions={this._actions}
-          />
-        ))}
+        {grouped(this.model.jobs).map(item =>
+          isGroup(item) ? (
+            <GroupRow
+              key={`group ${item.name}`}
+              group={item}
+              isOpen={this._openGroups.has(item.name)}
+              trans={trans}
+              onToggle={this._toggle}
+            >
+              {item.jobs.map(job => this._row(job))}
+            </GroupRow>
+          ) : (
+            this._row(item)
+          )
+        )}
       </ul>
     );
   }
+
+  private _row(job: ToldJob): JSX.Element {
+    return (
+      <JobRow
+        key={job.uid}
+        job={job}
+        task={this.model.task(job.task)}
+        trans={this._trans}
+        actions={this._actions}
+      />
+    );
+  }
+
+  private readonly _toggle = (group: string): void => {
+    if (!this._openGroups.delete(group)) {
+      this._openGroups.add(group);
+    }
+    this.update();
+  };
+
+  private readonly _openGroups = new Set<string>();
 }
 
 /** Tells how to start. */

@@ -27,7 +27,7 @@ def fill_queue(workspace: Workspace, count: int, states: Sequence[JobState] = ("
         database.row_factory = sqlite3.Row
         row = dict(database.execute("SELECT * FROM jobs").fetchone())
         del row["seq"]
-        names, places = ", ".join(row), ", ".join("?" * len(row))
+        names, places = ", ".join(f'"{name}"' for name in row), ", ".join("?" * len(row))
         copies = (
             {
                 **row,

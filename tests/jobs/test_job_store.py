@@ -370,6 +370,27 @@ def test_a_queue_of_version_2_is_taken_over_and_its_jobs_have_no_owner(path: Pat
     assert store.add(request, IdempotencyKey.of("one", request, "ann"), owner="ann").owner == "ann"
 
 
+def test_a_queue_of_version_4_is_taken_over_and_its_jobs_are_of_no_group(path: Path) -> None:
+    shutil.copy(GOLDEN / "queue-4.sqlite", path)
+    store = JobStore(path)
+    second, first = store.newest(9)
+    assert [(job.input_dir, job.owner, job.group) for job in (first, second)] == [("a", "ann", None), ("b", None, None)]
+    asked = JobRequest(task="3dblur", input_dir="a", params={"sigma_mm": 2.0})
+    assert store.submitted_with(IdempotencyKey.of("one", asked, "ann")) == first
+    added = store.add(JobRequest(task="3dblur", input_dir="c", group="head/blurred"))
+    assert store.get(added.uid).group == "head/blurred"
+    assert store.newest(9, JobFilter(group="head/blurred")) == [store.get(added.uid)]
+    assert store.count(JobFilter(group="head")) == 0
+
+
+def test_the_same_key_for_another_group_is_another_request(store: JobStore) -> None:
+    asked = JobRequest(task="3dblur", input_dir="a", group="one")
+    store.add(asked, IdempotencyKey.of("key", asked))
+    other = JobRequest(task="3dblur", input_dir="a", group="two")
+    with pytest.raises(IdempotencyKeyReused):
+        store.submitted_with(IdempotencyKey.of("key", other))
+
+
 def test_jobs_are_filtered_by_task_folder_moment_and_who_may_see_them(store: JobStore) -> None:
     for number, (task, folder, owner) in enumerate(
         [("3dblur", "Study/head", "ann"), ("probe", "study/50%", "bob"), ("probe", "other", None)]

@@ -33,6 +33,7 @@ export function makeJob(changes: Partial<ToldJob> = {}): ToldJob {
     priority: 0,
     position: null,
     owner: null,
+    group: null,
     elapsed_seconds: null,
     seconds_left: null,
     toldAt: 0,

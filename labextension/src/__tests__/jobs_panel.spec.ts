@@ -78,6 +78,28 @@ describe('JobsPanel', () => {
     expect(panel.node.textContent).not.toContain('No jobs yet');
   });
 
+  it('shows the jobs of a group below one line with their counts, once it is opened', async () => {
+    server.jobs = [
+      makeJob({ uid: 'alone' }),
+      makeJob({ uid: 'one', group: 'heads/blurred', state: 'failed' }),
+      makeJob({ uid: 'two', group: 'heads/blurred', state: 'succeeded' }),
+      makeJob({ uid: 'three', group: 'heads/blurred', state: 'queued' })
+    ];
+    await list();
+    expect(uids()).toEqual(['alone']);
+    const header = panel.node.querySelector<HTMLElement>('.dlp-Group-header')!;
+    expect(header.textContent).toContain('heads/blurred');
+    expect(header.textContent).toContain('2 of 3 jobs ended');
+    expect(header.textContent).toContain('1 failed');
+    expect(header.getAttribute('aria-expanded')).toBe('false');
+    header.click();
+    await settle();
+    expect(uids()).toEqual(['alone', 'one', 'two', 'three']);
+    header.click();
+    await settle();
+    expect(uids()).toEqual(['alone']);
+  });
+
   it('finds jobs by the words of their folder and task', async () => {
     server.jobs = ['study/Left', 'study/right'].map(uid =>
       makeJob({ uid, input_dir: uid })

@@ -137,6 +137,8 @@ export interface Job {
   elapsed_seconds: number | null;
   /** How long it may still take if it goes on as until now; null unless it runs, and while it is too early to tell; only in an answer about the job or in a listing. */
   seconds_left: number | null;
+  /** As asked, with defaults filled in. */
+  group: string | null;
 }
 
 /** What Jupyter's event bus carries when a job changes. It reaches every client, so it names no folder, no file. */
@@ -183,6 +185,8 @@ export interface JobRequest {
   priority?: number;
   /** Whether the result is a series like its source, one multi-frame image or one Parametric Map. */
   output_form?: 'multiframe' | 'parametric_map' | 'series';
+  /** What the job is one of, such as the folder of a cohort relative to the root; listings can be of one. */
+  group?: string | null;
 }
 
 /** A file that belongs to no series. */

@@ -1,0 +1,122 @@
+"""The cases of a cohort as a table (CSV), which a user writes or a search through folders makes."""
+
+from __future__ import annotations
+
+import csv
+import io
+import json
+from collections import Counter
+from collections.abc import Iterable
+from pathlib import Path
+from typing import Any
+
+from dlp_lab.cohort.case import Case
+from dlp_lab.errors import CaseTableRefused, PathRefused
+from dlp_lab.store.cohort_folder import checked_case_id
+from dlp_lab.store.workspace import Workspace
+from dlp_lab.tasks.task import Task
+
+CASE, FOLDER, SERIES = "case", "folder", "series"
+_MOST_BYTES = 64 * 2**20
+
+
+def read_case_table(path: Path, workspace: Workspace, task: type[Task]) -> list[Case]:
+    """Cases from a CSV file, in its order.
+
+    Its first line names the columns: `case`, `folder` (absolute, or relative to the root), if need be `series`, and
+    any parameters of the task. An empty field of a parameter stands for the cohort's value. Commas or, as some
+    spreadsheet programs write them, semicolons are between the fields; the encoding is UTF-8.
+
+    Raises:
+        CaseTableRefused: It cannot be read so; the message names the line.
+    """
+    if path.stat().st_size > _MOST_BYTES:
+        raise CaseTableRefused(f"{path.name} has more than {_MOST_BYTES // 2**20} MiB; split the table")
+    try:
+        text = path.read_text(encoding="utf-8-sig")
+    except UnicodeDecodeError:
+        raise CaseTableRefused(f"{path.name} is no text in UTF-8; save it as CSV in UTF-8") from None
+    first = text.partition("\n")[0]
+    rows = csv.DictReader(io.StringIO(text), delimiter=";" if ";" in first and "," not in first else ",", strict=True)
+    columns = [column.strip() for column in rows.fieldnames or ()]
+    _refuse_columns(path.name, columns, task)
+    rows.fieldnames = columns
+    try:
+        cases = [_case(row, f"{path.name}, line {rows.line_num}", workspace, task) for row in rows]
+    except csv.Error as error:
+        raise CaseTableRefused(f"{path.name}, line {rows.line_num}: {error}") from None
+    refuse_same_names(cases, path.name)
+    return cases
+
+
+def _refuse_columns(name: str, columns: list[str], task: type[Task]) -> None:
+    parameters = task.json_schema()["properties"]
+    for column in (CASE, FOLDER):
+        if column not in columns:
+            raise CaseTableRefused(f"{name} has no column {column!r}; its first line names the columns: {columns}")
+    for column, count in Counter(columns).items():
+        if count > 1:
+            raise CaseTableRefused(f"{name} has {count} columns {column!r}; leave one")
+        if column not in (CASE, FOLDER, SERIES, *parameters):
+            known = ", ".join((CASE, FOLDER, SERIES, *parameters))
+            raise CaseTableRefused(f"{name}: there is a column {column[:100]!r}; there may be: {known}")
+
+
+def _case(row: dict[str, Any], where: str, workspace: Workspace, task: type[Task]) -> Case:
+    if None in row or None in row.values():
+        raise CaseTableRefused(f"{where}: it has more or fewer fields than the first line has columns")
+    fields = {column: text.strip() for column, text in row.items()}
+    try:
+        case_id = checked_case_id(fields.pop(CASE))
+        folder = fields.pop(FOLDER)
+        if not folder:
+            raise CaseTableRefused("the folder is empty")
+        input_dir = workspace.relative(workspace.root / folder)
+    except (CaseTableRefused, PathRefused) as error:
+        raise CaseTableRefused(f"{where}: {error}") from None
+    series = fields.pop(SERIES, "") or None
+    return Case(
+        case_id=case_id,
+        input_dir=input_dir,
+        series=series,
+        params={name: parameter_value(text, task, name) for name, text in fields.items() if text},
+    )
+
+
+def refuse_same_names(cases: Iterable[Case], where: str) -> None:
+    """Raises `CaseTableRefused` for two cases of one name; case does not tell names apart, nor do all disks."""
+    for name, count in Counter(case.case_id.casefold() for case in cases).items():
+        if count > 1:
+            raise CaseTableRefused(f"{where}: {count} cases are named {name!r}; give each a name of its own")
+
+
+def parameter_value(text: str, task: type[Task], name: str) -> Any:
+    """A parameter as it is written on a command line or in a table: JSON, `1,2,3` as a list, and else text.
+
+    Where the task wants a text, it is one whatever it looks like.
+    """
+    if task.json_schema()["properties"].get(name, {}).get("type") == "string":
+        return text
+    for candidate in (text, f"[{text}]"):
+        try:
+            return json.loads(candidate)
+        except ValueError:
+            continue
+    return text
+
+
+def _written(value: object) -> str:
+    return value if isinstance(value, str) else json.dumps(value)
+
+
+def case_table(cases: Iterable[Case]) -> bytes:
+    """The table of cases that `read_case_table` reads."""
+    cases = list(cases)
+    parameters = sorted({name for case in cases for name in case.params})
+    buffer = io.StringIO()
+    table = csv.writer(buffer, lineterminator="\n")
+    table.writerow((CASE, FOLDER, SERIES, *parameters))
+    for case in cases:
+        values = (_written(case.params[name]) if name in case.params else "" for name in parameters)
+        table.writerow((case.case_id, case.input_dir, case.series or "", *values))
+    return buffer.getvalue().encode()

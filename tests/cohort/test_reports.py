@@ -1,0 +1,131 @@
+"""The notebook of each case, and the page that is made of it."""
+
+from __future__ import annotations
+
+import re
+import subprocess
+import sys
+from html.parser import HTMLParser
+from pathlib import Path
+
+import nbformat
+import pytest
+from nbformat import NotebookNode
+
+from dlp_lab.cohort import kernel_nursery
+from tests.cohort.conftest import Runs
+from tests.jobs.waiting import child_processes, wait_until
+from tests.phantom import write_phantom_series
+from tests.security.patient_data import FOLDER_SENTINEL, fill_with_sentinel, told_of
+
+REPORT = Path(__file__).parents[2] / "notebooks/batch/case-report.ipynb"
+
+
+class Loaded(HTMLParser):
+    """What a browser would load for a page."""
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.addresses: list[str] = []
+
+    def handle_starttag(self, tag: str, attributes: list[tuple[str, str | None]]) -> None:
+        for name, value in attributes:
+            if name in ("src", "srcset", "data", "poster", "action") or (name == "href" and tag != "a"):
+                self.addresses.append(value or "")
+
+
+def loaded_by(page: str) -> list[str]:
+    parser = Loaded()
+    parser.feed(page)
+    return [address[:40] for address in parser.addresses if not address.startswith("data:image/png;base64,")]
+
+
+def notebook(path: Path, *cells: str) -> Path:
+    code = [nbformat.v4.new_code_cell('case_id = ""', metadata={"tags": ["parameters"]})]
+    code += [nbformat.v4.new_code_cell(cell) for cell in cells]
+    kernel = {"name": "python3", "display_name": "Python 3", "language": "python"}
+    nbformat.write(nbformat.v4.new_notebook(cells=code, metadata={"kernelspec": kernel}), path)
+    return path
+
+
+def outputs(path: Path) -> str:
+    read: NotebookNode = nbformat.read(path, as_version=4)
+    return "".join(output.get("text", "") for cell in read.cells for output in cell.get("outputs", []))
+
+
+def test_the_report_of_each_case_shows_it_and_tells_nothing_of_the_patient(run: Runs) -> None:
+    for number in range(2):
+        write_phantom_series(
+            run.root / f"ZZDIR{number}/mr", modality="MR", seed=number, edit=lambda _, ds: fill_with_sentinel(ds)
+        )
+    cohort = run(notebook=REPORT)
+    assert cohort.reports == 3 and not cohort.failed
+    for record in cohort.records:
+        page = (cohort.path / "cases" / record.case_id / "report.html").read_text()
+        assert f"<h1>{record.case_id}</h1>" in page
+        assert page.count("data:image/png;base64,") == 1
+        assert "sigma_mm" in page and "MR Image Storage" in page and "numpy" in page
+    for page in cohort.path.rglob("*.html"):
+        text = page.read_text()
+        assert told_of(text) == [] and FOLDER_SENTINEL not in text and str(run.root) not in text
+        assert loaded_by(text) == []
+        assert "default-src 'none'" in text
+        assert not re.search(r"https?://", re.sub(r'xmlns="[^"]*"', "", text))
+    assert FOLDER_SENTINEL not in (cohort.path / "summary.csv").read_text()
+
+
+def test_a_report_is_made_again_for_another_notebook_and_not_for_the_same(run: Runs, tmp_path: Path) -> None:
+    path = notebook(tmp_path / "a.ipynb", "print(case_id)")
+    assert run(notebook=path).reports == 3
+    assert run(notebook=path).reports == 0
+    cohort = run(notebook=notebook(tmp_path / "a.ipynb", "print(case_id, uid)"))
+    assert (cohort.jobs, cohort.reports) == (0, 3)
+    record = cohort.records[2]
+    assert outputs(cohort.path / "cases/case-0003/report.ipynb") == f"case-0003 {record.job}\n"
+
+
+def test_no_notebook_sees_what_another_did(run: Runs, tmp_path: Path) -> None:
+    path = notebook(
+        tmp_path / "a.ipynb",
+        "import os, dlp_lab\nprint(os.getpid(), 'before' in globals(), hasattr(dlp_lab, 'before'), os.getcwd())",
+        "before = dlp_lab.before = True\nos.chdir('/')",
+    )
+    cohort = run(notebook=path)
+    lines = [outputs(cohort.path / "cases" / one.case_id / "report.ipynb").split() for one in cohort.records]
+    assert len({line[0] for line in lines}) == 3
+    assert [line[1:] for line in lines] == [["False", "False", str(run.root.resolve())]] * 3
+
+
+def test_a_notebook_that_fails_leaves_its_traceback_and_a_page_with_the_sentence(run: Runs, tmp_path: Path) -> None:
+    path = notebook(tmp_path / "a.ipynb", "1 / (case_id != 'case-0002')")
+    cohort = run(notebook=path)
+    assert [record.state for record in cohort.records] == ["succeeded"] * 3
+    (failed,) = cohort.failed
+    assert failed.report_error == "In [3] of report.ipynb: ZeroDivisionError: division by zero"
+    folder = cohort.path / "cases/case-0002"
+    assert "division by zero" in (folder / "failure.html").read_text()
+    assert "division by zero" in (folder / "report.ipynb").read_text()
+    assert not (folder / "report.html").exists()
+    assert run(notebook=path).reports == 0
+    assert run(notebook=path, retry_failed=True).reports == 1
+
+
+@pytest.mark.parametrize("end", ["import os; os._exit(1)", "import os, signal; os.kill(os.getpid(), signal.SIGKILL)"])
+def test_a_kernel_that_dies_is_the_failure_of_its_case_alone(run: Runs, tmp_path: Path, end: str) -> None:
+    cohort = run(notebook=notebook(tmp_path / "a.ipynb", f"if case_id == 'case-0001':\n    {end}", "print(1)"))
+    assert [bool(record.report_error) for record in cohort.records] == [True, False, False]
+
+
+def test_no_kernel_is_left_at_the_end(run: Runs, tmp_path: Path) -> None:
+    before = child_processes()
+    cohort = run(notebook=notebook(tmp_path / "a.ipynb", "import os\nprint(os.getpid(), os.getppid())"))
+    told = [outputs(cohort.path / f"cases/{one.case_id}/report.ipynb") for one in cohort.records]
+    pids = [int(pid) for pid in " ".join(told).split()]
+    wait_until(lambda: not any(Path(f"/proc/{pid}").exists() for pid in pids))
+    assert len(child_processes() - before) <= 3  # those of the queue, which stays
+
+
+def test_what_is_preloaded_for_kernels_starts_no_thread() -> None:
+    script = f"import os, {kernel_nursery.__name__} as n; n.preload(); print(len(os.listdir('/proc/self/task')))"
+    told = subprocess.run([sys.executable, "-c", script], capture_output=True, text=True, check=True)
+    assert told.stdout == "1\n"
