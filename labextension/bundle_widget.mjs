@@ -1,20 +1,35 @@
-// Bundles the notebook's widget to one ES module, with the viewer's style beside it, for the Python package.
+// Bundles each of the notebook's widgets to one ES module, with their styles beside them, for the Python package.
 import { rspack } from '@rspack/core';
 import { copyFileSync } from 'node:fs';
 import { fileURLToPath } from 'node:url';
 
 const here = new URL('.', import.meta.url);
 const target = fileURLToPath(new URL('../dlp_lab/widgets/static', here));
+const widgets = [
+  'slice_viewer',
+  'slice_preview',
+  'series_picker',
+  'job_monitor'
+];
+const styles = {
+  'viewer.css': 'slice_viewer.css',
+  'notebook_widgets.css': 'notebook_widgets.css'
+};
 
 rspack(
   {
     mode: 'production',
-    entry: fileURLToPath(new URL('lib/widget/slice_viewer_widget.js', here)),
+    entry: Object.fromEntries(
+      widgets.map(name => [
+        name,
+        fileURLToPath(new URL(`lib/widget/${name}_widget.js`, here))
+      ])
+    ),
     experiments: { outputModule: true },
     devtool: false,
     output: {
       path: target,
-      filename: 'slice_viewer.js',
+      filename: '[name].js',
       module: true,
       library: { type: 'module' },
       chunkFormat: 'module'
@@ -25,9 +40,8 @@ rspack(
       console.error(error ?? stats.toString('errors-only'));
       process.exit(1);
     }
-    copyFileSync(
-      new URL('style/viewer.css', here),
-      `${target}/slice_viewer.css`
-    );
+    for (const [style, copy] of Object.entries(styles)) {
+      copyFileSync(new URL(`style/${style}`, here), `${target}/${copy}`);
+    }
   }
 );

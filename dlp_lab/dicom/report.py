@@ -14,6 +14,7 @@ from dlp_lab.dicom.header import Header
 from dlp_lab.dicom.options import DEFAULT_OPTIONS, ReadOptions
 from dlp_lab.dicom.series import Series, assemble
 from dlp_lab.errors import DicomError
+from dlp_lab.notebook_html import facts_html, table_html
 
 
 class SeriesReport(Struct, frozen=True, kw_only=True):
@@ -68,6 +69,24 @@ class FolderReport(Struct, frozen=True, kw_only=True):
 
     series: list[SeriesReport]
     files: list[FileReport]
+
+    def _repr_html_(self) -> str:
+        """In a notebook: the verdicts. Descriptions are left out, for they may hold what names the patient."""
+        rows = [
+            (
+                one.modality,
+                one.sop_class,
+                f"{one.files}",
+                " x ".join(f"{length}" for length in one.shape or ()),
+                " x ".join(f"{mm:.4g}" for mm in one.spacing_kji_mm or ()),
+                one.verdict,
+                one.reason or " ".join(one.warnings),
+            )
+            for one in self.series
+        ]
+        header = ("modality", "class", "files", "slices x rows x columns", "spacing (mm)", "verdict", "why")
+        parts = Counter(file.part for file in self.files)
+        return table_html(header, rows) + facts_html({f"files {part}": f"{count}" for part, count in parts.items()})
 
 
 def report_folder(scan: FolderScan, options: ReadOptions = DEFAULT_OPTIONS) -> FolderReport:

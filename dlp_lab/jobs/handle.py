@@ -51,6 +51,15 @@ class JobHandle:
         return self._service.get(self.uid)
 
     @property
+    def input_path(self) -> Path:
+        """Absolute path of the folder that it works on.
+
+        Raises:
+            PathRefused: It is not there any more.
+        """
+        return self._service.workspace.input_folder(self.job.input_dir)
+
+    @property
     def output_path(self) -> Path:
         """Absolute path of the result's folder.
 
@@ -110,6 +119,9 @@ class JobHandle:
         """
         self._service.retry(self.uid)
         return self
+
+    def _repr_html_(self) -> str:
+        return self.job._repr_html_()
 
     def __repr__(self) -> str:
         job = self.job

@@ -13,6 +13,7 @@ import msgspec
 from dlp_lab.dicom.options import OutputForm as OutputForm
 from dlp_lab.dicom.options import ReadOptions as ReadOptions
 from dlp_lab.errors import DlpError, ErrorDetail, MalformedRequest
+from dlp_lab.notebook_html import facts_html
 
 JobState = Literal["queued", "running", "succeeded", "failed", "cancelled"]
 JOB_STATES: tuple[JobState, ...] = get_args(JobState)
@@ -110,6 +111,22 @@ class Job(msgspec.Struct, frozen=True, kw_only=True):
     def ended(self) -> bool:
         """Whether nothing more will happen to it."""
         return self.state in ENDED
+
+    def _repr_html_(self) -> str:
+        """In a notebook: where it stands. Its folder is left out, for the name may be a patient's."""
+        return facts_html(
+            {
+                "job": self.uid,
+                "task": self.task,
+                "parameters": ", ".join(f"{name} = {value}" for name, value in self.params.items()),
+                "state": f"{self.state}, {self.progress:.0%}" if self.state == "running" else self.state,
+                "step" if not self.ended else "message": self.message,
+                "code": self.error_code or "",
+                "took": "" if self.elapsed_seconds is None else f"{self.elapsed_seconds:.1f} s",
+                "result": self.output_dir or "",
+                "noticed": " ".join(self.warnings),
+            }
+        )
 
 
 class TaskInfo(msgspec.Struct, frozen=True, kw_only=True):
