@@ -19,18 +19,8 @@ from dlp_lab.models.intensity import apply_steps, split_at_resample
 from dlp_lab.models.network import Network
 from dlp_lab.models.painting import LabelPainter
 from dlp_lab.models.resampling import to_network
-from dlp_lab.models.tiling import (
-    Block,
-    Shape,
-    WindowAxis,
-    rows_at_once,
-    tile_blocks,
-    tile_count,
-    tile_shape,
-    whole_block,
-    window_blocks,
-    window_count,
-)
+from dlp_lab.models.tiling import Block, RunNetwork, Shape, tile_blocks, tile_count, tile_shape, whole_block
+from dlp_lab.models.windows import WindowAxis, rows_at_once, window_blocks, window_count
 from dlp_lab.volume import Volume
 
 FloatVolume = NDArray[np.float32]
@@ -148,7 +138,7 @@ def _prepared(description: ModelDescription, volume: Volume, grid: NetworkGrid) 
     if before:
         oriented = apply_steps(np.array(oriented, np.float32, order="C"), before, volume.modality)
     image = apply_steps(to_network(oriented, grid, resample.order), after, volume.modality)
-    if not np.isfinite(image).all():
+    if not all(np.isfinite(plane).all() for plane in image):
         raise InputUnsuitable("the image has values that are not finite, of which no network makes sense")
     way = description.inference
     if isinstance(way, Tiles):
@@ -185,35 +175,33 @@ def _blocks(network: Network, image: FloatVolume, report: Report, memory: Memory
         yield from window_blocks(image, axes, channels, rows, run)
 
 
-def _counted(
-    run: Callable[[FloatVolume], FloatVolume], passes: int, report: Report
-) -> Callable[[FloatVolume], FloatVolume]:
+def _counted(run: RunNetwork, passes: int, report: Report) -> RunNetwork:
     """`run`, telling before each pass which it is."""
     done = 0
 
-    def counted(image: FloatVolume) -> FloatVolume:
+    def counted(image: FloatVolume, into: FloatVolume | None = None) -> FloatVolume:
         nonlocal done
         report(0.05 + 0.95 * done / passes, f"running the network, part {done + 1} of {passes}")
         done += 1
-        return run(image)
+        return run(image, into)
 
     return counted
 
 
-def _mirrored(run: Callable[[FloatVolume], FloatVolume], windows: Windows) -> Callable[[FloatVolume], FloatVolume]:
+def _mirrored(run: RunNetwork, windows: Windows) -> RunNetwork:
     """`run`, and the mean with the results for the image mirrored along every combination of axes, mirrored back."""
     axes = windows.mirror_axes
     combinations = [[axis for bit, axis in enumerate(axes) if number >> bit & 1] for number in range(2 ** len(axes))]
     if len(combinations) == 1:
         return run
+    turned: FloatVolume | None = None
 
-    def mirrored(image: FloatVolume) -> FloatVolume:
-        total: FloatVolume | None = None
-        for mirror in combinations:
-            scores = run(np.ascontiguousarray(np.flip(image, tuple(mirror))))
-            back = np.flip(scores, tuple(axis + 1 for axis in mirror))
-            total = np.array(back) if total is None else np.add(total, back, out=total)
-        assert total is not None
+    def mirrored(image: FloatVolume, into: FloatVolume | None = None) -> FloatVolume:
+        nonlocal turned
+        total = run(image, into)
+        for mirror in combinations[1:]:
+            turned = run(np.ascontiguousarray(np.flip(image, tuple(mirror))), turned)
+            total += np.flip(turned, tuple(axis + 1 for axis in mirror))
         total /= len(combinations)
         return total
 
