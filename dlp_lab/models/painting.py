@@ -16,12 +16,15 @@ from dlp_lab.geometry import FloatArray
 from dlp_lab.models.description import Output
 from dlp_lab.models.grid import NetworkGrid
 from dlp_lab.models.processors import in_parts
-from dlp_lab.models.resampling import values_at
+from dlp_lab.models.resampling import AxisPlaces, interpolated_plane, values_at
 from dlp_lab.models.tiling import Block
 from dlp_lab.models.winners import FloatVolume, Mask, WinnerChoice, Winners, mixed_cells
 
 _EDGE = 0.5 + 1e-6
 """Voxels whose centre lies up to this far beyond the network's outermost centres are within its outermost voxels."""
+
+_MANY = 1 / 6
+"""Share of the places in a plane beyond which it takes less time to interpolate all than to look for some."""
 
 
 class LabelPainter:
@@ -107,8 +110,12 @@ class LabelPainter:
         painted = _looked_up(winners, [np.floor(along + 0.5) for along in places])
         if is_mixed is not None:
             rows, columns = np.nonzero(_looked_up(is_mixed, [np.floor(along) for along in places]))
-            points = np.stack([np.full(rows.shape, places[0]), places[1][rows], places[2][columns]])
-            painted[rows, columns] = self._choice.of_channels(values_at(block.scores, points))
+            if rows.size > _MANY * painted.size:
+                axes = [AxisPlaces.of(along, length) for along, length in zip(places, winners.shape, strict=True)]
+                painted = self._choice.of_channels(interpolated_plane(channel, axes, 0) for channel in block.scores)
+            elif rows.size:
+                points = np.stack([np.full(rows.shape, places[0]), places[1][rows], places[2][columns]])
+                painted[rows, columns] = self._choice.of_channels(values_at(block.scores, points))
         self._labels[plane][where[1], where[2]] = self._choice.labels(painted)
 
     def _paint_oblique_plane(self, plane: int, block: Block, winners: Winners, is_mixed: Mask | None) -> None:

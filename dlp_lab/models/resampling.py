@@ -108,8 +108,7 @@ def interpolated_plane(values: NDArray[Any], axes: list[AxisPlaces], plane: int)
     made: FloatVolume = values[first.low[plane]].astype(np.float32)
     weight = first.weight[plane]
     if weight:
-        made *= 1 - weight
-        made += values[first.high[plane]].astype(np.float32) * weight
+        made = _between(made, values[first.high[plane]].astype(np.float32), weight)
     return _along(_along(made, rows, 0), columns, 1)
 
 
@@ -134,26 +133,31 @@ def values_at(scores: FloatVolume, points: FloatArray) -> Iterator[FloatVolume]:
         first += low * strides[axis]
         if length == 1:
             strides[axis] = 0
-    corners = list(itertools.product((0, 1), repeat=3))
-    offsets = [sum(step * stride for step, stride in zip(corner, strides, strict=True)) for corner in corners]
-    weights = []
-    for corner in corners:
-        deep, down, along = (part if step else 1 - part for step, part in zip(corner, beyond, strict=True))
-        weights.append(deep * down * along)
+    offsets = [sum(pair) for pair in itertools.product((0, strides[0]), (0, strides[1]), (0, strides[2]))]
     span = 1 + sum(
         (length - 1) * stride // scores.itemsize
         for length, stride in zip(scores.shape[1:], scores.strides[1:], strict=True)
     )
-    taken = np.empty(points.shape[1], np.float32)
     for channel in scores:
         # the memory that the channel lies in, which may be part of a larger array
         flat = np.lib.stride_tricks.as_strided(channel, (span,), (scores.itemsize,), writeable=False)
-        made = np.zeros(points.shape[1], np.float32)
-        for offset, weight in zip(offsets, weights, strict=True):
-            np.take(flat[offset:], first, out=taken, mode="clip")  # "raise" would go by way of a copy
-            taken *= weight
-            made += taken
-        yield made
+        # mode "raise" would go by way of a copy
+        around = [np.take(flat[offset:], first, mode="clip") for offset in offsets]
+        for weight in beyond:
+            half = len(around) // 2
+            around = [_between(low, high, weight) for low, high in zip(around[:half], around[half:], strict=True)]
+        yield around[0]
+
+
+def _between(low: FloatVolume, high: FloatVolume, weight: NDArray[np.float32] | np.float32) -> FloatVolume:
+    """From `low` to `high` by a share of the way; both are used up.
+
+    The one formula of this module, so that the same places get the same values, to the last bit, whichever way.
+    """
+    low *= 1 - weight
+    high *= weight
+    low += high
+    return low
 
 
 def _along(values: FloatVolume, places: AxisPlaces, axis: int) -> FloatVolume:
@@ -161,6 +165,4 @@ def _along(values: FloatVolume, places: AxisPlaces, axis: int) -> FloatVolume:
     if places.is_exact:
         return made
     weight = places.weight[:, np.newaxis] if axis == 0 else places.weight
-    made *= 1 - weight
-    made += np.take(values, places.high, axis=axis) * weight
-    return made
+    return _between(made, np.take(values, places.high, axis=axis), weight)

@@ -17,7 +17,7 @@ from dlp_lab.models.description import Windows
 from dlp_lab.models.processors import in_parts
 from dlp_lab.models.tiling import Block, FloatVolume, RunNetwork, Shape, box
 
-_VALUES_AT_ONCE = 2**17
+_VALUES_AT_ONCE = 2**15
 """Values that are weighted and added in one step: few enough to stay in a core's own cache on the way."""
 
 
