@@ -34,6 +34,7 @@ class LabelPainter:
         source_shape: `(k, j, i)` of the result.
         output: What the network's values mean.
         with_fractions: Whether how surely is wanted too.
+        nearest_axis: Of the network's axes, the one along which nothing is interpolated.
 
     Attributes:
         labels: `(k, j, i)` uint8, or uint16 where a number needs it.
@@ -41,9 +42,14 @@ class LabelPainter:
     """
 
     def __init__(
-        self, grid: NetworkGrid, source_shape: tuple[int, int, int], output: Output, with_fractions: bool = False
+        self,
+        grid: NetworkGrid,
+        source_shape: tuple[int, int, int],
+        output: Output,
+        with_fractions: bool = False,
+        nearest_axis: int | None = None,
     ) -> None:
-        self._grid, self._output = grid, output
+        self._grid, self._output, self._nearest_axis = grid, output, nearest_axis
         self._numbers = [label.number for label in output.labels]
         dtype = np.uint8 if self._numbers[-1] < 256 else np.uint16
         self.labels: NDArray[Any] = np.zeros(source_shape, dtype)
@@ -51,6 +57,7 @@ class LabelPainter:
         # views, in the network's order of axes
         self._labels = grid.reorientation.view(self.labels)
         self._fractions = [] if self.fractions is None else [grid.reorientation.view(label) for label in self.fractions]
+        self._of_channel = output.regions_order or tuple(self._numbers)
         # a channel without a label is as good as background
         self._label_of = np.zeros(self._numbers[-1] + 1, dtype)
         self._label_of[self._numbers] = self._numbers
@@ -60,10 +67,13 @@ class LabelPainter:
         """Take over the part of the result that `block` owns."""
         winners = self._winners(block.scores)
         is_between = (
-            self._output.kind != "labels" and self._output.back_to_source == "values" and not self._grid.is_source
+            self._output.kind != "labels" and self._output.back_to_source != "labels" and not self._grid.is_source
         )
         is_mixed = _mixed_cells(winners) if is_between else None
-        channels = [np.ascontiguousarray(channel).ravel() for channel in block.scores]
+        values = block.scores
+        if is_between and self._output.back_to_source == "probabilities":
+            values = self._probabilities(values)
+        channels = [np.ascontiguousarray(channel).ravel() for channel in values]
         rows = np.arange(self._labels.shape[1], dtype=np.float64)[:, np.newaxis]
         columns = np.arange(self._labels.shape[2], dtype=np.float64)
         for plane in range(self._labels.shape[0]):
@@ -104,6 +114,8 @@ class LabelPainter:
         points = np.empty((3, int(owned.sum())))
         for axis, coordinates in enumerate(at):
             held = np.clip(coordinates, 0, self._grid.shape[axis] - 1) - block.start[axis]
+            if axis == self._nearest_axis:
+                held = np.floor(held + 0.5)
             points[axis] = np.broadcast_to(held, owned.shape)[owned]
         return points
 
@@ -127,19 +139,28 @@ class LabelPainter:
                 if self._output.kind == "softmax":
                     continue
             if self._output.kind == "sigmoid_regions":
-                winner[values > 0] = self._numbers[channel]
+                winner[values > 0] = self._of_channel[channel]
                 continue
             is_better = values > best
             np.copyto(best, values, where=is_better)
             winner[is_better] = channel
         return winner
 
-    def _shares(self, scores: FloatVolume) -> FloatVolume:
-        """How surely each label is there, 0 to 1, `(label, ...)`."""
+    def _probabilities(self, scores: FloatVolume) -> FloatVolume:
+        """Of each channel, `(channel, ...)`; those of regions less 0.5, so that they too win where above 0."""
         if self._output.kind == "sigmoid_regions":
-            return np.asarray(0.5 * (1 + np.tanh(0.5 * scores)), np.float32)
+            return np.asarray(0.5 * np.tanh(0.5 * scores), np.float32)
         powers = np.exp(scores - scores.max(axis=0))
-        return np.asarray(powers[self._numbers] / powers.sum(axis=0), np.float32)
+        powers /= powers.sum(axis=0)
+        return powers
+
+    def _shares(self, values: FloatVolume) -> FloatVolume:
+        """How surely each label is there, 0 to 1, `(label, ...)`, from interpolated values."""
+        is_probability = self._output.back_to_source == "probabilities" and not self._grid.is_source
+        shares = values if is_probability else self._probabilities(values)
+        if self._output.kind == "sigmoid_regions":
+            return shares[[self._of_channel.index(number) for number in self._numbers]] + np.float32(0.5)
+        return shares[self._numbers]
 
 
 def _mixed_cells(winners: NDArray[np.uint16]) -> Mask:

@@ -93,28 +93,35 @@ class WindowAxis:
     """The windows along one axis: where each starts, and its weights, which add up to 1 at every voxel.
 
     Weights of windows are products of those along the axes, and so are their sums. So dividing by the sum can be done
-    here, once for a few hundred numbers, and never for a volume.
+    here, once for a few hundred numbers, and never for a volume. Only where products have a least value, which makes
+    them products no more, `weight` is taken as it is, and its sums are held too.
     """
 
     size: int
     starts: tuple[int, ...]
     weights: tuple[NDArray[np.float32], ...]
+    weight: NDArray[np.float32]
 
     @classmethod
     def over(cls, length: int, size: int, windows: Windows) -> WindowAxis:
-        """Windows of `size` over an axis of `length`, evenly spread, overlapping by at least the share asked for."""
-        step = max(1.0, size * (1 - windows.overlap))
-        count = math.ceil((length - size) / step) + 1
-        starts = [round(number * (length - size) / max(1, count - 1)) for number in range(count)]
+        """Windows of `size` over an axis of `length`, overlapping by at least the share asked for."""
+        last = length - size
+        if windows.spread == "even":
+            count = math.ceil(last / max(1.0, size * (1 - windows.overlap))) + 1
+            spread = last / max(1, count - 1)
+            starts = [round(spread * number) for number in range(count)]
+        else:
+            step = max(1, int(size * (1 - windows.overlap)))
+            starts = [min(number * step, last) for number in range(math.ceil(last / step) + 1)]
         weight = np.ones(size)
         if windows.blend == "gaussian":
-            places = (np.arange(size) - (size - 1) / 2) / (windows.sigma_scale * size)
-            weight = np.maximum(np.exp(-0.5 * places**2), 1e-3)
+            middle = (size - 1) / 2 if windows.peak == "middle" else size // 2
+            weight = np.exp(-0.5 * ((np.arange(size) - middle) / (windows.sigma_scale * size)) ** 2)
         total = np.zeros(length)
         for start in starts:
             total[start : start + size] += weight
         shares = tuple((weight / total[start : start + size]).astype(np.float32) for start in starts)
-        return cls(size, tuple(starts), shares)
+        return cls(size, tuple(starts), shares, weight.astype(np.float32))
 
 
 def rows_at_once(shape: Shape, patch: Shape, channels: int, memory_bytes: int) -> int:
@@ -134,7 +141,12 @@ def window_count(axes: Sequence[WindowAxis], shape: Shape, rows: int) -> int:
 
 
 def window_blocks(
-    image: FloatVolume, axes: Sequence[WindowAxis], channels: int, rows: int, run: RunNetwork
+    image: FloatVolume,
+    axes: Sequence[WindowAxis],
+    channels: int,
+    rows: int,
+    run: RunNetwork,
+    least_weight: float = 0.0,
 ) -> Iterator[Block]:
     """Run a network window by window and blend; sums are held for one window's depth of the volume at a time.
 
@@ -146,30 +158,41 @@ def window_blocks(
         channels: Of the network's result.
         rows: See `rows_at_once`.
         run: Runs the network on one window.
+        least_weight: Of a voxel in a window, whose greatest weight is 1.
     """
     for first_row in range(0, image.shape[1], rows):
         end_row = min(image.shape[1], first_row + rows)
-        yield from _blended(image, axes, channels, first_row, end_row, run)
+        yield from _blended(image, axes, channels, first_row, end_row, run, least_weight)
 
 
 def _blended(
-    image: FloatVolume, axes: Sequence[WindowAxis], channels: int, first_row: int, end_row: int, run: RunNetwork
+    image: FloatVolume,
+    axes: Sequence[WindowAxis],
+    channels: int,
+    first_row: int,
+    end_row: int,
+    run: RunNetwork,
+    least_weight: float,
 ) -> Iterator[Block]:
     depth, length = axes[0].size, image.shape[0]
     last_row = min(image.shape[1], end_row + 1)
-    # plane 0 is the last one of the block before
-    sums = np.zeros((channels, depth + 1, last_row - first_row, image.shape[2]), np.float32)
+    # plane 0 is the last one of the block before; a channel more is the sum of weights, where it is not 1
+    held = channels + 1 if least_weight else channels
+    sums = np.zeros((held, depth + 1, last_row - first_row, image.shape[2]), np.float32)
     own_rows = float(first_row) if first_row else -math.inf, float(end_row) if end_row < image.shape[1] else math.inf
     for number, start in enumerate(axes[0].starts):
         for row in _reaching(axes[1], first_row, last_row):
             for column in range(len(axes[2].starts)):
-                _add_window(image, axes, (number, row, column), first_row, sums, run)
+                _add_window(image, axes, (number, row, column), first_row, sums, run, least_weight)
         is_last = number + 1 == len(axes[0].starts)
         done = (length if is_last else axes[0].starts[number + 1]) - start
         is_first = number == 0
         low = -math.inf if is_first else float(start - 1)
         high = math.inf if is_last else float(start + done - 1)
-        scores = sums[:, 1 if is_first else 0 : done + 1]
+        scores = sums[:channels, 1 if is_first else 0 : done + 1]
+        if least_weight:
+            scores /= sums[channels, 1 if is_first else 0 : done + 1]
+            sums[channels, done] = 1  # that plane is divided, and comes again
         first_plane = start if is_first else start - 1
         yield Block(scores, (first_plane, first_row, 0), (low, own_rows[0], -math.inf), (high, own_rows[1], math.inf))
         left = depth - done
@@ -185,11 +208,14 @@ def _add_window(
     first_row: int,
     sums: FloatVolume,
     run: RunNetwork,
+    least_weight: float,
 ) -> None:
     start = [axis.starts[number] for axis, number in zip(axes, window, strict=True)]
     stop = [s + axis.size for s, axis in zip(start, axes, strict=True)]
     scores = run(np.ascontiguousarray(image[_box(start, stop)]))
-    deep, down, along = (axis.weights[number] for axis, number in zip(axes, window, strict=True))
+    deep, down, along = (
+        axis.weight if least_weight else axis.weights[number] for axis, number in zip(axes, window, strict=True)
+    )
     low = max(start[1], first_row)
     high = min(stop[1], first_row + sums.shape[2])
     kept = slice(low - start[1], high - start[1])
@@ -198,6 +224,9 @@ def _add_window(
     weighted = np.empty(across.shape, np.float32)
     for plane, depth in enumerate(deep):
         weight = across * depth
+        if least_weight:
+            np.maximum(weight, least_weight, out=weight)
+            target[len(scores), plane] += weight
         for channel in range(len(scores)):
             np.multiply(scores[channel, plane, kept], weight, out=weighted)
             target[channel, plane] += weighted
