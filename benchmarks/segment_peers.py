@@ -127,9 +127,7 @@ def main() -> None:
         return
     if not JUDGES.exists():
         parser.error(f"there is no {JUDGES}; make it by: make .venv-judges")
-    print(
-        f"{asked.length}^3 float32, windows of {PATCH}^3, {THREADS} threads; seconds, MiB, % of labels as by our windows"
-    )
+    print(f"{asked.length}^3 float32, windows of {PATCH}^3, {THREADS} threads; seconds, MiB, % of same labels")
     print("| network | channels | | passes | all | network | the rest | processor, rest | memory | same labels |")
     print("|---|---|---|---|---|---|---|---|---|---|")
     for name in asked.networks:

@@ -35,6 +35,7 @@ class LabelPainter:
         source_shape: `(k, j, i)` of the result.
         output: What the network's values mean.
         with_fractions: Whether how surely is wanted too.
+        nearest_axis: Of the network's axes, the one along which nothing is interpolated.
 
     Attributes:
         labels: `(k, j, i)` uint8, or uint16 where a number needs it.
@@ -42,9 +43,15 @@ class LabelPainter:
     """
 
     def __init__(
-        self, grid: NetworkGrid, source_shape: tuple[int, int, int], output: Output, with_fractions: bool = False
+        self,
+        grid: NetworkGrid,
+        source_shape: tuple[int, int, int],
+        output: Output,
+        with_fractions: bool = False,
+        nearest_axis: int | None = None,
     ) -> None:
-        self._grid, self._output = grid, output
+        self._grid, self._output, self._nearest_axis = grid, output, nearest_axis
+        self._of_probabilities = output.back_to_source == "probabilities" and not grid.is_source
         self._choice = WinnerChoice(output)
         self._numbers = [label.number for label in output.labels]
         self.labels: NDArray[Any] = np.zeros(source_shape, self._choice.dtype)
@@ -60,7 +67,7 @@ class LabelPainter:
             self._paint_same_voxels(block)
             return
         winners = self._choice.of_block(block.scores)
-        is_between = self._output.kind != "labels" and self._output.back_to_source == "values"
+        is_between = self._output.kind != "labels" and self._output.back_to_source != "labels"
         is_mixed = mixed_cells(winners) if is_between else None
         paint_plane = self._paint_parallel_plane if self._grid.is_parallel else self._paint_oblique_plane
 
@@ -110,12 +117,14 @@ class LabelPainter:
         painted = _looked_up(winners, [np.floor(along + 0.5) for along in places])
         if is_mixed is not None:
             rows, columns = np.nonzero(_looked_up(is_mixed, [np.floor(along) for along in places]))
+            if rows.size:
+                values, places[0] = self._interpolated_values(block, places[0])
             if rows.size > _MANY * painted.size:
-                axes = [AxisPlaces.of(along, length) for along, length in zip(places, winners.shape, strict=True)]
-                painted = self._choice.of_channels(interpolated_plane(channel, axes, 0) for channel in block.scores)
+                axes = [AxisPlaces.of(along, length) for along, length in zip(places, values.shape[1:], strict=True)]
+                painted = self._choice.of_channels(interpolated_plane(channel, axes, 0) for channel in values)
             elif rows.size:
                 points = np.stack([np.full(rows.shape, places[0]), places[1][rows], places[2][columns]])
-                painted[rows, columns] = self._choice.of_channels(values_at(block.scores, points))
+                painted[rows, columns] = self._choice.of_channels(values_at(values, points))
         self._labels[plane][where[1], where[2]] = self._choice.labels(painted)
 
     def _paint_oblique_plane(self, plane: int, block: Block, winners: Winners, is_mixed: Mask | None) -> None:
@@ -138,16 +147,29 @@ class LabelPainter:
         painted = winners[tuple(np.floor(points + 0.5).astype(np.intp))]
         if is_mixed is not None:
             unsure = is_mixed[tuple(np.floor(points).astype(np.intp))]
-            painted[unsure] = self._choice.of_channels(values_at(block.scores, points[:, unsure]))
+            if unsure.any():
+                values, points[0] = self._interpolated_values(block, points[0])
+                painted[unsure] = self._choice.of_channels(values_at(values, points[:, unsure]))
         self._labels[plane][is_owned] = self._choice.labels(painted)
 
     def _paint_surely(self, plane: int, where: Mask | tuple[slice, slice], block: Block, points: FloatArray) -> None:
         """Paint labels, and how surely, at the voxels `where` of a plane, which lie at `points`, `(3, n)`."""
-        scores = np.stack(list(values_at(block.scores, points)))
+        values, points[0] = self._interpolated_values(block, points[0])
+        found = np.stack(list(values_at(values, points)))
         shape = self._labels[plane][where].shape
-        self._labels[plane][where] = self._choice.labels(self._choice.of_channels(scores)).reshape(shape)
-        for view, share in zip(self._fractions, self._shares(scores), strict=True):
+        self._labels[plane][where] = self._choice.labels(self._choice.of_channels(found)).reshape(shape)
+        for view, share in zip(self._fractions, self._shares(found), strict=True):
             view[plane][where] = np.rint(share * 255).reshape(shape)
+
+    def _interpolated_values(self, block: Block, planes: FloatArray) -> tuple[FloatVolume, FloatArray]:
+        """What is interpolated between at these places of a block's first axis, and the places within that.
+
+        Probabilities are made for the few planes that matter, for there may be a hundred channels.
+        """
+        if not self._of_probabilities:
+            return block.scores, planes
+        first = int(planes.min())
+        return self._probabilities(block.scores[:, first : int(planes.max()) + 2]), planes - first
 
     def _is_owned(self, at: FloatArray, axis: int, block: Block) -> Mask:
         """Which of the coordinates along an axis of the network's volume the block answers for."""
@@ -158,14 +180,23 @@ class LabelPainter:
     def _held(self, at: FloatArray, axis: int, block: Block) -> FloatArray:
         """Coordinates held within the network's volume, and counted from the block's first voxel."""
         held: FloatArray = np.clip(at, 0, self._grid.shape[axis] - 1) - block.start[axis]
-        return held
+        return np.floor(held + 0.5) if axis == self._nearest_axis else held
 
-    def _shares(self, scores: FloatVolume) -> FloatVolume:
-        """How surely each label is there, 0 to 1, `(label, ...)`."""
+    def _shares(self, values: FloatVolume) -> FloatVolume:
+        """How surely each label is there, 0 to 1, `(label, ...)`, from what was interpolated."""
+        shares = values if self._of_probabilities else self._probabilities(values)
         if self._output.kind == "sigmoid_regions":
-            return np.asarray(0.5 * (1 + np.tanh(0.5 * scores)), np.float32)
-        powers = np.exp(scores - scores.max(axis=0))
-        return np.asarray(powers[self._numbers] / powers.sum(axis=0), np.float32)
+            of_channel = self._output.regions_order or tuple(self._numbers)
+            return shares[[of_channel.index(number) for number in self._numbers]] + np.float32(0.5)
+        return shares[self._numbers]
+
+    def _probabilities(self, scores: FloatVolume) -> FloatVolume:
+        """Of each channel, `(channel, ...)`; those of regions less 0.5, so that they too win where above 0."""
+        if self._output.kind == "sigmoid_regions":
+            return np.asarray(0.5 * np.tanh(0.5 * scores), np.float32)
+        powers: FloatVolume = np.exp(scores - scores.max(axis=0))
+        powers /= powers.sum(axis=0)
+        return powers
 
 
 def _looked_up(values: NDArray[Any], places: list[FloatArray]) -> NDArray[Any]:
