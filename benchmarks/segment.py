@@ -25,7 +25,8 @@ from pathlib import Path
 from typing import Any
 
 from benchmarks.timed_network import TimedNetwork, blobs, forget_most_memory, memory_mib, package, single_voxels
-from dlp_lab.models.inference import Memory, segment
+from dlp_lab.models.inference import segment
+from dlp_lab.models.memory import Memory
 from dlp_lab.volume import Volume
 
 PICTURE = Path("build/segment-memory.png")

@@ -2,9 +2,7 @@
 
 from __future__ import annotations
 
-import os
 from collections.abc import Callable, Iterator
-from dataclasses import dataclass
 
 import numpy as np
 from numpy.typing import NDArray
@@ -14,6 +12,7 @@ from dlp_lab.geometry import Geometry
 from dlp_lab.label_map import Code, Label, LabelMap
 from dlp_lab.models.description import LabelDescription, ModelDescription, Tiles, Whole, Windows
 from dlp_lab.models.grid import coarse_axis, spacing_mm
+from dlp_lab.models.memory import Memory
 from dlp_lab.models.network import Network
 from dlp_lab.models.painting import LabelPainter
 from dlp_lab.models.preparation import prepared_image
@@ -23,28 +22,6 @@ from dlp_lab.volume import Volume
 
 FloatVolume = NDArray[np.float32]
 Report = Callable[[float, str], None]
-
-BLENDED_BYTES = 2**30
-"""What the sums of blended windows may take."""
-
-
-@dataclass(frozen=True)
-class Memory:
-    """What a run may take, beside the volumes themselves.
-
-    Attributes:
-        network_bytes: Of a pass of the network, where its description tells what a voxel takes.
-        blended_bytes: Of the sums of blended windows.
-    """
-
-    network_bytes: int
-    blended_bytes: int = BLENDED_BYTES
-
-    @classmethod
-    def of_machine(cls) -> Memory:
-        """A third of what is free now."""
-        free = os.sysconf("SC_AVPHYS_PAGES") * os.sysconf("SC_PAGE_SIZE")
-        return cls(max(2**28, free // 3))
 
 
 def refuse_geometry(description: ModelDescription, geometry: Geometry) -> None:

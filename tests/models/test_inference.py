@@ -12,7 +12,8 @@ import pytest
 from dlp_lab.errors import InputUnsuitable, JobCancelled, ModelRefused
 from dlp_lab.geometry import Geometry, Reorientation
 from dlp_lab.models.description import Windows
-from dlp_lab.models.inference import Memory, segment
+from dlp_lab.models.inference import segment
+from dlp_lab.models.memory import Memory
 from dlp_lab.models.network import Network, load
 from dlp_lab.models.package import read_package
 from dlp_lab.models.processors import shared_processors
