@@ -25,6 +25,9 @@ Mask = NDArray[np.bool_]
 _EDGE = 0.5 + 1e-6
 """Voxels whose centre lies up to this far beyond the network's outermost centres are within its outermost voxels."""
 
+_TIE = 1e-9
+"""A place half way between two voxels is nearest to the second, also where rounding has moved it a little."""
+
 
 class LabelPainter:
     """Collects blocks into labels on the source's grid.
@@ -98,9 +101,10 @@ class LabelPainter:
         """Which voxels of a plane, at these places of the network's volume, the block answers for; None for none."""
         owned: Mask | None = None
         for axis, coordinates in enumerate(at):
-            low = max(block.owned_from[axis], -_EDGE)
+            first_voxel, last_voxel = self._grid.ends(axis)
+            low = max(block.owned_from[axis], first_voxel - _EDGE)
             end = block.owned_to[axis]
-            last = self._grid.shape[axis] - 1 + _EDGE
+            last = last_voxel + _EDGE
             if coordinates.min() > last or coordinates.max() < low or coordinates.min() >= end:
                 return None
             along = (coordinates >= low) & (coordinates < end) & (coordinates <= last)
@@ -110,12 +114,12 @@ class LabelPainter:
         return owned if owned.any() else None
 
     def _local(self, at: list[FloatArray], owned: Mask, block: Block) -> FloatArray:
-        """Places `(3, n)` of the owned voxels, counted from the block's first voxel and held within the volume."""
+        """Places `(3, n)` of the owned voxels, counted from the block's first voxel and held within the image."""
         points = np.empty((3, int(owned.sum())))
         for axis, coordinates in enumerate(at):
-            held = np.clip(coordinates, 0, self._grid.shape[axis] - 1) - block.start[axis]
+            held = np.clip(coordinates, *self._grid.ends(axis)) - block.start[axis]
             if axis == self._nearest_axis:
-                held = np.floor(held + 0.5)
+                held = np.floor(held + (0.5 + _TIE))
             points[axis] = np.broadcast_to(held, owned.shape)[owned]
         return points
 
@@ -150,7 +154,7 @@ class LabelPainter:
         """Of each channel, `(channel, ...)`; those of regions less 0.5, so that they too win where above 0."""
         if self._output.kind == "sigmoid_regions":
             return np.asarray(0.5 * np.tanh(0.5 * scores), np.float32)
-        powers = np.exp(scores - scores.max(axis=0))
+        powers: FloatVolume = np.exp(scores - scores.max(axis=0))
         powers /= powers.sum(axis=0)
         return powers
 
