@@ -19,6 +19,9 @@ _Text = Annotated[str, Meta(min_length=1, max_length=256)]
 _Modality = Annotated[str, Meta(pattern="^[A-Z]{2}$")]
 _Patch = tuple[_Length, _Length, _Length]
 
+AxisNumber = Literal[0, 1, 2]
+"""Of an array's three axes."""
+
 FileName = Annotated[str, Meta(pattern=r"^[A-Za-z0-9][A-Za-z0-9._-]{0,127}$")]
 """Of a file in the package's own folder, never a path."""
 
@@ -202,7 +205,7 @@ class Windows(_Part, frozen=True, tag_field="kind", tag="windows"):
     peak: Literal["middle", "behind_middle"] = "middle"
     least_weight: Annotated[float, Meta(ge=0, le=1)] = 0.0
     pad_value: float = 0.0
-    mirror_axes: tuple[Literal[0, 1, 2], ...] = ()
+    mirror_axes: tuple[AxisNumber, ...] = ()
 
 
 class Output(_Part, frozen=True):
@@ -255,6 +258,6 @@ class ModelDescription(_Part, frozen=True):
     output: Output
     folds: Annotated[tuple[FileName, ...], Meta(min_length=1, max_length=16)] = ("model.onnx",)
     citation: Annotated[str, Meta(max_length=1024)] = ""
-    axis_order: tuple[Literal[0, 1, 2], Literal[0, 1, 2], Literal[0, 1, 2]] = (0, 1, 2)
+    axis_order: tuple[AxisNumber, AxisNumber, AxisNumber] = (0, 1, 2)
     constraints: Constraints = Constraints()
     selftest: SelfTest | None = None

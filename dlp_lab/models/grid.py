@@ -30,12 +30,14 @@ class NetworkGrid:
         reorientation: From the source's axes to the network's.
         shape: Lengths of the network's volume.
         matrix, offset: From an index of the network's volume to one of the oriented source, `(3, 3)` and `(3,)`.
+        padding: How many voxels at the start and at the end of each axis are no part of the image, and of its result.
     """
 
     reorientation: Reorientation
     shape: tuple[int, int, int]
     matrix: FloatArray
     offset: FloatArray
+    padding: tuple[tuple[int, int], ...] = ((0, 0), (0, 0), (0, 0))
 
     @property
     def is_parallel(self) -> bool:
@@ -55,12 +57,19 @@ class NetworkGrid:
 
     def padded(self, shape: Sequence[int], before: Sequence[int]) -> NetworkGrid:
         """The grid with `before` voxels more at the start of each axis, and lengths of `shape`."""
+        after = [wanted - own - first for wanted, own, first in zip(shape, self.shape, before, strict=True)]
         return NetworkGrid(
             self.reorientation,
             (int(shape[0]), int(shape[1]), int(shape[2])),
             self.matrix,
             self.offset - self.matrix @ np.asarray(before, float),
+            tuple(zip(before, after, strict=True)),
         )
+
+    def ends(self, axis: int) -> tuple[int, int]:
+        """Index of the first and of the last voxel that is no padding."""
+        before, after = self.padding[axis]
+        return before, self.shape[axis] - 1 - after
 
 
 def oriented_grid(description: ModelDescription, source: Geometry) -> NetworkGrid:

@@ -17,11 +17,14 @@ from dlp_lab.models.description import Output
 from dlp_lab.models.grid import NetworkGrid
 from dlp_lab.models.processors import in_parts
 from dlp_lab.models.resampling import AxisPlaces, interpolated_plane, values_at
-from dlp_lab.models.tiling import Block
+from dlp_lab.models.tiling import Block, box
 from dlp_lab.models.winners import FloatVolume, Mask, WinnerChoice, Winners, mixed_cells
 
 _EDGE = 0.5 + 1e-6
 """Voxels whose centre lies up to this far beyond the network's outermost centres are within its outermost voxels."""
+
+_TIE = 1e-9
+"""A place half way between two voxels is nearest to the second, also where rounding has moved it a little."""
 
 _MANY = 1 / 6
 """Share of the places in a plane beyond which it takes less time to interpolate all than to look for some."""
@@ -79,25 +82,27 @@ class LabelPainter:
 
     def _paint_same_voxels(self, block: Block) -> None:
         """Where the network's voxels are the source's, nothing lies between two."""
-        ranges = []
-        for axis, offset in enumerate(self._grid.offset.astype(int).tolist()):
-            start, length = block.start[axis], block.scores.shape[axis + 1]
-            first = max(start, -offset, block.owned_from[axis])
-            end = min(start + length, self._labels.shape[axis] - offset, block.owned_to[axis])
-            ranges.append((int(first), max(int(first), int(end)), start, offset))
-        (planes, rows, columns) = ranges
-        inner = tuple(slice(first - start, end - start) for first, end, start, _ in (rows, columns))
-        outer = tuple(slice(first + offset, end + offset) for first, end, _, offset in (rows, columns))
+        offset = self._grid.offset.astype(int)
+        first, end = np.zeros(3, int), np.zeros(3, int)
+        for axis in range(3):
+            first_voxel, last_voxel = self._grid.ends(axis)
+            stop = block.start[axis] + block.scores.shape[axis + 1]
+            first[axis] = max(block.start[axis], first_voxel, -offset[axis], block.owned_from[axis])
+            end[axis] = min(stop, last_voxel + 1, self._labels.shape[axis] - offset[axis], block.owned_to[axis])
+        if (first >= end).any():
+            return
+        scores = block.scores[(slice(None), *box(first - block.start, end - block.start))]
+        target = box(first + offset, end + offset)
+        labels, fractions = self._labels[target], [view[target] for view in self._fractions]
 
-        def paint(first: int, end: int) -> None:
-            for plane in range(planes[0] + first, planes[0] + end):
-                scores = block.scores[:, plane - planes[2]][:, inner[0], inner[1]]
-                self._labels[(plane + planes[3], *outer)] = self._choice.labels(self._choice.of_channels(scores))
-                if self._fractions:
-                    for view, share in zip(self._fractions, self._shares(scores), strict=True):
-                        view[(plane + planes[3], *outer)] = np.rint(share * 255)
+        def paint(first_plane: int, end_plane: int) -> None:
+            for plane in range(first_plane, end_plane):
+                labels[plane] = self._choice.labels(self._choice.of_channels(scores[:, plane]))
+                if fractions:
+                    for view, share in zip(fractions, self._shares(scores[:, plane]), strict=True):
+                        view[plane] = np.rint(share * 255)
 
-        in_parts(paint, planes[1] - planes[0])
+        in_parts(paint, len(labels))
 
     def _paint_parallel_plane(self, plane: int, block: Block, winners: Winners, is_mixed: Mask | None) -> None:
         """Paint a plane of the source where each axis of places can be looked at by itself."""
@@ -173,14 +178,15 @@ class LabelPainter:
 
     def _is_owned(self, at: FloatArray, axis: int, block: Block) -> Mask:
         """Which of the coordinates along an axis of the network's volume the block answers for."""
-        last = self._grid.shape[axis] - 1 + _EDGE
-        is_owned: Mask = (at >= max(block.owned_from[axis], -_EDGE)) & (at < block.owned_to[axis]) & (at <= last)
+        first, last = self._grid.ends(axis)
+        held = np.clip(at, first, last)
+        is_owned: Mask = (np.abs(at - held) <= _EDGE) & (held >= block.owned_from[axis]) & (held < block.owned_to[axis])
         return is_owned
 
     def _held(self, at: FloatArray, axis: int, block: Block) -> FloatArray:
-        """Coordinates held within the network's volume, and counted from the block's first voxel."""
-        held: FloatArray = np.clip(at, 0, self._grid.shape[axis] - 1) - block.start[axis]
-        return np.floor(held + 0.5) if axis == self._nearest_axis else held
+        """Coordinates held within the image, and counted from the block's first voxel."""
+        held: FloatArray = np.clip(at, *self._grid.ends(axis)) - block.start[axis]
+        return np.floor(held + (0.5 + _TIE)) if axis == self._nearest_axis else held
 
     def _shares(self, values: FloatVolume) -> FloatVolume:
         """How surely each label is there, 0 to 1, `(label, ...)`, from what was interpolated."""

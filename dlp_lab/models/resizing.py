@@ -47,7 +47,7 @@ def resized(
     with ThreadPoolExecutor(threads_to_use()) as threads:  # scipy lets go of the interpreter's lock
         list(threads.map(fill, range(len(planes))))
     count = shape[coarse_axis]
-    at = np.floor((np.arange(count) + 0.5) * (len(planes) / count)).astype(int)
+    at = np.floor(len(planes) / count * (np.arange(count) + 0.5) - 0.5 + 0.5).astype(int)  # with scipy's rounding
     return np.ascontiguousarray(np.moveaxis(made[at], 0, coarse_axis))
 
 

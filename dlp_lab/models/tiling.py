@@ -18,6 +18,7 @@ from numpy.typing import NDArray
 from dlp_lab.models.description import Tiles
 
 FloatVolume = NDArray[np.float32]
+IntArray = NDArray[np.int_]
 Shape = tuple[int, int, int]
 
 
@@ -119,12 +120,13 @@ def tile_blocks(image: FloatVolume, tile: Shape, halo: Sequence[int], run: RunNe
         extents = [_extent(s, t, n, h) for s, t, n, h in zip(start, tile, image.shape, halo, strict=True)]
         first, last = [extent[0] for extent in extents], [extent[1] for extent in extents]
         scores = run(np.ascontiguousarray(image[box(first, last)]), scores)
-        inner = box(np.subtract(start, first).tolist(), np.subtract(needed, first).tolist())
+        inner = box(np.subtract(start, first), np.subtract(needed, first))
         low = [float(s) if s else -math.inf for s in start]
         high = [float(e) if e < n else math.inf for e, n in zip(stop, image.shape, strict=True)]
         yield Block(scores[(slice(None), *inner)], start, (low[0], low[1], low[2]), (high[0], high[1], high[2]))
 
 
-def box(first: Sequence[int], last: Sequence[int]) -> tuple[slice, slice, slice]:
+def box(first: Sequence[int] | IntArray, last: Sequence[int] | IntArray) -> tuple[slice, slice, slice]:
     """The voxels from `first` up to, but not including, `last`."""
-    return slice(first[0], last[0]), slice(first[1], last[1]), slice(first[2], last[2])
+    low, high = (tuple(int(number) for number in corner) for corner in (first, last))
+    return slice(low[0], high[0]), slice(low[1], high[1]), slice(low[2], high[2])

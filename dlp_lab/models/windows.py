@@ -126,7 +126,7 @@ def _blended(image: FloatVolume, axes: Sequence[WindowAxis], sums: _Sums, run: R
     for number, (start, end) in enumerate(zip(axes[0].starts, ends, strict=True)):
         for row, column in itertools.product(range(len(axes[1].starts)), range(len(axes[2].starts))):
             first = (start, axes[1].starts[row], axes[2].starts[column])
-            window[...] = image[box(first, np.add(first, window.shape).tolist())]
+            window[...] = image[box(first, np.add(first, window.shape))]
             scores = run(window, scores)
             sums.add(scores, axes, (number, row, column))
         kept = 0 if number else 1

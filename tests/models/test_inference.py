@@ -253,6 +253,16 @@ def test_what_lies_outside_the_crop_is_background(tmp_path):
     np.testing.assert_array_equal(found.voxels, (middle > 50).astype(np.uint8))
 
 
+def test_what_a_network_finds_in_the_padding_around_a_crop_is_not_painted(tmp_path):
+    volume = phantom("axial")
+    middle = np.zeros(volume.voxels.shape, np.float32)
+    middle[3:6, 5:9, 4:12] = 100
+    steps = [{"do": "crop", "threshold": 50}, {"do": "resample"}]
+    way = {"kind": "windows", "patch": [16, 16, 16]}
+    found = segment(network(tmp_path, threshold_network(-1), 1, steps=steps, inference=way), volume.with_voxels(middle))
+    np.testing.assert_array_equal(found.voxels, (middle > 50).astype(np.uint8))
+
+
 def test_steps_are_done_in_their_order(tmp_path):
     volume = phantom("oblique")
     steps = [
