@@ -2,10 +2,7 @@
 
 from __future__ import annotations
 
-import math
-import os
 from collections.abc import Callable, Iterator
-from dataclasses import dataclass
 
 import numpy as np
 from numpy.typing import NDArray
@@ -14,49 +11,17 @@ from dlp_lab.errors import InputUnsuitable
 from dlp_lab.geometry import Geometry
 from dlp_lab.label_map import Code, Label, LabelMap
 from dlp_lab.models.description import LabelDescription, ModelDescription, Tiles, Whole, Windows
-from dlp_lab.models.grid import NetworkGrid, network_grid
-from dlp_lab.models.intensity import apply_steps, split_at_resample
+from dlp_lab.models.grid import coarse_axis, spacing_mm
+from dlp_lab.models.memory import Memory
 from dlp_lab.models.network import Network
 from dlp_lab.models.painting import LabelPainter
-from dlp_lab.models.resampling import to_network
-from dlp_lab.models.tiling import (
-    Block,
-    Shape,
-    WindowAxis,
-    rows_at_once,
-    tile_blocks,
-    tile_count,
-    tile_shape,
-    whole_block,
-    window_blocks,
-    window_count,
-)
+from dlp_lab.models.preparation import prepared_image
+from dlp_lab.models.tiling import Block, RunNetwork, Shape, tile_blocks, tile_count, tile_shape, whole_block
+from dlp_lab.models.windows import WindowAxis, rows_at_once, window_blocks, window_count
 from dlp_lab.volume import Volume
 
 FloatVolume = NDArray[np.float32]
 Report = Callable[[float, str], None]
-
-BLENDED_BYTES = 2**30
-"""What the sums of blended windows may take."""
-
-
-@dataclass(frozen=True)
-class Memory:
-    """What a run may take, beside the volumes themselves.
-
-    Attributes:
-        network_bytes: Of a pass of the network, where its description tells what a voxel takes.
-        blended_bytes: Of the sums of blended windows.
-    """
-
-    network_bytes: int
-    blended_bytes: int = BLENDED_BYTES
-
-    @classmethod
-    def of_machine(cls) -> Memory:
-        """A third of what is free now."""
-        free = os.sysconf("SC_AVPHYS_PAGES") * os.sysconf("SC_PAGE_SIZE")
-        return cls(max(2**28, free // 3))
 
 
 def refuse_geometry(description: ModelDescription, geometry: Geometry) -> None:
@@ -131,38 +96,17 @@ def segment(
     if with_fractions and (description.output.kind == "labels" or description.output.back_to_source == "labels"):
         raise InputUnsuitable(f"model {description.name} tells labels alone, and not how surely; ask for binary ones")
     report(0.0, "preparing the image")
-    grid = network_grid(description, volume.geometry, volume.voxels)
-    image, grid = _prepared(description, volume, grid)
-    painter = LabelPainter(grid, volume.geometry.shape, description.output, with_fractions)
+    image, grid = prepared_image(description, volume)
+    oriented = grid.reorientation.grid(volume.geometry)
+    nearest = coarse_axis(
+        spacing_mm(description.grid, oriented).tolist(), oriented.spacing_kji_mm, description.output.coarse_ratio
+    )
+    painter = LabelPainter(grid, volume.geometry.shape, description.output, with_fractions, nearest)
     for block in _blocks(network, image, report, memory or Memory.of_machine()):
         painter.paint(block)
     report(1.0, "segmented")
     labels = tuple(_label(label) for label in description.output.labels)
     return LabelMap(painter.labels, volume.geometry, labels, painter.fractions)
-
-
-def _prepared(description: ModelDescription, volume: Volume, grid: NetworkGrid) -> tuple[FloatVolume, NetworkGrid]:
-    """The network's input, padded as its way of running needs, and the grid it lies on."""
-    before, resample, after = split_at_resample(description.steps)
-    oriented = grid.reorientation.view(volume.voxels)
-    if before:
-        oriented = apply_steps(np.array(oriented, np.float32, order="C"), before, volume.modality)
-    image = apply_steps(to_network(oriented, grid, resample.order), after, volume.modality)
-    if not np.isfinite(image).all():
-        raise InputUnsuitable("the image has values that are not finite, of which no network makes sense")
-    way = description.inference
-    if isinstance(way, Tiles):
-        return image, grid
-    if isinstance(way, Whole):
-        shape = [math.ceil(n / way.divisible_by) * way.divisible_by for n in grid.shape]
-    else:
-        shape = [max(n, p) for n, p in zip(grid.shape, way.patch, strict=True)]
-    if tuple(shape) == grid.shape:
-        return image, grid
-    start = [(n - own) // 2 for n, own in zip(shape, grid.shape, strict=True)]
-    padded = np.full(shape, way.pad_value, np.float32)
-    padded[tuple(slice(s, s + n) for s, n in zip(start, grid.shape, strict=True))] = image
-    return padded, grid.padded(shape, start)
 
 
 def _blocks(network: Network, image: FloatVolume, report: Report, memory: Memory) -> Iterator[Block]:
@@ -180,40 +124,39 @@ def _blocks(network: Network, image: FloatVolume, report: Report, memory: Memory
         axes = [WindowAxis.over(n, size, way) for n, size in zip(shape, way.patch, strict=True)]
         output = description.output
         channels = output.labels[-1].number + 1 if output.kind == "softmax" else len(output.labels)
-        rows = rows_at_once(shape, way.patch, channels, memory.blended_bytes)
+        held = channels + 1 if way.least_weight else channels
+        rows = rows_at_once(shape, way.patch, held, memory.blended_bytes)
         run = _counted(_mirrored(network.run, way), window_count(axes, shape, rows), report)
-        yield from window_blocks(image, axes, channels, rows, run)
+        yield from window_blocks(image, axes, channels, rows, run, way.least_weight)
 
 
-def _counted(
-    run: Callable[[FloatVolume], FloatVolume], passes: int, report: Report
-) -> Callable[[FloatVolume], FloatVolume]:
+def _counted(run: RunNetwork, passes: int, report: Report) -> RunNetwork:
     """`run`, telling before each pass which it is."""
     done = 0
 
-    def counted(image: FloatVolume) -> FloatVolume:
+    def counted(image: FloatVolume, into: FloatVolume | None = None) -> FloatVolume:
         nonlocal done
         report(0.05 + 0.95 * done / passes, f"running the network, part {done + 1} of {passes}")
         done += 1
-        return run(image)
+        return run(image, into)
 
     return counted
 
 
-def _mirrored(run: Callable[[FloatVolume], FloatVolume], windows: Windows) -> Callable[[FloatVolume], FloatVolume]:
+def _mirrored(run: RunNetwork, windows: Windows) -> RunNetwork:
     """`run`, and the mean with the results for the image mirrored along every combination of axes, mirrored back."""
     axes = windows.mirror_axes
     combinations = [[axis for bit, axis in enumerate(axes) if number >> bit & 1] for number in range(2 ** len(axes))]
     if len(combinations) == 1:
         return run
+    turned: FloatVolume | None = None
 
-    def mirrored(image: FloatVolume) -> FloatVolume:
-        total: FloatVolume | None = None
-        for mirror in combinations:
-            scores = run(np.ascontiguousarray(np.flip(image, tuple(mirror))))
-            back = np.flip(scores, tuple(axis + 1 for axis in mirror))
-            total = np.array(back) if total is None else np.add(total, back, out=total)
-        assert total is not None
+    def mirrored(image: FloatVolume, into: FloatVolume | None = None) -> FloatVolume:
+        nonlocal turned
+        total = run(image, into)
+        for mirror in combinations[1:]:
+            turned = run(np.ascontiguousarray(np.flip(image, tuple(mirror))), turned)
+            total += np.flip(turned, tuple(axis + 1 for axis in mirror))
         total /= len(combinations)
         return total
 

@@ -7,19 +7,11 @@ from collections.abc import Sequence
 import numpy as np
 from numpy.typing import NDArray
 
-from dlp_lab.models.description import Clip, PercentileScale, PiecewiseLinear, Resample, ScaleRange, Step, ZScore
+from dlp_lab.models.description import Clip, PercentileScale, PiecewiseLinear, ScaleRange, Step, ZScore
 
 FloatVolume = NDArray[np.float32]
 
 _LEAST_SPAN = 1e-8
-
-
-def split_at_resample(steps: Sequence[Step]) -> tuple[list[Step], Resample, list[Step]]:
-    """The steps on the source's voxels, the resampling, and the steps on the network's voxels."""
-    place = next(number for number, step in enumerate(steps) if isinstance(step, Resample))
-    resample = steps[place]
-    assert isinstance(resample, Resample)
-    return list(steps[:place]), resample, list(steps[place + 1 :])
 
 
 def apply_steps(values: FloatVolume, steps: Sequence[Step], modality: str | None) -> FloatVolume:
@@ -60,6 +52,10 @@ def _scale(values: FloatVolume, low: float, span: float, step: ScaleRange | Perc
 
 def _zscore(values: FloatVolume, step: ZScore) -> None:
     where = values != 0 if step.nonzero else np.ones(1, bool)
+    if step.fill_holes:
+        from scipy import ndimage
+
+        where = ndimage.binary_fill_holes(where)
     chosen = values[where] if step.nonzero else values
     mean = float(chosen.mean(dtype=np.float64)) if step.mean is None and chosen.size else step.mean or 0.0
     std = float(chosen.std(dtype=np.float64)) if step.std is None and chosen.size else step.std or 1.0

@@ -11,7 +11,16 @@ import msgspec
 
 from dlp_lab.errors import ModelRefused
 from dlp_lab.geometry import patient_axes
-from dlp_lab.models.description import CentredGrid, ModelDescription, PiecewiseLinear, Resample, Windows
+from dlp_lab.models.description import (
+    CentredGrid,
+    Crop,
+    ModelDescription,
+    NativeGrid,
+    PiecewiseLinear,
+    Resample,
+    SpacedGrid,
+    Windows,
+)
 from dlp_lab.models.onnx_guard import refuse_unsafe_network
 
 DESCRIPTION = "model.json"
@@ -104,7 +113,13 @@ def _refuse_contradictions(description: ModelDescription) -> None:
     resamplings = sum(isinstance(step, Resample) for step in description.steps)
     if resamplings != 1:
         raise ModelRefused(f"{DESCRIPTION}: steps must hold resample exactly once; got it {resamplings} times")
+    if sum(isinstance(step, Crop) for step in description.steps) > 1:
+        raise ModelRefused(f"{DESCRIPTION}: steps may hold crop once")
+    if sorted(description.axis_order) != [0, 1, 2] or (letters is not None and description.axis_order != (0, 1, 2)):
+        raise ModelRefused(f"{DESCRIPTION}: axis_order names each of 0, 1 and 2 once, and only without an orientation")
     for step in description.steps:
+        if isinstance(step, Resample) and step.method == "resize" and _is_placed(description.grid):
+            raise ModelRefused(f"{DESCRIPTION}: method resize needs a grid that keeps the edges of the source")
         if isinstance(step, PiecewiseLinear) and (
             len(step.from_values) != len(step.to_values) or any(b <= a for a, b in pairwise(step.from_values))
         ):
@@ -112,11 +127,18 @@ def _refuse_contradictions(description: ModelDescription) -> None:
     numbers = [label.number for label in description.output.labels]
     if numbers != sorted(set(numbers)):
         raise ModelRefused(f"{DESCRIPTION}: labels must be numbered in growing order, each once; got {numbers}")
+    order = description.output.regions_order
+    if order and (description.output.kind != "sigmoid_regions" or sorted(order) != numbers):
+        raise ModelRefused(f"{DESCRIPTION}: regions_order must name each label of the regions once; got {list(order)}")
     if description.output.kind == "labels" and isinstance(description.inference, Windows):
         raise ModelRefused(f"{DESCRIPTION}: labels cannot be blended; give the output before its arg max")
     if len(description.input.channels) > 1:
         raise ModelRefused(f"{DESCRIPTION}: networks of several input channels are not run; this one has "
                            f"{len(description.input.channels)}")  # fmt: skip
+
+
+def _is_placed(grid: NativeGrid | SpacedGrid | CentredGrid) -> bool:
+    return isinstance(grid, CentredGrid) or (isinstance(grid, SpacedGrid) and grid.align != "edges")
 
 
 def _read(folder: Path, name: str, limit: int) -> bytes:
