@@ -54,6 +54,7 @@ screenshots: $(VENV)/.test $(DEMO_SLICES)
 
 bench: $(VENV)/.test $(DEMO_SLICES)
 	$(BIN)/python -m benchmarks.end_to_end
+	$(BIN)/python -m benchmarks.gaussian
 	$(BIN)/python -m benchmarks.read_write
 	$(BIN)/python -m benchmarks.compressed
 	$(BIN)/python -m benchmarks.hdf5

@@ -14,6 +14,8 @@ import pydicom  # noqa: E402, F401
 import scipy.ndimage  # noqa: E402, F401
 
 import dlp_lab.jobs.worker  # noqa: E402, F401
+from dlp_lab.kernels.compiled import compiled_passes  # noqa: E402
 from dlp_lab.store.provenance import software_versions  # noqa: E402
 
+compiled_passes()  # machine code, which a fork has too
 software_versions()  # which remembers them

@@ -17,7 +17,7 @@ RECORD = "job.json"
 """The record's name in the folder of the result."""
 
 _PACKAGES = ("numpy", "scipy", "pydicom", "imagecodecs", "h5py")
-_OF_MODELS = ("onnxruntime", "highdicom")
+_WHERE_INSTALLED = ("llvmlite", "onnxruntime", "highdicom")
 
 
 @functools.cache  # of what this process has loaded; to look them up takes longer than to write a small series
@@ -25,7 +25,7 @@ def software_versions() -> dict[str, str]:
     """Versions of what took part in a result, and of what may have; not to be changed by who asks."""
     versions = {"dlp-lab": __version__, "python": platform.python_version()}
     versions |= {name: version(name) for name in _PACKAGES}
-    for name in _OF_MODELS:
+    for name in _WHERE_INSTALLED:
         with contextlib.suppress(PackageNotFoundError):
             versions[name] = version(name)
     return versions

@@ -9,6 +9,7 @@ from msgspec import Meta
 from dlp_lab.errors import Sheared
 from dlp_lab.geometry import TILT_TOLERANCE_DEGREES, Geometry
 from dlp_lab.kernels.gaussian import gaussian_filter, radius_voxels
+from dlp_lab.models.processors import threads_to_use
 from dlp_lab.tasks.task import ImageResult, Report, Task
 from dlp_lab.volume import Volume
 
@@ -16,7 +17,7 @@ _Millimetres = Annotated[float, Meta(ge=0, le=1000)]
 
 
 class Gaussian3D(Task, frozen=True):
-    """Smooths with a Gaussian, equal to `scipy.ndimage.gaussian_filter` on float32.
+    """Smooths with a Gaussian, that of `scipy.ndimage.gaussian_filter` on float32.
 
     The width is the same in the patient along every axis: sigma in voxels is `sigma_mm` divided by the spacing of that
     axis. Values stay in the unit of the source.
@@ -57,7 +58,14 @@ class Gaussian3D(Task, frozen=True):
         self.check(volume.geometry)
         sigma_mm = self.sigma_mm if isinstance(self.sigma_mm, list) else [self.sigma_mm] * 3
         sigma_kji = [mm / spacing for mm, spacing in zip(sigma_mm, volume.geometry.spacing_kji_mm, strict=True)]
-        smoothed = gaussian_filter(volume.voxels, sigma_kji, truncate=self.truncate, mode=self.mode, report=report)
+        smoothed = gaussian_filter(
+            volume.voxels,
+            sigma_kji,
+            truncate=self.truncate,
+            mode=self.mode,
+            threads=threads_to_use(),
+            report=report,
+        )
         width = " x ".join(f"{mm:g}" for mm in (sigma_mm if len(set(sigma_mm)) > 1 else sigma_mm[:1]))
         return ImageResult(
             volume=volume.with_voxels(smoothed),

@@ -11,7 +11,6 @@ from scipy import ndimage
 from dlp_lab import run
 from dlp_lab.errors import BadParameters, UnknownTask
 from dlp_lab.geometry import Geometry
-from dlp_lab.kernels import gaussian
 from dlp_lab.tasks.gaussian import Gaussian3D
 from dlp_lab.volume import Volume
 from tests.test_geometry import oblique_geometry
@@ -46,13 +45,6 @@ def test_without_parameters_sigma_is_1_mm_cut_at_4_with_the_edge_repeated():
     )
     result = run("3dblur", volume)
     np.testing.assert_allclose(result.voxels, expected, atol=1e-3)
-
-
-def test_slabs_make_no_difference(monkeypatch):
-    volume = volume_of()
-    whole = run("3dblur", volume, sigma_mm=2).voxels
-    monkeypatch.setattr(gaussian, "_SLAB_BYTES", 1)
-    np.testing.assert_array_equal(run("3dblur", volume, sigma_mm=2).voxels, whole)
 
 
 def test_place_unit_and_input_stay_as_they_are():

@@ -1,0 +1,249 @@
+"""The 3-D Gaussian beside its peers, and how its cost grows.
+
+    python -m benchmarks.gaussian [SLICES]
+
+A volume of SLICES x 512 x 512 int16 (default 120), voxels of 1.0 x 0.7 x 0.7 mm, sigma 1.5 mm, cut at 4 sigma, two
+threads for whoever can use them. All contestants run in turn, round after round; printed are the medians of wall time
+and of processor time (which other programs on the machine disturb less) and both as multiples of ours. The first use is
+not counted, but for the line that says what it takes.
+
+* dlp-lab in machine code (llvmlite), and by the BLAS of numpy as where llvmlite is not installed. The result is a new
+  array, as it is of the peers.
+* scipy `gaussian_filter` on float32; OpenCV `sepFilter2D` on slices, then on slabs across them, the same result
+  (`pip install dlp-lab[bench]`); SimpleITK `SmoothingRecursiveGaussian`, an approximation.
+* a copy of the volume in float32 into memory that is there already: nothing that writes the result can be faster.
+
+Then two curves: cost over sigma, and over the number of slices.
+"""
+
+from __future__ import annotations
+
+import importlib.util
+import os
+import resource
+import statistics
+import subprocess
+import sys
+import time
+from collections.abc import Callable
+from dataclasses import dataclass, field
+from typing import Any
+
+import numpy as np
+import SimpleITK
+from numpy.typing import NDArray
+from scipy import ndimage
+
+from dlp_lab.kernels import gaussian
+from dlp_lab.kernels.compiled import FORBIDDEN_VARIABLE, compiled_passes
+from dlp_lab.kernels.gaussian import gaussian_filter, gaussian_weights
+from dlp_lab.kernels.passes import BandedPasses, Passes
+from dlp_lab.tasks.task import no_report
+
+SPACING_KJI_MM = (1.0, 0.7, 0.7)
+SIGMA_MM = 1.5
+THREADS = 2
+ROUNDS = 5
+OURS, FLOOR = "dlp-lab, machine code", "a copy"
+
+Voxels = NDArray[Any]
+
+
+def sigma_kji(sigma_mm: float) -> tuple[float, ...]:
+    return tuple(sigma_mm / mm for mm in SPACING_KJI_MM)
+
+
+def with_passes(passes: Passes) -> Callable[[Voxels, float], Voxels]:
+    def smooth(voxels: Voxels, sigma_mm: float) -> Voxels:
+        usual, gaussian._passes = gaussian._passes, lambda _: passes
+        try:
+            return gaussian_filter(
+                voxels, sigma_kji(sigma_mm), truncate=4.0, mode="nearest", threads=THREADS, report=no_report
+            )
+        finally:
+            gaussian._passes = usual
+
+    return smooth
+
+
+def with_scipy(voxels: Voxels, sigma_mm: float) -> Voxels:
+    return ndimage.gaussian_filter(voxels.astype(np.float32), sigma_kji(sigma_mm), mode="nearest")
+
+
+def with_opencv(voxels: Voxels, sigma_mm: float) -> Voxels:
+    import cv2
+
+    cv2.setNumThreads(THREADS)
+    along_k, along_j, along_i = (gaussian_weights(sigma, 4.0) for sigma in sigma_kji(sigma_mm))
+    result = np.empty(voxels.shape, np.float32)
+    edge = cv2.BORDER_REPLICATE
+    for plane, smooth in zip(voxels, result, strict=True):
+        cv2.sepFilter2D(plane, cv2.CV_32F, along_i, along_j, dst=smooth, borderType=edge)
+    columns = result.reshape(len(result), -1)
+    for start in range(0, columns.shape[1], 8192):
+        slab = columns[:, start : start + 8192]
+        slab[...] = cv2.sepFilter2D(slab, cv2.CV_32F, np.ones(1, np.float32), along_k, borderType=edge)
+    return result
+
+
+def with_simpleitk(voxels: Voxels, sigma_mm: float) -> Voxels:
+    image = SimpleITK.GetImageFromArray(voxels.astype(np.float32))
+    image.SetSpacing(SPACING_KJI_MM[::-1])
+    return SimpleITK.GetArrayViewFromImage(SimpleITK.SmoothingRecursiveGaussian(image, sigma_mm))
+
+
+class Copy:
+    """A copy of the volume into memory that it had before."""
+
+    def __init__(self, voxels: Voxels) -> None:
+        self._source = voxels.astype(np.float32)
+        self._target = self._source.copy()
+
+    def __call__(self, voxels: Voxels, sigma_mm: float) -> Voxels:
+        np.copyto(self._target, self._source)
+        return self._target
+
+
+@dataclass
+class Timing:
+    """Seconds of each round."""
+
+    wall: list[float] = field(default_factory=list)
+    cpu: list[float] = field(default_factory=list)
+
+    def of(self, run: Callable[[Voxels, float], Voxels], voxels: Voxels, sigma_mm: float) -> None:
+        wall, cpu = time.perf_counter(), time.process_time()
+        run(voxels, sigma_mm)
+        self.wall.append(time.perf_counter() - wall)
+        self.cpu.append(time.process_time() - cpu)
+
+    @property
+    def medians(self) -> tuple[float, float]:
+        return statistics.median(self.wall), statistics.median(self.cpu)
+
+
+def contestants(voxels: Voxels) -> dict[str, Callable[[Voxels, float], Voxels]]:
+    """All that are installed, ours first."""
+    SimpleITK.ProcessObject.SetGlobalDefaultNumberOfThreads(THREADS)
+    compiled = compiled_passes()
+    assert compiled is not None, "llvmlite is not installed: pip install dlp-lab[fast]"
+    with_cv = importlib.util.find_spec("cv2") is not None
+    if not with_cv:
+        print("OpenCV is not installed and takes no part")
+    return {
+        OURS: with_passes(compiled),
+        "dlp-lab, numpy's BLAS": with_passes(BandedPasses()),
+        **({"OpenCV sepFilter2D": with_opencv} if with_cv else {}),
+        "scipy gaussian_filter": with_scipy,
+        "SimpleITK recursive Gaussian": with_simpleitk,
+        FLOOR: Copy(voxels),
+    }
+
+
+def some_voxels(slices: int) -> Voxels:
+    return np.random.default_rng(0).integers(-1000, 3000, (slices, 512, 512), np.int16)
+
+
+def compare(slices: int) -> None:
+    voxels = some_voxels(slices)
+    runs = contestants(voxels)
+    timings = {name: Timing() for name in runs}
+    reference = with_scipy(voxels, SIGMA_MM)
+    for name, run in runs.items():
+        off = float(np.abs(run(voxels, SIGMA_MM) - reference).max())
+        print(f"  {name:<30} differs from scipy by {off:9.5f} at most, of a range of 4000")
+    for _ in range(ROUNDS):
+        for name, run in runs.items():
+            timings[name].of(run, voxels, SIGMA_MM)
+    wall, cpu = timings[OURS].medians
+    print(f"{slices} x 512 x 512, sigma {SIGMA_MM} mm, {THREADS} threads, medians of {ROUNDS} rounds")
+    for name, timing in timings.items():
+        own_wall, own_cpu = timing.medians
+        per_voxel = own_cpu / voxels.size * 1e9
+        print(
+            f"  {name:<30} {own_wall * 1e3:7.0f} ms {own_wall / wall:6.1f} x   "
+            f"processor {own_cpu * 1e3:7.0f} ms {own_cpu / cpu:6.1f} x   {per_voxel:6.2f} ns a voxel"
+        )
+
+
+def curve_over_sigma(slices: int) -> None:
+    voxels = some_voxels(slices)
+    runs = {name: run for name, run in contestants(voxels).items() if name.startswith(("dlp", "scipy"))}
+    print(f"processor time in ns a voxel over sigma, {slices} x 512 x 512")
+    print("  sigma mm  " + "  ".join(f"{name:>24}" for name in runs))
+    for sigma_mm in (0.5, 1.0, 2.0, 4.0, 8.0, 16.0, 64.0, 256.0):
+        best = {name: np.inf for name in runs}
+        for _ in range(2):
+            for name, run in runs.items():
+                timing = Timing()
+                timing.of(run, voxels, sigma_mm)
+                best[name] = min(best[name], timing.cpu[0])
+        print(f"  {sigma_mm:8.1f}  " + "  ".join(f"{s / voxels.size * 1e9:24.2f}" for s in best.values()))
+
+
+def curve_over_slices(most: int) -> None:
+    print(f"processor time in ns a voxel over the number of slices, sigma {SIGMA_MM} mm; it should not grow")
+    compiled = compiled_passes()
+    assert compiled is not None
+    for slices in (most // 8, most // 4, most // 2, most):
+        voxels = some_voxels(slices)
+        timing = Timing()
+        for _ in range(ROUNDS):
+            timing.of(with_passes(compiled), voxels, SIGMA_MM)
+        print(f"  {slices:5} slices {timing.medians[1] / voxels.size * 1e9:6.2f}")
+
+
+_FIRST_USE = """
+import time, numpy as np
+from dlp_lab.kernels.gaussian import gaussian_filter
+voxels = np.zeros((8, 64, 64), np.int16)
+start = time.perf_counter()
+gaussian_filter(voxels, (1, 1, 1), truncate=4.0, mode="nearest", threads=1, report=lambda fraction, message: None)
+print(f"{1e3 * (time.perf_counter() - start):.0f} ms")
+"""
+
+
+def first_use() -> None:
+    """What the first filtering of a process takes, a small volume in a new process."""
+    for what, forbidden in (("machine code", ""), ("BLAS", "1")):
+        ran = subprocess.run(
+            [sys.executable, "-c", _FIRST_USE], capture_output=True, env={**os.environ, FORBIDDEN_VARIABLE: forbidden}
+        )
+        print(f"first use in a process, {what}: {ran.stdout.decode().strip()}")
+
+
+_EXTRA_MEMORY = """
+import resource, scipy.ndimage, numpy as np
+from dlp_lab.kernels.compiled import compiled_passes
+from dlp_lab.kernels.gaussian import gaussian_filter
+compiled_passes()
+def most(): return resource.getrusage(resource.RUSAGE_SELF).ru_maxrss * 1024
+voxels = np.ones(({slices}, 512, 512), np.int16)
+before = most()
+result = gaussian_filter(voxels, {sigma}, truncate=4.0, mode="nearest", threads=2, report=lambda *told: None)
+extra = most() - before - result.nbytes
+print(f"{{extra / 2**20:.0f}} MiB, {{100 * extra / result.nbytes:.1f}} % of the result")
+"""
+
+
+def extra_memory(slices: int) -> None:
+    """What the filter takes beside its input and its result."""
+    code = _EXTRA_MEMORY.format(slices=slices, sigma=sigma_kji(SIGMA_MM))
+    ran = subprocess.run([sys.executable, "-c", code], capture_output=True)
+    print(f"memory beside source and result, {slices} slices: {ran.stdout.decode().strip()}")
+
+
+def main(slices: int) -> int:
+    """Print all tables."""
+    compare(slices)
+    curve_over_sigma(max(8, slices // 3))
+    curve_over_slices(slices)
+    first_use()
+    extra_memory(slices)
+    most_mib = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss // 1024
+    print(f"(this process with all its peers took {most_mib} MiB)")
+    return 0
+
+
+if __name__ == "__main__":
+    sys.exit(main(int(sys.argv[1]) if len(sys.argv) > 1 else 120))

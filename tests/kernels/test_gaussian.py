@@ -1,0 +1,142 @@
+"""The Gaussian is scipy's, whoever makes the sums, whatever the volume."""
+
+from __future__ import annotations
+
+from typing import get_args
+
+import numpy as np
+import pytest
+from hypothesis import example, given, settings
+from hypothesis import strategies as st
+from scipy import ndimage
+
+from dlp_lab.errors import JobCancelled
+from dlp_lab.kernels import gaussian, separable
+from dlp_lab.kernels.compiled import CompiledPasses
+from dlp_lab.kernels.edges import EdgeMode
+from dlp_lab.kernels.gaussian import gaussian_filter, gaussian_weights
+from dlp_lab.kernels.passes import BandedPasses, PlainPasses
+from dlp_lab.tasks.task import no_report
+
+WAYS = {"machine code": CompiledPasses(), "BLAS": BandedPasses(), "scipy": PlainPasses()}
+
+
+def filtered(voxels, sigma_kji, *, truncate=4.0, mode="nearest", threads=2, report=no_report):
+    return gaussian_filter(voxels, sigma_kji, truncate=truncate, mode=mode, threads=threads, report=report)
+
+
+@pytest.fixture(params=WAYS)
+def way(request, monkeypatch):
+    monkeypatch.setattr(gaussian, "_passes", lambda voxels: WAYS[request.param])
+    return request.param
+
+
+def some_voxels(shape, dtype=np.int16):
+    return np.random.default_rng(sum(shape)).integers(0, 250, shape).astype(dtype)
+
+
+sigmas = st.one_of(st.just(0.0), st.floats(0.01, 3), st.floats(3, 60))
+
+
+@settings(max_examples=150, deadline=None)
+@given(
+    shape=st.tuples(st.integers(1, 40), st.integers(1, 90), st.integers(1, 50)),
+    sigma_kji=st.tuples(sigmas, sigmas, sigmas),
+    mode=st.sampled_from(get_args(EdgeMode)),
+    truncate=st.floats(0.5, 6),
+    dtype=st.sampled_from([np.int16, np.uint8, np.uint16, np.int32, np.float32, np.float64]),
+    view=st.sampled_from(["as it is", "transposed", "backwards", "every other"]),
+    passes=st.sampled_from(list(WAYS)),
+    threads=st.integers(1, 3),
+)
+@example((1, 1, 1), (3.0, 3.0, 3.0), "mirror", 4.0, np.int16, "as it is", "machine code", 1)
+@example((33, 64, 48), (9.0, 0.0, 2.0), "wrap", 4.0, np.float32, "transposed", "BLAS", 2)
+@example((2, 90, 3), (50.0, 40.0, 0.3), "reflect", 4.0, np.int16, "every other", "machine code", 2)
+def test_it_is_scipys_for_any_volume_within_a_ten_thousandth_of_its_range(
+    shape, sigma_kji, mode, truncate, dtype, view, passes, threads
+):
+    voxels = some_voxels(shape, dtype)
+    voxels = {"transposed": voxels.T, "backwards": voxels[::-1, :, ::-1], "every other": voxels[:, ::2]}.get(
+        view, voxels
+    )
+    before = voxels.copy()
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr(gaussian, "_passes", lambda _: WAYS[passes])
+        result = filtered(voxels, sigma_kji, truncate=truncate, mode=mode, threads=threads)
+    reference = ndimage.gaussian_filter(voxels.astype(np.float32), sigma_kji, mode=mode, truncate=truncate)
+    np.testing.assert_allclose(result, reference, rtol=0, atol=1e-4 * 250)
+    assert result.dtype == np.float32
+    np.testing.assert_array_equal(voxels, before)
+
+
+def test_it_is_scipys_where_values_are_large_and_differ_little(way):
+    voxels = (30000 + some_voxels((20, 40, 40)) % 20).astype(np.int16)
+    reference = ndimage.gaussian_filter(voxels.astype(np.float64), (2, 3, 1))
+    np.testing.assert_allclose(filtered(voxels, (2, 3, 1), mode="reflect"), reference, rtol=6e-7)
+
+
+def test_it_is_scipys_where_several_strips_and_threads_meet(way):
+    voxels = some_voxels((21, 200, 75))
+    reference = ndimage.gaussian_filter(voxels.astype(np.float32), (2, 5, 3), mode="nearest")
+    np.testing.assert_allclose(filtered(voxels, (2, 5, 3), threads=3), reference, atol=1e-3)
+
+
+@pytest.mark.parametrize("mode", get_args(EdgeMode))
+def test_a_plane_is_summed_once_however_often_it_stands_beyond_the_edge(mode, monkeypatch):
+    summed = []
+
+    class Counting(BandedPasses):
+        def along_rows(self, lines, weights, sums):
+            summed.append(len(lines))
+            super().along_rows(lines, weights, sums)
+
+    monkeypatch.setattr(gaussian, "_passes", lambda voxels: Counting())
+    filtered(some_voxels((80, 16, 16)), (3, 1, 1), mode=mode)
+    again = 24 if mode == "wrap" else 0  # the last planes come before the first, and the first after the last
+    assert sum(summed) == 80 + again
+
+
+def test_strips_and_threads_change_no_bit(way, monkeypatch):
+    voxels = some_voxels((21, 100, 75), np.float32)
+    whole = filtered(voxels, (2, 5, 3), threads=1)
+    monkeypatch.setattr(separable, "_ROWS_OF_A_STRIP", 16)
+    np.testing.assert_array_equal(filtered(voxels, (2, 5, 3), threads=3), whole)
+
+
+@pytest.mark.parametrize("installed", [True, False], ids=["with llvmlite", "without"])
+def test_what_is_not_finite_reaches_as_far_as_in_scipy(installed, monkeypatch):
+    if not installed:
+        monkeypatch.setattr(gaussian, "compiled_passes", lambda: None)
+    voxels = some_voxels((30, 40, 50), np.float32)
+    voxels[15, 20, 25] = np.nan
+    voxels[0, 0, 0] = np.inf
+    reference = ndimage.gaussian_filter(voxels, (1, 2, 1.5), mode="nearest")
+    np.testing.assert_array_equal(np.isfinite(filtered(voxels, (1, 2, 1.5))), np.isfinite(reference))
+
+
+def test_without_llvmlite_numpy_makes_the_sums_of_finite_values(monkeypatch):
+    monkeypatch.setattr(gaussian, "compiled_passes", lambda: None)
+    assert isinstance(gaussian._passes(some_voxels((2, 2, 2))), BandedPasses)
+
+
+def test_weights_are_scipys_and_sum_to_1():
+    impulse = np.zeros(41)
+    impulse[20] = 1
+    np.testing.assert_allclose(
+        np.pad(gaussian_weights(3.3, 4.0), 7), ndimage.gaussian_filter1d(impulse, 3.3), atol=1e-8
+    )
+
+
+def test_progress_grows_and_what_a_report_raises_ends_the_work(way):
+    told = []
+    filtered(some_voxels((5, 200, 20)), (1, 1, 1), report=lambda fraction, message: told.append(fraction))
+    assert told == sorted(told)
+    assert (told[0], told[-1]) == (0, 1)
+    assert len(told) >= 3
+
+    def cancel(fraction, message):
+        if fraction > 0:
+            raise JobCancelled("enough")
+
+    with pytest.raises(JobCancelled):
+        filtered(some_voxels((5, 200, 20)), (1, 1, 1), report=cancel)
