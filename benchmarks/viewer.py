@@ -224,11 +224,11 @@ def measure_large(lab: Lab, page: Page) -> None:
     before = resident_mib(server)
     requested = time.perf_counter()
     uid = json.loads(ask(lab, "", {"path": "large.h5"}))["id"]
-    ask(lab, f"/{uid}/planes/0/1000")
+    ask(lab, f"/{uid}/planes?at=0.1000")
     print(f"1 GB, server alone: open and first slice {1000 * (time.perf_counter() - requested):.0f} ms")
     for axis, index in ((0, 999), (1, 256), (2, 256)):
         requested = time.perf_counter()
-        size = len(ask(lab, f"/{uid}/planes/{axis}/{index}"))
+        size = len(ask(lab, f"/{uid}/planes?at={axis}.{index}"))
         print(
             f"1 GB, server alone: plane of axis {axis} ({size} bytes) {1000 * (time.perf_counter() - requested):.0f} ms"
         )

@@ -26,6 +26,8 @@ if TYPE_CHECKING:
 VOLUMES_SETTING = "dlp_lab_opened_volumes"
 _EXAMPLE = '{"path": "study/series"} or {"job": "<uid>", "which": "result"}'
 _INDEX = re.compile(r"[0-9]{1,9}")
+MOST_PLANES = 6
+_PLANES = re.compile(rf"[012]\.[0-9]{{1,9}}(,[012]\.[0-9]{{1,9}}){{0,{MOST_PLANES - 1}}}")
 
 
 class OpenVolume(msgspec.Struct, frozen=True, forbid_unknown_fields=True, kw_only=True):
@@ -125,8 +127,8 @@ class OneVolumeHandler(VolumeHandler):
         self.finish()
 
 
-class PlaneHandler(VolumeHandler):
-    """`dlp-lab/api/v1/volumes/<id>/planes/<axis>/<index>`."""
+class PlanesHandler(VolumeHandler):
+    """`dlp-lab/api/v1/volumes/<id>/planes`."""
 
     @web.authenticated
     @authorized
@@ -134,42 +136,76 @@ class PlaneHandler(VolumeHandler):
         "application/octet-stream",
         *(400, 404, 422),
         also={304: None},
-        query=(Query("encoding", "`gzip` packs the voxels, for slow connections.", {"enum": ["", "gzip"]}),),
+        query=(
+            Query(
+                "at",
+                f"Axis and index of each plane, at most {MOST_PLANES} of them, as `0.17,1.256`.",
+                {"type": "string", "pattern": _PLANES.pattern},
+                required=True,
+            ),
+            Query("encoding", "`gzip` packs the voxels, for slow connections.", {"enum": ["", "gzip"]}),
+        ),
     )
-    async def get(self, uid: str, axis_text: str, index_text: str) -> None:
-        """The voxels whose index along an axis (0, 1, 2 for slice, row, column) is `index`, row by row.
+    async def get(self, uid: str) -> None:
+        """Planes, one behind the other, in the order that is asked for.
 
-        `?encoding=gzip` packs them, for slow connections.
+        `?at=0.17,1.256` asks for the voxels of slice 17, row by row, and for those of row 256 of each slice: the index
+        along an axis (0, 1, 2 for slice, row, column). `&encoding=gzip` packs them, for slow connections.
         """
         volume = self.volumes.get(uid)
-        axis = self.index(axis_text, 3, "the axis")
-        index = self.index(index_text, volume.info.shape[axis], "the index")
+        places = self._places(volume)
         packed = self.get_query_argument("encoding", "") == "gzip"
         # what is open under an id never changes, so its planes are known by their address alone
-        self.set_header("ETag", f'"{uid}-{axis}-{index}{"-gzip" if packed else ""}"')
+        asked = "-".join(f"{axis}.{index}" for axis, index in places)
+        self.set_header("ETag", f'"{uid}-{asked}{"-gzip" if packed else ""}"')
         self.set_header("Cache-Control", "private, no-cache")
         if self.check_etag_header():
             self.set_status(HTTPStatus.NOT_MODIFIED)
             self.finish()
             return
-        content = await self._content(volume, axis, index, packed)
+        self._work = asyncio.ensure_future(self._content(volume, places, packed))
+        try:
+            content = await self._work
+        except asyncio.CancelledError:
+            if self._is_given_up:
+                return
+            raise
         if packed:
             self.set_header("Content-Encoding", "gzip")
         self.finish(content, set_content_type="application/octet-stream")
 
-    async def _content(self, volume: OpenedVolume, axis: int, index: int, packed: bool) -> bytes:
-        from dlp_lab.viewing.shown_values import shown_bytes  # numpy is there by now
+    def on_connection_close(self) -> None:
+        """Nobody waits any more: what did not begin is left, and the next one has its turn."""
+        self._is_given_up = True
+        if self._work is not None:
+            self._work.cancel()
+        super().on_connection_close()
 
-        plane = await volume.plane(axis, index)
-        content = shown_bytes(plane, volume.info.dtype)
+    def compute_etag(self) -> None:
+        """That of the address is set above; none is made of the voxels."""
+
+    def _places(self, volume: OpenedVolume) -> list[tuple[int, int]]:
+        asked = self.get_query_argument("at", "")
+        if not _PLANES.fullmatch(asked):
+            raise MalformedRequest(
+                f"?at= names 1 to {MOST_PLANES} planes by axis and index, such as 0.17,1.256; got {asked[:40]!r}"
+            )
+        pairs = [place.split(".") for place in asked.split(",")]
+        return [(int(axis), self.index(index, volume.info.shape[int(axis)], "the index")) for axis, index in pairs]
+
+    async def _content(self, volume: OpenedVolume, places: list[tuple[int, int]], packed: bool) -> bytes:
+        from dlp_lab.viewing.shown_values import shown_planes  # numpy is there by now
+
+        planes = await asyncio.gather(*(volume.plane(axis, index) for axis, index in places))
+        content = shown_planes(planes, volume.info.dtype)
         if packed:
             from isal import igzip  # loaded by those alone who are far away
 
             return await asyncio.to_thread(igzip.compress, content, 1)
         return content
 
-    def compute_etag(self) -> None:
-        """That of the address is set above; none is made of the voxels."""
+    _work: asyncio.Future[bytes] | None = None
+    _is_given_up = False
 
 
 class HeaderHandler(VolumeHandler):
@@ -189,6 +225,6 @@ class HeaderHandler(VolumeHandler):
 ROUTES = [
     (r"api/v1/volumes/?", VolumesHandler),
     (r"api/v1/volumes/([^/]+)", OneVolumeHandler),
-    (r"api/v1/volumes/([^/]+)/planes/([^/]+)/([^/]+)", PlaneHandler),
+    (r"api/v1/volumes/([^/]+)/planes", PlanesHandler),
     (r"api/v1/volumes/([^/]+)/headers/([^/]+)", HeaderHandler),
 ]

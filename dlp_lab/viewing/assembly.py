@@ -7,7 +7,7 @@ from collections.abc import Iterator
 from contextlib import closing
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any
+from typing import Any, NamedTuple
 
 import msgspec
 import numpy as np
@@ -56,7 +56,7 @@ class Assembly:
         """Where each slice can be read by itself; empty if one cannot."""
         if self.series is None or not all(map(_lies_plain, self.series.headers)):
             return []
-        return [_location(header) for header in self.series.headers]
+        return [_location(header, *_rescale(header, self.info)) for header in self.series.headers]
 
     def slices(self) -> Slices:
         """All slices as they are shown, each with its index; the middle ones first."""
@@ -64,7 +64,7 @@ class Assembly:
             for k in _from_the_middle(len(self.volume.voxels)):
                 yield k, self.volume.voxels[k]
         elif self.series is not None:
-            yield from _slices_of(self.series, self.info.dtype)
+            yield from _slices_of(self.series, self.info)
 
     def elements(self, k: int) -> list[HeaderElement]:
         """The header of slice `k`; empty where it has none."""
@@ -122,10 +122,13 @@ def _of_series(series: Series) -> Assembly:
         volume = read_volume(series)
         info = msgspec.structs.replace(volume_info(volume), has_headers=True, **_display(series))
         return Assembly(info, series, volume=volume)
+    travelling = _travelling(series)
     info = VolumeInfo(
         shape=grid.shape,
         affine_kji_to_lps=grid.affine_kji_to_lps.tolist(),
-        dtype=_type_of(series),
+        dtype=travelling.dtype,
+        slope=travelling.slope,
+        intercept=travelling.intercept,
         unit=series.first.unit,
         modality=series.first.modality,
         slice_files=[_sendable_name(header) for header in series.headers],
@@ -160,8 +163,30 @@ def _display(headers: HeaderSource | None) -> dict[str, Any]:
     return {"inverted": inverted, "window": (window[0] - window[1] / 2, window[0] + window[1] / 2)}
 
 
+class _Travelling(NamedTuple):
+    """In which type the slices of a series travel, and how the viewer makes real values of it."""
+
+    dtype: ShownType
+    slope: float = 1.0
+    intercept: float = 0.0
+
+
+def _travelling(series: Series) -> _Travelling:
+    """From what the headers declare, for the values are not there yet: real values of 16 bits, else stored ones."""
+    rescales = {(header.rescale_slope, header.rescale_intercept) for header in series.headers}
+    real = _type_of(series)
+    (slope, intercept), *others = rescales
+    signed = {header.signed for header in series.headers}
+    if real == "int16" or others or len(signed) > 1 or slope <= 0 or (slope, intercept) == (1, 0):
+        return _Travelling(real)
+    if any(header.bits_allocated > 16 for header in series.headers):
+        return _Travelling(real)
+    fits = signed == {True} or all(header.bits_stored < 16 for header in series.headers)
+    return _Travelling("int16" if fits else "uint16", slope, intercept)
+
+
 def _type_of(series: Series) -> ShownType:
-    """From what the headers declare, for the values are not there yet."""
+    """The smallest type of all real values that there may be."""
     if any(header.rescale_slope != 1 or header.rescale_intercept % 1 for header in series.headers):
         return "float32"
     least = min(header.rescale_intercept - (header.signed << (header.bits_stored - 1)) for header in series.headers)
@@ -170,6 +195,8 @@ def _type_of(series: Series) -> ShownType:
     )
     if least >= -(2**15) and greatest < 2**15:
         return "int16"
+    if least >= 0 and greatest < 2**16:
+        return "uint16"
     return "int32" if least >= -(2**31) and greatest < 2**31 else "float32"
 
 
@@ -182,19 +209,26 @@ def _is_compressed(header: Header) -> bool:
     return header.pixels is not None and header.pixels.length is None
 
 
-def _location(header: Header) -> SliceLocation:
+def _rescale(header: Header, info: VolumeInfo) -> tuple[float, float]:
+    """Slope and intercept to apply before a slice travels: none where the viewer does it."""
+    if (info.slope, info.intercept) != (1, 0):
+        return 1.0, 0.0
+    return header.rescale_slope, header.rescale_intercept
+
+
+def _location(header: Header, slope: float, intercept: float) -> SliceLocation:
     assert header.pixels is not None
     return SliceLocation(
         path=os.fsencode(header.path),
         offset=header.pixels.offset,
         dtype=stored_dtype(header).newbyteorder("<").str,
         unused_bits=header.bits_allocated - header.bits_stored,
-        slope=header.rescale_slope,
-        intercept=header.rescale_intercept,
+        slope=slope,
+        intercept=intercept,
     )
 
 
-def _slices_of(series: Series, dtype: ShownType) -> Slices:
+def _slices_of(series: Series, info: VolumeInfo) -> Slices:
     order = _from_the_middle(len(series.headers))
     compressed = [k for k in order if _is_compressed(series.headers[k])]
     threads = max(1, available_processors() // 2)
@@ -207,7 +241,7 @@ def _slices_of(series: Series, dtype: ShownType) -> Slices:
         for k in order:
             header = series.headers[k]
             stored = next(decoded) if _is_compressed(header) else plain.read(header, np.empty(shape, np.int16))
-            yield k, rescaled(stored, 0, header.rescale_slope, header.rescale_intercept, dtype)
+            yield k, rescaled(stored, 0, *_rescale(header, info), info.dtype)
 
 
 def _from_the_middle(count: int) -> list[int]:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from typing import Any
 
 import numpy as np
@@ -15,6 +16,8 @@ def shown_type(dtype: np.dtype[Any]) -> ShownType:
     """The smallest of the types that shows all values of a dtype; float32 where none does."""
     if np.can_cast(dtype, np.int16):
         return "int16"
+    if dtype == np.uint16:
+        return "uint16"
     return "int32" if np.can_cast(dtype, np.int32) else "float32"
 
 
@@ -30,6 +33,11 @@ def volume_info(volume: Volume) -> VolumeInfo:
     )
 
 
-def shown_bytes(plane: NDArray[Any], dtype: ShownType) -> bytes:
-    """A plane as it travels: little endian, row by row."""
-    return np.ascontiguousarray(plane, np.dtype(dtype).newbyteorder("<")).tobytes()
+def shown_plane(plane: NDArray[Any], dtype: ShownType) -> memoryview:
+    """A plane as it travels: bytes, little endian, row by row."""
+    return np.ascontiguousarray(plane, np.dtype(dtype).newbyteorder("<")).data.cast("B")
+
+
+def shown_planes(planes: Sequence[NDArray[Any]], dtype: ShownType) -> bytes:
+    """Planes as they travel together: one behind the other."""
+    return b"".join(shown_plane(plane, dtype) for plane in planes)

@@ -6,7 +6,7 @@ from typing import Literal
 
 import msgspec
 
-ShownType = Literal["int16", "int32", "float32"]
+ShownType = Literal["int16", "uint16", "int32", "float32"]
 """The types in which slices travel, little endian."""
 
 
@@ -17,6 +17,7 @@ class VolumeInfo(msgspec.Struct, frozen=True, kw_only=True):
         shape: Number of slices, rows and columns, (k, j, i).
         affine_kji_to_lps: Index to millimetres in the patient, four rows of four numbers.
         dtype: In which slices travel, little endian.
+        slope, intercept: The real value is the one that travels x slope + intercept.
         unit: Of the values; null where the modality has none.
         modality: DICOM Modality; null if unknown.
         inverted: Whether least is to be shown white, as MONOCHROME1 asks for.
@@ -31,6 +32,8 @@ class VolumeInfo(msgspec.Struct, frozen=True, kw_only=True):
     dtype: ShownType
     unit: str | None
     modality: str | None
+    slope: float = 1.0
+    intercept: float = 0.0
     inverted: bool = False
     window: tuple[float, float] | None = None
     slice_files: list[str] = []

@@ -15,7 +15,7 @@ import msgspec
 import numpy as np
 
 from dlp_lab.errors import DlpError, VolumeError
-from dlp_lab.viewing.shown_values import shown_bytes, volume_info
+from dlp_lab.viewing.shown_values import shown_plane, volume_info
 from dlp_lab.volume import Volume
 from dlp_lab.widgets.planes import planes_png
 
@@ -25,6 +25,8 @@ try:
 except ImportError:
     raise ImportError("the slice viewer needs anywidget: pip install 'dlp-lab[notebook]'") from None
 
+_MOST_PLANES = 6
+"""As many as a message may ask for; the viewer asks for no more."""
 _STATIC = Path(__file__).parent / "static"
 
 
@@ -87,21 +89,23 @@ class SliceViewer(anywidget.AnyWidget):
         self.on_msg(self._answer)
 
     def _answer(self, _: object, content: dict[str, Any], buffers: object) -> None:
-        """Send the plane that a browser asks for; anything else that comes is no message of ours."""
+        """Send the planes that a browser asks for; anything else that comes is no message of ours."""
         match content:
-            case {"type": "plane", "id": int(number), "volume": str(role), "axis": int(axis), "index": int(index)}:
+            case {"type": "planes", "id": int(number), "volume": str(role), "at": list(places)}:
                 try:
-                    plane = self._plane(role, axis, index)
+                    planes = [self._plane(role, place) for place in places[:_MOST_PLANES]]
                 except DlpError as error:
                     self.send({"type": "refused", "id": number, "message": str(error)})
                 else:
-                    self.send({"type": "plane", "id": number}, [plane])
+                    self.send({"type": "planes", "id": number}, planes)
 
-    def _plane(self, role: str, axis: int, index: int) -> bytes:
+    def _plane(self, role: str, place: object) -> memoryview:
         volume = self._volumes.get(role)
-        if volume is None or axis not in (0, 1, 2) or not 0 <= index < volume.geometry.shape[axis]:
-            raise VolumeError(f"there is no plane {index} along axis {axis} of {role[:20]!r}")
-        return shown_bytes(np.take(volume.voxels, index, axis), self._dtypes[role])
+        match place:
+            case [int(axis), int(index)] if volume is not None and axis in (0, 1, 2):
+                if 0 <= index < volume.geometry.shape[axis]:
+                    return shown_plane(np.take(volume.voxels, index, axis), self._dtypes[role])
+        raise VolumeError(f"there is no plane {str(place)[:20]} of {role[:20]!r}")
 
     def _ipython_display_(self) -> None:
         from IPython.display import HTML, display

@@ -138,17 +138,17 @@ export class Api {
     await this._answer(`volumes/${id}`, { method: 'DELETE' });
   }
 
-  /** Bytes of a plane; packed on the way where the server is another machine. */
-  async plane(
+  /** Bytes of planes, one behind the other; packed on the way where the server is another machine. */
+  async planes(
     id: string,
-    axis: number,
-    index: number,
+    places: readonly { axis: number; index: number }[],
     signal: AbortSignal
   ): Promise<ArrayBuffer> {
-    const response = await this._answer(
-      `volumes/${id}/planes/${axis}/${index}`,
-      { query: this._isNear ? {} : { encoding: 'gzip' }, signal }
-    );
+    const at = places.map(({ axis, index }) => `${axis}.${index}`).join(',');
+    const response = await this._answer(`volumes/${id}/planes`, {
+      query: { at, ...(!this._isNear && { encoding: 'gzip' }) },
+      signal
+    });
     return response.arrayBuffer();
   }
 

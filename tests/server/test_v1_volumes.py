@@ -23,6 +23,7 @@ from pydicom.uid import (
 
 import dlp_lab as dlp
 from dlp_lab.store.hdf5 import write_hdf5
+from dlp_lab.viewing.opened_volume import AssembledVolume
 from tests.phantom import write_phantom_series
 from tests.server.conftest import Fetch
 
@@ -36,11 +37,14 @@ async def opened(fetch: Fetch, body: object) -> dict[str, Any]:
 
 
 async def plane(fetch: Fetch, reply: dict[str, Any], axis: int, index: int) -> np.ndarray:
-    answer = await fetch(f"api/v1/volumes/{reply['id']}/planes/{axis}/{index}")
+    """Real values of a plane, made of what travels as a viewer does it."""
+    answer = await fetch(f"api/v1/volumes/{reply['id']}/planes?at={axis}.{index}")
     assert answer.code == 200, answer.body
     assert answer.headers["Content-Type"] == "application/octet-stream"
     shape = [n for other, n in enumerate(reply["info"]["shape"]) if other != axis]
-    return np.frombuffer(answer.body, np.dtype(reply["info"]["dtype"]).newbyteorder("<")).reshape(shape)
+    values = np.frombuffer(answer.body, np.dtype(reply["info"]["dtype"]).newbyteorder("<")).reshape(shape)
+    slope, intercept = reply["info"]["slope"], reply["info"]["intercept"]
+    return values if (slope, intercept) == (1, 0) else (values * slope + intercept).astype(np.float32)
 
 
 async def assert_shows(fetch: Fetch, reply: dict[str, Any], volume: dlp.Volume) -> None:
@@ -90,6 +94,32 @@ async def test_a_file_opens_the_series_it_belongs_to_and_nothing_below_its_folde
     assert (reply["info"]["modality"], reply["info"]["warnings"]) == ("CT", [])
 
 
+@pytest.mark.parametrize(
+    ("signed", "slope", "intercept", "dtype"),
+    [(1, 1, -1024, "int16"), (0, 1, -1024, "uint16"), (0, 0.25, 3.5, "uint16"), (1, 2.5, 0, "int16")],
+)
+@pytest.mark.parametrize("syntax", [ExplicitVRLittleEndian, RLELossless])
+async def test_values_beyond_16_bits_travel_as_they_are_stored(
+    fetch: Fetch, jp_root_dir: Path, signed: int, slope: float, intercept: float, dtype: str, syntax: UID
+) -> None:
+    stored = np.linspace(-32768, 32767, 30).astype("<i2").view("<i2" if signed else "<u2")
+
+    def edit(k: int, dataset: pydicom.Dataset) -> None:
+        dataset.PixelRepresentation = signed
+        dataset.RescaleSlope, dataset.RescaleIntercept = slope, intercept
+        dataset.PixelData = np.roll(stored, k).tobytes()
+
+    write_phantom_series(jp_root_dir / "series", edit=edit, transfer_syntax=ExplicitVRLittleEndian)
+    for path in (jp_root_dir / "series").iterdir():
+        if syntax != ExplicitVRLittleEndian:
+            dataset = pydicom.dcmread(path)
+            dataset.compress(syntax)
+            dataset.save_as(path)
+    reply = await opened(fetch, {"path": "series"})
+    assert (reply["info"]["dtype"], reply["info"]["slope"], reply["info"]["intercept"]) == (dtype, slope, intercept)
+    await assert_shows(fetch, reply, dlp.read_series(jp_root_dir / "series"))
+
+
 async def test_monochrome1_and_the_recommended_window_are_told(fetch: Fetch, jp_root_dir: Path) -> None:
     def edit(k: int, ds: pydicom.Dataset) -> None:
         ds.PhotometricInterpretation = "MONOCHROME1"
@@ -127,11 +157,11 @@ async def test_the_headers_in_an_hdf5_file_are_told_too(fetch: Fetch, dicom_data
 
 async def test_planes_are_known_by_their_tag_and_packed_when_asked(fetch: Fetch) -> None:
     reply = await opened(fetch, {"path": "dicom_data"})
-    address = f"api/v1/volumes/{reply['id']}/planes/0/1"
+    address = f"api/v1/volumes/{reply['id']}/planes?at=0.1"
     plain = await fetch(address)
     again = await fetch(address, headers={"If-None-Match": plain.headers["ETag"]})
     assert (again.code, again.body) == (304, b"")
-    packed = await fetch(address + "?encoding=gzip", decompress_response=False)
+    packed = await fetch(address + "&encoding=gzip", decompress_response=False)
     assert packed.headers["Content-Encoding"] == "gzip"
     assert gzip.decompress(packed.body) == plain.body
 
@@ -165,10 +195,51 @@ async def test_what_cannot_be_opened_is_refused_by_a_named_error(
     assert (answer.code, json.loads(answer.body)["code"]) == (status, code)
 
 
-@pytest.mark.parametrize("place", ["planes/3/0", "planes/0/7", "planes/0/-1", "planes/0/1.5", "headers/7"])
-async def test_an_index_beyond_the_volume_is_malformed(fetch: Fetch, place: str) -> None:
+@pytest.mark.parametrize("at", ["3.0", "0.7", "0.-1", "0.1.5", "0", "", "0.0,", ",".join(["0.0"] * 7)])
+async def test_planes_that_are_not_there_are_malformed(fetch: Fetch, at: str) -> None:
     reply = await opened(fetch, {"path": "dicom_data"})
-    assert (await fetch(f"api/v1/volumes/{reply['id']}/{place}")).code == 400
+    assert (await fetch(f"api/v1/volumes/{reply['id']}/planes?at={at}")).code == 400
+
+
+async def test_a_header_that_is_not_there_is_malformed(fetch: Fetch) -> None:
+    reply = await opened(fetch, {"path": "dicom_data"})
+    assert (await fetch(f"api/v1/volumes/{reply['id']}/headers/7")).code == 400
+
+
+async def test_planes_that_are_asked_for_together_come_one_behind_the_other(fetch: Fetch) -> None:
+    reply = await opened(fetch, {"path": "dicom_data"})
+    address = f"api/v1/volumes/{reply['id']}/planes?at="
+    alone = [(await fetch(address + place)).body for place in ("2.5", "0.3", "1.4", "0.2")]
+    assert (await fetch(address + "2.5,0.3,1.4,0.2")).body == b"".join(alone)
+
+
+async def test_a_request_that_is_given_up_is_not_worked_on(
+    fetch: Fetch,
+    jp_http_port: int,
+    jp_base_url: str,
+    jp_auth_header: dict[str, str],
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    reply = await opened(fetch, {"path": "dicom_data"})
+    begun, given_up = asyncio.Event(), asyncio.Event()
+
+    async def endless(*_: object) -> None:
+        begun.set()
+        try:
+            await asyncio.Event().wait()
+        except asyncio.CancelledError:
+            given_up.set()
+            raise
+
+    monkeypatch.setattr(AssembledVolume, "plane", endless)
+    _, writer = await asyncio.open_connection("127.0.0.1", jp_http_port)
+    token = jp_auth_header["Authorization"]
+    path = f"{jp_base_url}dlp-lab/api/v1/volumes/{reply['id']}/planes?at=0.0"
+    writer.write(f"GET {path} HTTP/1.1\r\nHost: 127.0.0.1\r\nAuthorization: {token}\r\n\r\n".encode())
+    await asyncio.wait_for(begun.wait(), 10)
+    assert not given_up.is_set()
+    writer.close()
+    await asyncio.wait_for(given_up.wait(), 10)
 
 
 async def test_a_closed_volume_is_gone_and_its_file_and_process_with_it(fetch: Fetch, jp_root_dir: Path) -> None:
@@ -178,7 +249,7 @@ async def test_a_closed_volume_is_gone_and_its_file_and_process_with_it(fetch: F
     assert [path.name for path in state.iterdir() if path.name.startswith("tmp")] == []
     assert (await fetch(f"api/v1/volumes/{reply['id']}", method="DELETE")).code == 204
     assert (await fetch(f"api/v1/volumes/{reply['id']}")).code == 404
-    assert (await fetch(f"api/v1/volumes/{reply['id']}/planes/0/0")).code == 404
+    assert (await fetch(f"api/v1/volumes/{reply['id']}/planes?at=0.0")).code == 404
 
 
 async def test_the_source_and_the_result_of_a_job_open_by_its_uid(fetch: Fetch, dicom_data: Path) -> None:

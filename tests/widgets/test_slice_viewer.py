@@ -30,15 +30,16 @@ class Sent(list[tuple[dict[str, Any], list[bytes]]]):
 
 
 @pytest.mark.parametrize("dtype", [np.int16, np.uint16, np.float64])
-def test_a_plane_travels_as_a_message_in_the_type_that_was_told(monkeypatch: pytest.MonkeyPatch, dtype: Any) -> None:
+def test_planes_travel_as_one_message_in_the_type_that_was_told(monkeypatch: pytest.MonkeyPatch, dtype: Any) -> None:
     shown = Volume(np.arange(210).reshape(7, 5, 6).astype(dtype), oblique_geometry())
     viewer = dlp.SliceViewer(shown)
     sent = Sent(viewer, monkeypatch)
-    viewer._answer(viewer, {"type": "plane", "id": 3, "volume": "before", "axis": 2, "index": 4}, [])
-    ((content, (plane,)),) = sent
-    assert content == {"type": "plane", "id": 3}
-    told = np.frombuffer(plane, viewer.volumes["before"]["dtype"]).reshape(7, 5)
-    assert np.array_equal(told, shown.voxels[:, :, 4])
+    viewer._answer(viewer, {"type": "planes", "id": 3, "volume": "before", "at": [[0, 1], [2, 4]]}, [])
+    ((content, (slice_, plane)),) = sent
+    assert content == {"type": "planes", "id": 3}
+    told = viewer.volumes["before"]["dtype"]
+    assert np.array_equal(np.frombuffer(slice_, told).reshape(5, 6), shown.voxels[1])
+    assert np.array_equal(np.frombuffer(plane, told).reshape(7, 5), shown.voxels[:, :, 4])
 
 
 def test_no_voxel_is_in_the_state_that_a_notebook_saves() -> None:
@@ -51,18 +52,21 @@ def test_no_voxel_is_in_the_state_that_a_notebook_saves() -> None:
 
 @pytest.mark.parametrize(
     "wrong",
-    [{"volume": "after"}, {"axis": 3}, {"axis": -1}, {"index": 7}, {"index": -1}, {"volume": "__class__"}],
+    [
+        *({"volume": "after"}, {"volume": "__class__"}),
+        *({"at": [place]} for place in ([3, 0], [-1, 0], [0, 7], [0, -1], [0], [0, 1.5], "00", None)),
+    ],
 )
 def test_a_plane_that_is_not_there_is_refused_with_a_sentence(monkeypatch: pytest.MonkeyPatch, wrong: Any) -> None:
     viewer = dlp.SliceViewer(volume())
     sent = Sent(viewer, monkeypatch)
-    viewer._answer(viewer, {"type": "plane", "id": 1, "volume": "before", "axis": 0, "index": 0, **wrong}, [])
+    viewer._answer(viewer, {"type": "planes", "id": 1, "volume": "before", "at": [[0, 0]], **wrong}, [])
     ((content, buffers),) = sent
     assert (content["type"], content["id"], buffers) == ("refused", 1, [])
     assert "no plane" in content["message"]
 
 
-@pytest.mark.parametrize("message", [{}, {"type": "plane"}, {"type": "plane", "id": "1", "axis": [0]}, {"type": "x"}])
+@pytest.mark.parametrize("message", [{}, {"type": "planes"}, {"type": "planes", "id": "1", "at": []}, {"type": "x"}])
 def test_what_is_no_question_gets_no_answer(monkeypatch: pytest.MonkeyPatch, message: Any) -> None:
     viewer = dlp.SliceViewer(volume())
     sent = Sent(viewer, monkeypatch)

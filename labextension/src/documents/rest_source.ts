@@ -1,7 +1,9 @@
 import { Api, Refused } from '../api';
 import { HeaderElement, OpenVolume, VolumeReply } from '../generated/types';
 import { Axis } from '../viewer/affine';
-import { SliceSource, Voxels, voxelsOf } from '../viewer/slice_source';
+import { JoinedPlanes, separated } from '../viewer/joined_planes';
+import { Plane, planeOf } from '../viewer/plane';
+import { SliceSource } from '../viewer/slice_source';
 
 /** Planes from the server. A volume that the server closed meanwhile, or that was another server's, is opened again. */
 export class RestSource implements SliceSource {
@@ -20,11 +22,9 @@ export class RestSource implements SliceSource {
 
   readonly info: VolumeReply['info'];
 
-  async plane(axis: Axis, index: number, signal: AbortSignal): Promise<Voxels> {
-    const bytes = await this._onOpenVolume(id =>
-      this._api.plane(id, axis, index, signal)
-    );
-    return voxelsOf(bytes, this.info.dtype);
+  async plane(axis: Axis, index: number, signal: AbortSignal): Promise<Plane> {
+    const bytes = await this._joined.plane({ axis, index }, signal);
+    return planeOf(bytes, this.info);
   }
 
   /** The DICOM header of a slice. */
@@ -53,4 +53,10 @@ export class RestSource implements SliceSource {
   }
 
   private _id: Promise<string>;
+  private readonly _joined = new JoinedPlanes(async (places, signal) => {
+    const bytes = await this._onOpenVolume(id =>
+      this._api.planes(id, places, signal)
+    );
+    return separated(bytes, places, this.info);
+  });
 }

@@ -298,11 +298,15 @@ export interface VolumeInfo {
   /** Index to millimetres in the patient, four rows of four numbers. */
   affine_kji_to_lps: Array<Array<number>>;
   /** In which slices travel, little endian. */
-  dtype: 'float32' | 'int16' | 'int32';
+  dtype: 'float32' | 'int16' | 'int32' | 'uint16';
   /** Of the values; null where the modality has none. */
   unit: string | null;
   /** DICOM Modality; null if unknown. */
   modality: string | null;
+  /** The real value is the one that travels x slope + intercept. */
+  slope: number;
+  /** The real value is the one that travels x slope + intercept. */
+  intercept: number;
   /** Whether least is to be shown white, as MONOCHROME1 asks for. */
   inverted: boolean;
   /** Least and greatest value to show, as the file recommends; null if it does not. */

@@ -1,37 +1,19 @@
 import { Triple } from './affine';
 import { Annotations } from './annotations';
-import { Colors } from './color_maps';
 import { PlaneLayout } from './orientation';
-import { Picture } from './picture';
+import { Plane } from './plane';
 import { PlacedPlane, Point } from './plane_layout';
-import { difference, paintLabels, Shader } from './raster';
+import { PaneRole, PictureContent, PlanePictures } from './plane_pictures';
 import { SliceLoader } from './slice_loader';
-import { Voxels } from './slice_source';
 import { Translate } from './translate';
 import { ViewerState } from './viewer_state';
-import { Window } from './windowing';
-
-/** A voxel is drawn as a square, and no longer smoothed, when it is larger than this on the screen. */
-const SMOOTHED_UP_TO_PIXELS = 3;
 
 /** What panes of one viewer have in common. */
-export interface PaneContent {
-  before: SliceLoader;
-  after: SliceLoader | null;
-  labels: SliceLoader | null;
+export interface PaneContent extends PictureContent {
   /** What the two volumes are called. */
   names: readonly [string, string];
-  shader: Shader;
-  differenceShader: Shader;
-  colors: () => Colors;
-  differenceColors: Colors;
-  differenceWindow: () => Window;
-  onLabels: (labels: ReadonlySet<number>) => void;
   translate: Translate;
 }
-
-/** Which of two volumes a pane shows, or how both. */
-export type PaneRole = 'before' | 'after' | 'swipe' | 'difference';
 
 /** One plane on a canvas. */
 export class PlanePane {
@@ -42,6 +24,7 @@ export class PlanePane {
     readonly role: PaneRole,
     private readonly _content: PaneContent
   ) {
+    this._pictures = new PlanePictures(role, _content);
     this.canvas.className = 'dlp-Viewer-plane';
     this.canvas.tabIndex = 0;
     this.canvas.dataset.plane = layout.title;
@@ -66,16 +49,19 @@ export class PlanePane {
   /** The value at a voxel; null where it is not there yet. */
   valueAt(voxel: Triple): number | null {
     const { before, after } = this._content;
-    const voxels = this._voxels(
+    const plane = this._plane(
       this.role === 'after' || this._isSwipedAway(voxel) ? after! : before,
       voxel
     );
-    const offset = this._placed?.offsetOf(voxel) ?? -1;
-    if (this.role === 'difference' && voxels) {
-      const second = this._voxels(after!, voxel);
-      return second ? second[offset] - voxels[offset] : null;
+    const offset = this._placed?.offsetOf(voxel);
+    if (!plane || offset === undefined) {
+      return null;
     }
-    return voxels?.[offset] ?? null;
+    if (this.role === 'difference') {
+      const second = this._plane(after!, voxel);
+      return second ? second.valueAt(offset) - plane.valueAt(offset) : null;
+    }
+    return plane.valueAt(offset);
   }
 
   /** Whether a voxel is shown as the second volume has it. */
@@ -109,116 +95,14 @@ export class PlanePane {
     this._paintedSwipeX = this.swipeX(state);
     context.fillStyle = '#000';
     context.fillRect(0, 0, width, height);
-    const isThere = this._drawPictures(context, placed, state, width, height);
+    const isThere = this._pictures.draw(
+      context,
+      placed,
+      state,
+      this._paintedSwipeX
+    );
     this._annotate(context, placed, state, width, height);
     this._tell(state, isThere);
-  }
-
-  private _drawPictures(
-    context: CanvasRenderingContext2D,
-    placed: PlacedPlane,
-    state: ViewerState,
-    width: number,
-    height: number
-  ): boolean {
-    const { before, after, labels } = this._content;
-    const { position } = state;
-    const first = this._voxels(before, position);
-    const second = after && this._voxels(after, position);
-    let isThere: boolean;
-    if (this.role === 'difference') {
-      isThere = this._paintDifference(placed, first, second ?? undefined);
-      this._draw(context, placed, this._picture);
-    } else {
-      const shown = this.role === 'after' ? second : first;
-      isThere = this._shade(placed, this._picture, shown ?? undefined, state);
-      this._draw(context, placed, this._picture);
-      if (this.role === 'swipe') {
-        isThere =
-          this._shade(
-            placed,
-            this._secondPicture,
-            second ?? undefined,
-            state
-          ) && isThere;
-        context.save();
-        context.beginPath();
-        context.rect(this.swipeX(state), 0, width, height);
-        context.clip();
-        context.fillRect(0, 0, width, height);
-        this._draw(context, placed, this._secondPicture);
-        context.restore();
-      }
-    }
-    const overlay = labels && this._voxels(labels, position);
-    if (overlay) {
-      const { rows, columns } = placed.stored;
-      const { hiddenLabels, labelOpacity } = state;
-      this._labelPicture.paint(
-        columns,
-        rows,
-        [overlay, hiddenLabels, labelOpacity],
-        pixels =>
-          this._content.onLabels(
-            paintLabels(overlay, hiddenLabels, labelOpacity, pixels)
-          )
-      );
-      this._draw(context, placed, this._labelPicture, false);
-    }
-    return isThere && (!labels || overlay !== undefined);
-  }
-
-  private _shade(
-    placed: PlacedPlane,
-    picture: Picture,
-    voxels: Voxels | undefined,
-    state: ViewerState
-  ): boolean {
-    if (!voxels) {
-      return false;
-    }
-    const { rows, columns } = placed.stored;
-    const window = state.window!;
-    const colors = this._content.colors();
-    picture.paint(columns, rows, [voxels, window, colors], pixels =>
-      this._content.shader.shade(voxels, window, colors, pixels)
-    );
-    return true;
-  }
-
-  private _paintDifference(
-    placed: PlacedPlane,
-    before: Voxels | undefined,
-    after: Voxels | undefined
-  ): boolean {
-    if (!before || !after) {
-      return false;
-    }
-    const { rows, columns } = placed.stored;
-    const { differenceColors: colors, differenceShader } = this._content;
-    const window = this._content.differenceWindow();
-    this._picture.paint(columns, rows, [before, after, window], pixels =>
-      differenceShader.shade(difference(before, after), window, colors, pixels)
-    );
-    return true;
-  }
-
-  private _draw(
-    context: CanvasRenderingContext2D,
-    placed: PlacedPlane,
-    picture: Picture,
-    mayBeSmooth = true
-  ): void {
-    if (picture.canvas.width === 0) {
-      return;
-    }
-    context.save();
-    context.transform(...placed.transform);
-    context.imageSmoothingEnabled =
-      mayBeSmooth &&
-      Math.max(placed.voxelWidth, placed.voxelHeight) <= SMOOTHED_UP_TO_PIXELS;
-    context.drawImage(picture.canvas, 0, 0);
-    context.restore();
   }
 
   private _annotate(
@@ -295,7 +179,7 @@ export class PlanePane {
     }
   }
 
-  private _voxels(loader: SliceLoader, position: Triple): Voxels | undefined {
+  private _plane(loader: SliceLoader, position: Triple): Plane | undefined {
     const { axis } = this.layout;
     return loader.get(axis, position[axis]);
   }
@@ -322,9 +206,7 @@ export class PlanePane {
     return this._placed?.voxelAt(point, state.position) ?? null;
   }
 
-  private readonly _picture = new Picture();
-  private readonly _secondPicture = new Picture();
-  private readonly _labelPicture = new Picture();
+  private readonly _pictures: PlanePictures;
   private _placed: PlacedPlane | null = null;
   private _paintedIndex = -1;
   private _paintedSwipeX = 0;

@@ -1,51 +1,81 @@
 import { Colors, labelColor, pixel } from './color_maps';
-import { Voxels } from './slice_source';
+import { Plane } from './plane';
 import { Window } from './windowing';
 
-const INT16_VALUES = 65536;
+const TABLE_LENGTH = 65536;
 
 /** Turns values into pixels. Values of 16 bits go by a table, which is made anew when the window changes. */
 export class Shader {
   /** Write a pixel for every value. */
   shade(
-    voxels: Voxels,
+    plane: Plane,
     window: Window,
     colors: Colors,
     pixels: Uint32Array
   ): void {
-    if (voxels instanceof Int16Array) {
-      const table = this._tableOf(window, colors);
-      for (let n = 0; n < voxels.length; n++) {
-        pixels[n] = table[voxels[n] + 32768];
+    const { stored } = plane;
+    const low = plane.storedOf(window.low);
+    const high = plane.storedOf(window.high);
+    if (stored instanceof Int16Array || stored instanceof Uint16Array) {
+      const isSigned = stored instanceof Int16Array;
+      const table = this._tableOf(low, high, colors, isSigned);
+      const bits = isSigned
+        ? new Uint16Array(stored.buffer, stored.byteOffset, stored.length)
+        : stored;
+      for (let n = 0; n < bits.length; n++) {
+        pixels[n] = table[bits[n]];
       }
       return;
     }
-    const scale = 256 / (window.high - window.low);
-    for (let n = 0; n < voxels.length; n++) {
-      pixels[n] = colors[shadeOf(voxels[n], window.low, scale)];
+    const scale = 256 / (high - low);
+    for (let n = 0; n < stored.length; n++) {
+      pixels[n] = colors[shadeOf(stored[n], low, scale)];
     }
   }
 
-  private _tableOf(window: Window, colors: Colors): Uint32Array {
-    const { low, high } = window;
-    if (
-      low !== this._window?.low ||
-      high !== this._window.high ||
-      colors !== this._colors
-    ) {
-      const scale = 256 / (high - low);
-      for (let n = 0; n < INT16_VALUES; n++) {
-        this._table[n] = colors[shadeOf(n - 32768, low, scale)];
+  /** The pixel of every value, by its 16 bits. */
+  private _tableOf(
+    low: number,
+    high: number,
+    colors: Colors,
+    isSigned: boolean
+  ): Uint32Array {
+    const key = [low, high, colors, isSigned];
+    if (key.some((part, n) => part !== this._key[n])) {
+      this._key = key;
+      // the negative values, of which the bits are the greater numbers, and the others
+      if (isSigned) {
+        const half = TABLE_LENGTH / 2;
+        fill(this._table.subarray(0, half), 0, low, high, colors);
+        fill(this._table.subarray(half), -half, low, high, colors);
+      } else {
+        fill(this._table, 0, low, high, colors);
       }
-      this._window = window;
-      this._colors = colors;
     }
     return this._table;
   }
 
-  private readonly _table = new Uint32Array(INT16_VALUES);
-  private _window: Window | null = null;
-  private _colors: Colors | null = null;
+  private readonly _table = new Uint32Array(TABLE_LENGTH);
+  private _key: readonly unknown[] = [];
+}
+
+/** Write the pixels of whole numbers from `first` on; those outside the window are all the same. */
+function fill(
+  table: Uint32Array,
+  first: number,
+  low: number,
+  high: number,
+  colors: Colors
+): void {
+  const within = (value: number) =>
+    Math.min(table.length, Math.max(0, Math.ceil(value) - first));
+  const [start, end] = [within(low), within(high)];
+  const scale = 256 / (high - low);
+  table.fill(colors[0], 0, start);
+  for (let n = start; n < end; n++) {
+    table[n] = colors[shadeOf(n + first, low, scale)];
+  }
+  table.fill(colors[255], end);
 }
 
 /** Which of 256 colours a value has; a value that is no number has the least. */
@@ -55,28 +85,31 @@ function shadeOf(value: number, low: number, scale: number): number {
 }
 
 /** After minus before, value by value. */
-export function difference(before: Voxels, after: Voxels): Float32Array {
-  const result = new Float32Array(before.length);
+export function difference(before: Plane, after: Plane): Plane {
+  const result = new Float32Array(before.stored.length);
+  const [from, to] = [before.stored, after.stored];
+  const constant = after.intercept - before.intercept;
   for (let n = 0; n < result.length; n++) {
-    result[n] = after[n] - before[n];
+    result[n] = to[n] * after.slope - from[n] * before.slope + constant;
   }
-  return result;
+  return new Plane(result);
 }
 
 /** Pixels of labels: 0 and those that are hidden are clear. Returns the labels that are there. */
 export function paintLabels(
-  voxels: Voxels,
+  plane: Plane,
   hidden: ReadonlySet<number>,
   opacity: number,
   pixels: Uint32Array
 ): Set<number> {
+  const { stored } = plane;
   const found = new Map<number, number>([[0, 0]]);
-  let last = 0;
+  let last = plane.storedOf(0);
   let lastPixel = 0;
-  for (let n = 0; n < voxels.length; n++) {
-    const label = voxels[n];
-    if (label !== last) {
-      last = label;
+  for (let n = 0; n < stored.length; n++) {
+    if (stored[n] !== last) {
+      last = stored[n];
+      const label = plane.valueAt(n);
       let known = found.get(label);
       if (known === undefined) {
         const alpha = hidden.has(label) ? 0 : Math.round(opacity * 255);

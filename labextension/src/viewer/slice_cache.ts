@@ -1,35 +1,35 @@
 import { Axis } from './affine';
-import { Voxels } from './slice_source';
+import { Plane } from './plane';
 
 /** Planes that were fetched; those not looked at for longest go when there is no room. */
 export class SliceCache {
   constructor(private readonly _maxBytes: number) {}
 
-  get(axis: Axis, index: number): Voxels | undefined {
+  get(axis: Axis, index: number): Plane | undefined {
     const key = keyOf(axis, index);
-    const voxels = this._planes.get(key);
-    if (voxels) {
+    const plane = this._planes.get(key);
+    if (plane) {
       this._planes.delete(key);
-      this._planes.set(key, voxels); // a Map keeps the order of insertion
+      this._planes.set(key, plane); // a Map keeps the order of insertion
     }
-    return voxels;
+    return plane;
   }
 
   has(axis: Axis, index: number): boolean {
     return this._planes.has(keyOf(axis, index));
   }
 
-  add(axis: Axis, index: number, voxels: Voxels): void {
+  add(axis: Axis, index: number, plane: Plane): void {
     const key = keyOf(axis, index);
-    this._bytes += voxels.byteLength - (this._planes.get(key)?.byteLength ?? 0);
+    this._bytes += bytesOf(plane) - bytesOf(this._planes.get(key));
     this._planes.delete(key);
-    this._planes.set(key, voxels);
-    for (const [oldest, plane] of this._planes) {
+    this._planes.set(key, plane);
+    for (const [oldest, other] of this._planes) {
       if (this._bytes <= this._maxBytes || oldest === key) {
         break;
       }
       this._planes.delete(oldest);
-      this._bytes -= plane.byteLength;
+      this._bytes -= bytesOf(other);
     }
   }
 
@@ -37,10 +37,14 @@ export class SliceCache {
     return this._bytes;
   }
 
-  private readonly _planes = new Map<number, Voxels>();
+  private readonly _planes = new Map<number, Plane>();
   private _bytes = 0;
 }
 
 function keyOf(axis: Axis, index: number): number {
   return index * 3 + axis;
+}
+
+function bytesOf(plane: Plane | undefined): number {
+  return plane?.stored.byteLength ?? 0;
 }

@@ -1,14 +1,19 @@
 import { Axis, AXES } from './affine';
+import { Plane } from './plane';
 import { likelyNext } from './prefetch';
 import { SliceCache } from './slice_cache';
-import { SliceSource, Voxels } from './slice_source';
+import { SliceSource } from './slice_source';
 
 const MAX_CACHE_BYTES = 192 * 2 ** 20;
-const PREFETCHES_AT_ONCE = 2;
+/** Neighbours under way at once, along all axes; they travel together. */
+const PREFETCHES_AT_ONCE = 4;
+/** Neighbours are fetched some together, unless the next one that is not there is as near as this. */
+const NEAR = 4;
 /** A request for a plane this far from the one now wanted is of no use any more. */
 const STALE_DISTANCE = 4;
 
 interface Request {
+  axis: Axis;
   index: number;
   abort: AbortController;
 }
@@ -17,13 +22,12 @@ interface AxisRequests {
   wanted: number | null;
   direction: -1 | 0 | 1;
   underWay: Request | null;
-  prefetches: Request[];
   lastMs: number;
 }
 
 /**
  * Gets planes from a source: for each axis one request is under way, the newest wish comes next, stale ones are
- * cancelled, and when nothing is waited for, neighbours are fetched.
+ * cancelled, and when nothing is waited for, neighbours can be fetched.
  */
 export class SliceLoader {
   /**
@@ -41,8 +45,12 @@ export class SliceLoader {
   }
 
   /** The plane, if it is there. */
-  get(axis: Axis, index: number): Voxels | undefined {
+  get(axis: Axis, index: number): Plane | undefined {
     return this._cache.get(axis, index);
+  }
+
+  has(axis: Axis, index: number): boolean {
+    return this._cache.has(axis, index);
   }
 
   /** Ask for a plane, which takes the place of an earlier wish for the axis. */
@@ -54,81 +62,91 @@ export class SliceLoader {
     requests.direction =
       requests.wanted === null ? 0 : index > requests.wanted ? 1 : -1;
     requests.wanted = index;
+    this._lastMoved = [axis, ...this._lastMoved.filter(one => one !== axis)];
     const { underWay } = requests;
     if (underWay && Math.abs(underWay.index - index) > STALE_DISTANCE) {
       underWay.abort.abort();
       requests.underWay = null;
     }
-    this._fetchNext(axis);
+    this._fetchWanted(axis);
+  }
+
+  /** Fetch neighbours of what is wanted, now and when these are there, as long as nothing is waited for. */
+  prefetch(): void {
+    if (this._isDisposed || this._isWaiting) {
+      return;
+    }
+    for (const axis of this._lastMoved) {
+      const { wanted, direction, lastMs } = this._requests[axis];
+      if (wanted === null) {
+        continue;
+      }
+      const count = this.source.info.shape[axis];
+      const missing = likelyNext(wanted, count, direction, lastMs).filter(
+        index => !this._cache.has(axis, index) && !this._early(axis, index)
+      );
+      const isNear = missing.some(index => Math.abs(index - wanted) <= NEAR);
+      const room = PREFETCHES_AT_ONCE - this._prefetches.length;
+      if (isNear || missing.length >= PREFETCHES_AT_ONCE) {
+        for (const index of missing.slice(0, room)) {
+          this._prefetches.push(this._begin(axis, index));
+        }
+      }
+    }
   }
 
   dispose(): void {
     this._isDisposed = true;
-    for (const { underWay, prefetches } of this._requests) {
+    for (const { underWay } of this._requests) {
       underWay?.abort.abort();
-      prefetches.forEach(({ abort }) => abort.abort());
     }
+    this._prefetches.forEach(({ abort }) => abort.abort());
     this.source.dispose();
   }
 
-  private _fetchNext(axis: Axis): void {
-    const requests = this._requests[axis];
-    const { wanted, underWay, prefetches } = requests;
-    if (this._isDisposed || wanted === null || underWay) {
-      return;
-    }
-    if (this._cache.has(axis, wanted)) {
-      this._prefetch(axis);
-      return;
-    }
-    const early = prefetches.find(({ index }) => index === wanted);
-    for (const prefetch of prefetches) {
-      if (prefetch !== early) {
-        prefetch.abort.abort();
-      }
-    }
-    requests.prefetches = [];
-    if (early) {
-      requests.underWay = early; // it tells of its end itself
-      return;
-    }
-    requests.underWay = this._begin(axis, wanted);
+  private get _isWaiting(): boolean {
+    return this._requests.some(({ underWay }) => underWay !== null);
   }
 
-  private _prefetch(axis: Axis): void {
+  private _early(axis: Axis, index: number): Request | undefined {
+    return this._prefetches.find(
+      one => one.axis === axis && one.index === index
+    );
+  }
+
+  private _fetchWanted(axis: Axis): void {
     const requests = this._requests[axis];
-    const { wanted, direction, prefetches, lastMs } = requests;
-    const count = this.source.info.shape[axis];
-    for (const index of likelyNext(wanted ?? 0, count, direction, lastMs)) {
-      if (prefetches.length >= PREFETCHES_AT_ONCE) {
-        return;
-      }
-      if (
-        !this._cache.has(axis, index) &&
-        !prefetches.some(prefetch => prefetch.index === index)
-      ) {
-        prefetches.push(this._begin(axis, index));
-      }
+    const { wanted, underWay } = requests;
+    if (
+      this._isDisposed ||
+      wanted === null ||
+      underWay ||
+      this._cache.has(axis, wanted)
+    ) {
+      return;
     }
+    const early = this._early(axis, wanted);
+    const others = this._prefetches.filter(one => one !== early);
+    this._prefetches = [];
+    // one that is on its way tells of its end itself
+    requests.underWay = early ?? this._begin(axis, wanted);
+    others.forEach(({ abort }) => abort.abort());
   }
 
   private _begin(axis: Axis, index: number): Request {
-    const request = { index, abort: new AbortController() };
-    void this._run(axis, request);
+    const request = { axis, index, abort: new AbortController() };
+    void this._run(request);
     return request;
   }
 
-  private async _run(axis: Axis, request: Request): Promise<void> {
-    const { index, abort } = request;
+  private async _run(request: Request): Promise<void> {
+    const { axis, index, abort } = request;
     const requests = this._requests[axis];
     const started = performance.now();
     let failed = false;
     try {
-      this._cache.add(
-        axis,
-        index,
-        await this.source.plane(axis, index, abort.signal)
-      );
+      const plane = await this.source.plane(axis, index, abort.signal);
+      this._cache.add(axis, index, plane);
       requests.lastMs = performance.now() - started;
       this._error = null;
     } catch (error) {
@@ -143,7 +161,8 @@ export class SliceLoader {
     if (this._isDisposed) {
       return;
     }
-    requests.prefetches = requests.prefetches.filter(one => one !== request);
+    const wasEarly = this._prefetches.includes(request);
+    this._prefetches = this._prefetches.filter(one => one !== request);
     if (requests.underWay === request) {
       requests.underWay = null;
     }
@@ -154,7 +173,10 @@ export class SliceLoader {
       this._onChange();
     }
     if (!failed) {
-      this._fetchNext(axis);
+      this._fetchWanted(axis);
+      if (wasEarly && this._prefetches.length === 0) {
+        this.prefetch();
+      }
     }
   }
 
@@ -163,9 +185,11 @@ export class SliceLoader {
     wanted: null,
     direction: 0,
     underWay: null,
-    prefetches: [],
     lastMs: 0
   }));
+  private _prefetches: Request[] = [];
+  /** The axes that were asked about, the last one first. */
+  private _lastMoved: readonly Axis[] = [];
   private _error: string | null = null;
   private _isDisposed = false;
 }

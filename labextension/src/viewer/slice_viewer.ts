@@ -1,12 +1,12 @@
 import { Axis, AXES, sameGrid } from './affine';
-import { bestColumns, SizeMm } from './arrangement';
 import { Cine } from './cine';
 import { Controls } from './controls';
 import { LabelLegend } from './label_legend';
-import { planeLayouts } from './orientation';
-import { WHOLE } from './plane_layout';
+import { PaintSchedule } from './paint_schedule';
+import { PaneGrid } from './pane_grid';
 import { PaneInput } from './pane_input';
-import { PaneContent, PaneRole, PlanePane } from './plane_pane';
+import { WHOLE } from './plane_layout';
+import { PaneContent } from './plane_pane';
 import { Shader } from './raster';
 import { pictureOf, savePicture } from './saved_picture';
 import { Shades } from './shades';
@@ -14,7 +14,7 @@ import { SliceLoader } from './slice_loader';
 import { SliceSource } from './slice_source';
 import { StatusLine } from './status_line';
 import { Translate } from './translate';
-import { Comparison, ViewerState, ViewerStore } from './viewer_state';
+import { ViewerState, ViewerStore } from './viewer_state';
 import { automaticWindow, presetsFor, Window } from './windowing';
 
 /** What a viewer shows. */
@@ -28,14 +28,6 @@ export interface ViewerContent {
   /** What the two volumes are called. */
   names?: readonly [string, string];
 }
-
-const ROLES: Record<Comparison, readonly PaneRole[]> = {
-  before: ['before'],
-  after: ['after'],
-  side: ['before', 'after'],
-  swipe: ['swipe'],
-  difference: ['difference']
-};
 
 /**
  * Looks at a volume, or at two: planes with crosshair, window, zoom, labels. It owns the sources, knows neither
@@ -78,8 +70,9 @@ export class SliceViewer {
     });
     const load = (source: SliceSource) =>
       new SliceLoader(source, () => this._onArrival());
-    this._content = {
-      before: load(before),
+    this._before = load(before);
+    const shown: PaneContent = {
+      before: this._before,
       after: after ? load(after) : null,
       labels: labels ? load(labels) : null,
       names,
@@ -91,16 +84,29 @@ export class SliceViewer {
       onLabels: found => this._legend?.add(found),
       translate
     };
+    this._loaders = [shown.before, shown.after, shown.labels].filter(
+      loader => loader !== null
+    );
     this._status = new StatusLine(before.info);
     this._legend = labels
       ? new LabelLegend(this._store, content.labelNames ?? {}, translate)
       : null;
-    this._cine = new Cine(this._store, before.info.shape, () => this._panes);
+    this._grid = new PaneGrid(shown, pane => {
+      new PaneInput(pane, this._store, before.info.shape, voxel => {
+        this._status.hover(pane, voxel);
+        this._showStatus();
+      });
+    });
+    this._cine = new Cine(
+      this._store,
+      before.info.shape,
+      () => this._grid.panes
+    );
     this._build(translate, names, after !== undefined);
     this._store.listen((state, previous) => this._onState(state, previous));
-    this._arrange(this._store.state);
+    this._grid.arrange(this._store.state);
     this._fetch(this._store.state);
-    this._resized.observe(this._grid);
+    this._resized.observe(this._grid.node);
   }
 
   /** The state, for who links viewers or measures them. */
@@ -110,14 +116,15 @@ export class SliceViewer {
 
   /** What is shown, as a canvas of its own; null before anything is. */
   picture(): HTMLCanvasElement | null {
-    return this._isCurrent ? pictureOf(this._grid, this._panes) : null;
+    const { node, panes } = this._grid;
+    return this._isCurrent ? pictureOf(node, panes) : null;
   }
 
   dispose(): void {
     this._isDisposed = true;
     this._resized.disconnect();
     this._cine.dispose();
-    cancelAnimationFrame(this._frame);
+    this._schedule.dispose();
     for (const loader of this._loaders) {
       loader.dispose();
     }
@@ -129,13 +136,12 @@ export class SliceViewer {
     names: readonly [string, string],
     hasTwo: boolean
   ): void {
-    const { info } = this._content.before.source;
+    const { info } = this._before.source;
     this.node.className = 'dlp-Viewer';
     this.node.setAttribute('role', 'group');
     this.node.setAttribute('aria-label', translate('Slice viewer'));
     // keys that are pressed here are ours, not shortcuts of JupyterLab
     this.node.dataset.lmSuppressShortcuts = 'true';
-    this._grid.className = 'dlp-Viewer-planes';
     const controls = new Controls(this._store, {
       translate,
       presets: presetsFor(info.modality, info.unit),
@@ -149,57 +155,11 @@ export class SliceViewer {
         }
       }
     });
-    this.node.append(controls.node, this._grid);
+    this.node.append(controls.node, this._grid.node);
     if (this._legend) {
       this.node.append(this._legend.node);
     }
     this.node.append(this._status.node);
-  }
-
-  /** Make the panes that the state asks for. */
-  private _arrange({ shown, comparison }: ViewerState): void {
-    const { info } = this._content.before.source;
-    const layouts = planeLayouts(info.affine_kji_to_lps).filter(
-      ({ title }) => shown === 'all' || shown === title
-    );
-    const roles = ROLES[comparison];
-    const focused = this._panes.find(
-      ({ canvas }) => canvas === document.activeElement
-    );
-    this._panes = roles.flatMap(role =>
-      layouts.map(layout => new PlanePane(layout, role, this._content))
-    );
-    for (const pane of this._panes) {
-      new PaneInput(pane, this._store, info.shape, voxel => {
-        this._status.hover(pane, voxel);
-        this._showStatus();
-      });
-    }
-    this._grid.replaceChildren(...this._panes.map(({ canvas }) => canvas));
-    this._setColumns();
-    this._panes
-      .find(({ layout }) => layout.title === focused?.layout.title)
-      ?.canvas.focus({ preventScroll: true });
-  }
-
-  /** As many panes beside each other as show the most; those of two volumes stay beside or below each other. */
-  private _setColumns(): void {
-    const { shape } = this._content.before.source.info;
-    const { clientWidth: width, clientHeight: height } = this._grid;
-    const { comparison, shown } = this._store.state;
-    const sizes = this._panes.map(({ layout }): SizeMm => [
-      shape[layout.columnAxis] * layout.widthMm,
-      shape[layout.rowAxis] * layout.heightMm
-    ]);
-    const choices =
-      comparison === 'side' ? (shown === 'all' ? [3] : [2, 1]) : [3, 2, 1];
-    const columns = bestColumns(
-      sizes,
-      width,
-      height,
-      choices.filter(count => count <= sizes.length)
-    );
-    this._grid.style.gridTemplateColumns = `repeat(${columns}, minmax(0, 1fr))`;
   }
 
   private _onState(state: ViewerState, previous: ViewerState): void {
@@ -207,10 +167,12 @@ export class SliceViewer {
       state.shown !== previous.shown ||
       state.comparison !== previous.comparison
     ) {
-      this._arrange(state);
+      this._grid.arrange(state);
     }
     this._fetchSoon();
-    this._paintSoon();
+    if (state.position === previous.position) {
+      this._schedule.soon();
+    }
   }
 
   /** Ask for what is to be shown when the event is over, for it may bring several changes. */
@@ -228,12 +190,12 @@ export class SliceViewer {
     if (this._isDisposed) {
       return;
     }
-    const axes = new Set<Axis>(this._panes.map(({ layout }) => layout.axis));
-    for (const axis of AXES.filter(one => axes.has(one))) {
+    for (const axis of this._axes) {
       for (const loader of this._loaders) {
         loader.want(axis, state.position[axis]);
       }
     }
+    this._paintWhenThere();
   }
 
   private _onArrival(): void {
@@ -244,40 +206,57 @@ export class SliceViewer {
       }
     }
     this._showError();
-    this._paintSoon();
+    this._paintWhenThere();
+  }
+
+  /** Paint at once what is there as a whole, or failed; else give the rest of it a moment. */
+  private _paintWhenThere(): void {
+    const { position } = this._store.state;
+    const isThere = this._axes.every(axis =>
+      this._loaders.every(loader => loader.has(axis, position[axis]))
+    );
+    if (isThere || this.node.dataset.error) {
+      this._schedule.soon();
+    } else {
+      this._schedule.later();
+    }
   }
 
   private _automatic(): Window | null {
-    const { before } = this._content;
     const { position } = this._store.state;
     for (const axis of AXES) {
-      const voxels = before.get(axis, position[axis]);
-      if (voxels) {
-        return automaticWindow(voxels, before.source.info.modality);
+      const plane = this._before.get(axis, position[axis]);
+      if (plane) {
+        return automaticWindow(plane, this._before.source.info.modality);
       }
     }
     return null;
   }
 
-  private _paintSoon(): void {
-    if (!this._frame) {
-      this._frame = requestAnimationFrame(() => {
-        this._frame = 0;
-        this._panes.forEach(pane => pane.paint(this._store.state));
-        this._showStatus();
-        this.node.dataset.ready = String(this._isCurrent);
-      });
+  private _paint(): void {
+    const { state } = this._store;
+    this._grid.panes.forEach(pane => pane.paint(state));
+    this._showStatus();
+    this.node.dataset.ready = String(this._isCurrent);
+    if (this._isCurrent) {
+      this._loaders.forEach(loader => loader.prefetch());
     }
   }
 
   private get _isCurrent(): boolean {
-    return this._panes.every(pane => pane.isCurrent(this._store.state));
+    return this._grid.isCurrent(this._store.state);
+  }
+
+  /** Those along which planes are shown. */
+  private get _axes(): Axis[] {
+    const axes = new Set(this._grid.panes.map(({ layout }) => layout.axis));
+    return AXES.filter(axis => axes.has(axis));
   }
 
   private _showStatus(): void {
     const { state } = this._store;
     const window = this._shades.windowText(state);
-    this._status.show(this._panes[0], state.position, window);
+    this._status.show(this._grid.panes[0], state.position, window);
   }
 
   private _showError(): void {
@@ -287,24 +266,19 @@ export class SliceViewer {
     this.node.dataset.error = error ?? '';
   }
 
-  private get _loaders(): SliceLoader[] {
-    const { before, after, labels } = this._content;
-    return [before, after, labels].filter(loader => loader !== null);
-  }
-
   private readonly _store: ViewerStore;
-  private readonly _content: PaneContent;
+  private readonly _before: SliceLoader;
+  private readonly _loaders: readonly SliceLoader[];
   private readonly _legend: LabelLegend | null;
   private readonly _cine: Cine;
-  private readonly _grid = document.createElement('div');
+  private readonly _grid: PaneGrid;
   private readonly _status: StatusLine;
   private readonly _shades = new Shades();
+  private readonly _schedule = new PaintSchedule(() => this._paint());
   private readonly _resized = new ResizeObserver(() => {
-    this._setColumns();
-    this._paintSoon();
+    this._grid.setColumns(this._store.state);
+    this._schedule.soon();
   });
-  private _panes: PlanePane[] = [];
-  private _frame = 0;
   private _isFetchDue = false;
   private _isDisposed = false;
 }

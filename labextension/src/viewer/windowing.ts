@@ -1,4 +1,4 @@
-import { Voxels } from './slice_source';
+import { Plane } from './plane';
 
 /** Values that are shown darkest and brightest. */
 export interface Window {
@@ -43,15 +43,13 @@ export function presetsFor(
 }
 
 /** The window from the 1st to the 99.5th percentile of some values; PET starts at 0. */
-export function automaticWindow(
-  voxels: Voxels,
-  modality: string | null
-): Window {
-  const step = Math.max(1, Math.floor(voxels.length / SAMPLES));
+export function automaticWindow(plane: Plane, modality: string | null): Window {
+  const step = Math.max(1, Math.floor(plane.stored.length / SAMPLES));
   const sample: number[] = [];
-  for (let n = 0; n < voxels.length; n += step) {
-    if (Number.isFinite(voxels[n])) {
-      sample.push(voxels[n]);
+  for (let n = 0; n < plane.stored.length; n += step) {
+    const value = plane.valueAt(n);
+    if (Number.isFinite(value)) {
+      sample.push(value);
     }
   }
   if (sample.length === 0) {

@@ -1,6 +1,8 @@
 import { VolumeInfo } from '../generated/types';
 import { Axis } from '../viewer/affine';
-import { SliceSource, Voxels, voxelsOf } from '../viewer/slice_source';
+import { JoinedPlanes, PlanePlace } from '../viewer/joined_planes';
+import { Plane, planeOf } from '../viewer/plane';
+import { SliceSource } from '../viewer/slice_source';
 
 /** Which of a widget's volumes. */
 export type VolumeRole = 'before' | 'after' | 'labels';
@@ -20,13 +22,13 @@ export type MessageCallback = (
 
 /** What the kernel answers. */
 interface Reply {
-  type: 'plane' | 'refused';
+  type: 'planes' | 'refused';
   id: number;
   message?: string;
 }
 
 interface Waiting {
-  resolve: (bytes: ArrayBuffer) => void;
+  resolve: (planes: ArrayBuffer[]) => void;
   reject: (error: Error) => void;
 }
 
@@ -38,10 +40,9 @@ export class PlaneMessages {
 
   ask(
     volume: VolumeRole,
-    axis: Axis,
-    index: number,
+    places: readonly PlanePlace[],
     signal: AbortSignal
-  ): Promise<ArrayBuffer> {
+  ): Promise<ArrayBuffer[]> {
     const id = this._next++;
     return new Promise((resolve, reject) => {
       const abort = () => {
@@ -50,7 +51,8 @@ export class PlaneMessages {
       };
       signal.addEventListener('abort', abort, { once: true });
       this._waiting.set(id, { resolve, reject });
-      this._model.send({ type: 'plane', id, volume, axis, index });
+      const at = places.map(({ axis, index }) => [axis, index]);
+      this._model.send({ type: 'planes', id, volume, at });
     });
   }
 
@@ -68,10 +70,11 @@ export class PlaneMessages {
       waiting.reject(new Error(reply.message));
       return;
     }
-    const { buffer, byteOffset, byteLength } = buffers[0];
-    // a copy of its own, for numbers must begin where their size divides
     waiting.resolve(
-      buffer.slice(byteOffset, byteOffset + byteLength) as ArrayBuffer
+      buffers.map(({ buffer, byteOffset, byteLength }) =>
+        // a copy of its own, for numbers must begin where their size divides
+        (buffer as ArrayBuffer).slice(byteOffset, byteOffset + byteLength)
+      )
     );
   };
 
@@ -87,12 +90,15 @@ export class MessageSource implements SliceSource {
     private readonly _volume: VolumeRole
   ) {}
 
-  async plane(axis: Axis, index: number, signal: AbortSignal): Promise<Voxels> {
-    const bytes = await this._messages.ask(this._volume, axis, index, signal);
-    return voxelsOf(bytes, this.info.dtype);
+  async plane(axis: Axis, index: number, signal: AbortSignal): Promise<Plane> {
+    const bytes = await this._joined.plane({ axis, index }, signal);
+    return planeOf(bytes, this.info);
   }
 
   dispose(): void {
     // the messages belong to the view
   }
+  private readonly _joined = new JoinedPlanes((places, signal) =>
+    this._messages.ask(this._volume, places, signal)
+  );
 }

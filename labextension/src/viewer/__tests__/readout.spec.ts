@@ -14,6 +14,8 @@ test('a voxel is told by value and unit, patient position, index and file', () =
     dtype: 'int16' as const,
     unit: 'HU',
     modality: 'CT',
+    slope: 1,
+    intercept: 0,
     inverted: false,
     window: null,
     slice_files: ['a.dcm', 'b.dcm'],

@@ -3,7 +3,8 @@ import { Axis } from '../affine';
 import { likelyNext } from '../prefetch';
 import { SliceCache } from '../slice_cache';
 import { SliceLoader } from '../slice_loader';
-import { SliceSource, Voxels } from '../slice_source';
+import { Plane } from '../plane';
+import { SliceSource } from '../slice_source';
 
 const INFO: VolumeInfo = {
   shape: [100, 50, 40],
@@ -16,6 +17,8 @@ const INFO: VolumeInfo = {
   dtype: 'int16',
   unit: 'HU',
   modality: 'CT',
+  slope: 1,
+  intercept: 0,
   inverted: false,
   window: null,
   slice_files: [],
@@ -30,10 +33,12 @@ class SlowSource implements SliceSource {
   readonly cancelled: number[] = [];
   isDisposed = false;
 
-  plane(axis: Axis, index: number, signal: AbortSignal): Promise<Voxels> {
+  plane(axis: Axis, index: number, signal: AbortSignal): Promise<Plane> {
     this.asked.push(index);
     return new Promise((resolve, reject) => {
-      this._answers.set(index, () => resolve(Int16Array.of(axis, index)));
+      this._answers.set(index, () =>
+        resolve(new Plane(Int16Array.of(axis, index)))
+      );
       this._refusals.set(index, () => reject(new Error('no such plane')));
       signal.addEventListener('abort', () => {
         this.cancelled.push(index);
@@ -84,7 +89,7 @@ describe('SliceLoader', () => {
     expect(source.asked).toEqual([50]);
     await source.answer(50);
     expect(source.asked).toEqual([50, 52]);
-    expect([...loader.get(0, 50)!]).toEqual([0, 50]);
+    expect([...loader.get(0, 50)!.stored]).toEqual([0, 50]);
   });
 
   it('cancels a request that a jump has made useless', () => {
@@ -94,21 +99,62 @@ describe('SliceLoader', () => {
     expect(source.asked).toEqual([10, 90]);
   });
 
-  it('fetches neighbours when nothing is waited for, and drops them for a wish', async () => {
+  it('fetches neighbours when it is told to, and drops them for a wish', async () => {
     loader.want(0, 50);
     await source.answer(50);
-    expect(source.asked).toEqual([50, 51, 49]);
+    expect(source.asked).toEqual([50]);
+    loader.prefetch();
+    expect(source.asked).toEqual([50, 51, 49, 52, 48]);
     loader.want(0, 80);
-    expect(source.cancelled).toEqual([51, 49]);
-    expect(source.asked).toEqual([50, 51, 49, 80]);
+    expect(source.cancelled).toEqual([51, 49, 52, 48]);
+    expect(source.asked).toEqual([50, 51, 49, 52, 48, 80]);
+  });
+
+  it('fetches no neighbours while another axis is waited for', async () => {
+    loader.want(0, 50);
+    loader.want(1, 20);
+    await source.answer(50);
+    loader.prefetch();
+    expect(source.asked).toEqual([50, 20]);
+  });
+
+  it('goes on with neighbours when the first ones are there', async () => {
+    loader.want(0, 50);
+    await source.answer(50);
+    loader.prefetch();
+    for (const index of [51, 49, 52, 48]) {
+      await source.answer(index);
+    }
+    expect(source.asked.slice(5)).toEqual([53, 47, 54, 46]);
+  });
+
+  it('fetches neighbours some together, unless the next ones are near', async () => {
+    loader.want(0, 50);
+    await source.answer(50);
+    loader.want(0, 51);
+    await source.answer(51);
+    loader.prefetch();
+    for (let n = 2; n < source.asked.length; n++) {
+      await source.answer(source.asked[n]);
+    }
+    const count = source.asked.length; // 52 to 58 and those behind are there
+    for (const index of [52, 53]) {
+      loader.want(0, index);
+      loader.prefetch();
+    }
+    expect(source.asked.length).toBe(count);
+    loader.want(0, 54);
+    loader.prefetch();
+    expect(source.asked.slice(count)).toEqual([59, 60, 61, 62]);
   });
 
   it('waits for a neighbour that is on its way and does not ask twice', async () => {
     loader.want(0, 50);
     await source.answer(50);
+    loader.prefetch();
     loader.want(0, 51);
-    expect(source.asked).toEqual([50, 51, 49]);
-    expect(source.cancelled).toEqual([49]);
+    expect(source.asked).toEqual([50, 51, 49, 52, 48]);
+    expect(source.cancelled).toEqual([49, 52, 48]);
     await source.answer(51);
     expect(changes).toBe(2);
   });
@@ -145,11 +191,11 @@ describe('likelyNext', () => {
 
 test('a cache keeps what was looked at last within its bytes', () => {
   const cache = new SliceCache(12);
-  cache.add(0, 1, Int16Array.of(1, 2));
-  cache.add(0, 2, Int16Array.of(1, 2));
-  cache.add(1, 1, Int16Array.of(1, 2));
+  cache.add(0, 1, new Plane(Int16Array.of(1, 2)));
+  cache.add(0, 2, new Plane(Int16Array.of(1, 2)));
+  cache.add(1, 1, new Plane(Int16Array.of(1, 2)));
   cache.get(0, 1);
-  cache.add(2, 1, Int16Array.of(1, 2));
+  cache.add(2, 1, new Plane(Int16Array.of(1, 2)));
   expect(cache.has(0, 2)).toBe(false);
   expect(cache.has(0, 1) && cache.has(1, 1) && cache.has(2, 1)).toBe(true);
   expect(cache.bytes).toBe(12);

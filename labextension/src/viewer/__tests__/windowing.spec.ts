@@ -1,3 +1,4 @@
+import { Plane } from '../plane';
 import { automaticWindow, draggedWindow, presetsFor } from '../windowing';
 
 describe('presetsFor', () => {
@@ -23,16 +24,26 @@ describe('automaticWindow', () => {
     const voxels = Int16Array.from({ length: 1000 }, (_, n) => n);
     voxels[0] = -30000;
     voxels[999] = 30000;
-    expect(automaticWindow(voxels, 'MR')).toEqual({ low: 10, high: 994 });
+    expect(automaticWindow(new Plane(voxels), 'MR')).toEqual({
+      low: 10,
+      high: 994
+    });
+  });
+
+  it('is of real values where planes travel as they are stored', () => {
+    const plane = new Plane(Uint16Array.of(0, 0), 2, -1000);
+    expect(automaticWindow(plane, 'MR').low).toBe(-1000);
   });
 
   it('starts at zero for PET and is never empty', () => {
-    expect(automaticWindow(Float32Array.of(1, 2, 3), 'PT').low).toBe(0);
-    expect(automaticWindow(Int16Array.of(7, 7), 'MR')).toEqual({
+    expect(automaticWindow(new Plane(Float32Array.of(1, 2, 3)), 'PT').low).toBe(
+      0
+    );
+    expect(automaticWindow(new Plane(Int16Array.of(7, 7)), 'MR')).toEqual({
       low: 7,
       high: 8
     });
-    expect(automaticWindow(Float32Array.of(NaN), 'MR')).toEqual({
+    expect(automaticWindow(new Plane(Float32Array.of(NaN)), 'MR')).toEqual({
       low: 0,
       high: 1
     });
