@@ -75,9 +75,7 @@ def test_the_links_of_the_summary_lead_somewhere(run: Runs) -> None:
 
 
 @pytest.mark.parametrize("ending", ["csv", "html"])
-def test_whoever_reads_the_summary_while_it_is_written_reads_a_whole_one(
-    run: Runs, ending: str, tmp_path: Path
-) -> None:
+def test_whoever_reads_the_summary_while_it_is_written_reads_a_whole_one(run: Runs, ending: str) -> None:
     path = run().path / f"summary.{ending}"
     with open(path) as reader:
         run(params={"sigma_mm": 5})
