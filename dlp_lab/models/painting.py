@@ -22,8 +22,8 @@ from dlp_lab.models.tiling import Block
 FloatVolume = NDArray[np.float32]
 Mask = NDArray[np.bool_]
 
-_EDGE = 0.5 + 1e-6
-"""Voxels whose centre lies up to this far beyond the network's outermost centres are within its outermost voxels."""
+_ROUNDING = 1e-6
+"""By how much a place on the network's outer edge may seem to lie beyond it."""
 
 _TIE = 1e-9
 """A place half way between two voxels is nearest to the second, also where rounding has moved it a little."""
@@ -57,6 +57,8 @@ class LabelPainter:
         dtype = np.uint8 if self._numbers[-1] < 256 else np.uint16
         self.labels: NDArray[Any] = np.zeros(source_shape, dtype)
         self.fractions = np.zeros((len(self._numbers), *source_shape), np.uint8) if with_fractions else None
+        # at a whole voxel's distance nothing is left of values that fade
+        self._reach = grid.reach + _ROUNDING if grid.reach < 1 else grid.reach - _ROUNDING
         # views, in the network's order of axes
         self._labels = grid.reorientation.view(self.labels)
         self._fractions = [] if self.fractions is None else [grid.reorientation.view(label) for label in self.fractions]
@@ -102,9 +104,9 @@ class LabelPainter:
         owned: Mask | None = None
         for axis, coordinates in enumerate(at):
             first_voxel, last_voxel = self._grid.ends(axis)
-            low = max(block.owned_from[axis], first_voxel - _EDGE)
+            low = max(block.owned_from[axis], first_voxel - self._reach)
             end = block.owned_to[axis]
-            last = last_voxel + _EDGE
+            last = last_voxel + self._reach
             if coordinates.min() > last or coordinates.max() < low or coordinates.min() >= end:
                 return None
             along = (coordinates >= low) & (coordinates < end) & (coordinates <= last)

@@ -25,7 +25,7 @@ class Verdict:
     """What the judge found on the grid of the volume, `(k, j, i)`, and its probabilities `(channels, k, j, i)`."""
 
     labels: np.ndarray
-    probabilities: np.ndarray
+    probabilities: np.ndarray | None
 
 
 def write_nifti(volume: Volume, path: Path, voxels: np.ndarray | None = None) -> Path:
