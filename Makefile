@@ -4,6 +4,7 @@
 # make screenshots  pictures of the JupyterLab panel, in build/screenshots/
 # make bench        measurements beside named peers
 # make storm        jobs under fire (storm, poison), a queue under load (load), what a job costs (job_overhead), on Dask too
+# make parity       imported models beside MONAI and nnU-Net, in an environment that has them (3 GB)
 # make fuzz         60 s in search of files that break a reader (Linux)
 # make format       what the linters can mend by themselves
 # make clean        remove all that the others made
@@ -22,7 +23,7 @@ INPUTS := pyproject.toml hatch_build.py $(wildcard dlp_lab/__init__.py) \
 	labextension/package.json labextension/yarn.lock labextension/tsconfig.json \
 	labextension/bundle_widget.mjs
 
-.PHONY: demo lab test test-python test-frontend test-ui lint screenshots bench storm fuzz format clean
+.PHONY: demo lab test test-python test-frontend test-ui lint screenshots bench storm parity fuzz format clean
 
 demo: $(VENV)/.demo $(DEMO_SLICES)
 	$(BIN)/python -m tools.demo $(DEMO_SLICES) $(DEMO)
@@ -66,6 +67,18 @@ storm: $(VENV)/.test
 	$(BIN)/python -m benchmarks.storm --dask
 	$(BIN)/python -m benchmarks.dask_scaling
 	$(BIN)/python -m benchmarks.job_overhead
+
+# No extra of the product has these: they bring PyTorch, and no model is ever run by it.
+PARITY := build/parity-venv
+JUDGES := torch monai nnunetv2 onnx onnxscript
+
+parity: $(PARITY)/.judges
+	PYTHONPATH=. $(PARITY)/bin/python -m pytest -q tests/parity
+
+$(PARITY)/.judges: pyproject.toml
+	test -x $(PARITY)/bin/python || $(PYTHON) -m venv $(PARITY)
+	$(PARITY)/bin/pip install --quiet $(JUDGES) onnxruntime msgspec pydicom imagecodecs isal h5py pytest pytest-timeout
+	touch $@
 
 fuzz: $(VENV)/.test
 	$(BIN)/pip install --quiet --editable '.[fuzz]'
