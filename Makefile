@@ -23,7 +23,7 @@ INPUTS := pyproject.toml hatch_build.py $(wildcard dlp_lab/__init__.py) \
 	labextension/package.json labextension/yarn.lock labextension/tsconfig.json \
 	labextension/bundle_widget.mjs
 
-.PHONY: demo lab test test-python test-frontend test-ui lint screenshots bench storm parity fuzz format clean
+.PHONY: demo lab test test-python test-frontend test-ui lint screenshots bench storm parity parity-golden fuzz format clean
 
 demo: $(VENV)/.demo $(DEMO_SLICES)
 	$(BIN)/python -m tools.demo $(DEMO_SLICES) $(DEMO)
@@ -74,6 +74,9 @@ JUDGES := torch monai nnunetv2 onnx onnxscript
 
 parity: $(PARITY)/.judges
 	PYTHONPATH=. $(PARITY)/bin/python -m pytest -q tests/parity
+
+parity-golden: $(PARITY)/.judges
+	PYTHONPATH=. $(PARITY)/bin/python -m tests.parity.write_golden
 
 $(PARITY)/.judges: pyproject.toml
 	test -x $(PARITY)/bin/python || $(PYTHON) -m venv $(PARITY)

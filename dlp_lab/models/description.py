@@ -108,7 +108,7 @@ class Crop(_Part, frozen=True, tag_field="do", tag="crop"):
     """Only a box is looked at from here on; what lies outside is background.
 
     The box holds all values above `threshold`, or all that are not zero, and a margin around them. Where there are no
-    such values it is everything. Labels reach `reach` voxels beyond the box's outermost centres; 0.5 is its edge.
+    such values it is everything. Labels reach `reach` voxels beyond the outermost centres where something is cut off.
     """
 
     of: Literal["above", "nonzero"] = "above"

@@ -58,7 +58,10 @@ class LabelPainter:
         self.labels: NDArray[Any] = np.zeros(source_shape, dtype)
         self.fractions = np.zeros((len(self._numbers), *source_shape), np.uint8) if with_fractions else None
         # at a whole voxel's distance nothing is left of values that fade
-        self._reach = grid.reach + _ROUNDING if grid.reach < 1 else grid.reach - _ROUNDING
+        self._ends = [
+            (first - _reach(before), last + _reach(behind))
+            for (first, last), (before, behind) in zip(map(grid.ends, range(3)), grid.reach, strict=True)
+        ]
         # views, in the network's order of axes
         self._labels = grid.reorientation.view(self.labels)
         self._fractions = [] if self.fractions is None else [grid.reorientation.view(label) for label in self.fractions]
@@ -103,10 +106,9 @@ class LabelPainter:
         """Which voxels of a plane, at these places of the network's volume, the block answers for; None for none."""
         owned: Mask | None = None
         for axis, coordinates in enumerate(at):
-            first_voxel, last_voxel = self._grid.ends(axis)
-            low = max(block.owned_from[axis], first_voxel - self._reach)
+            first, last = self._ends[axis]
+            low = max(block.owned_from[axis], first)
             end = block.owned_to[axis]
-            last = last_voxel + self._reach
             if coordinates.min() > last or coordinates.max() < low or coordinates.min() >= end:
                 return None
             along = (coordinates >= low) & (coordinates < end) & (coordinates <= last)
@@ -167,6 +169,10 @@ class LabelPainter:
         if self._output.kind == "sigmoid_regions":
             return shares[[self._of_channel.index(number) for number in self._numbers]] + np.float32(0.5)
         return shares[self._numbers]
+
+
+def _reach(reach: float) -> float:
+    return reach - _ROUNDING if reach == 1 else reach + _ROUNDING
 
 
 def _mixed_cells(winners: NDArray[np.uint16]) -> Mask:
