@@ -37,8 +37,10 @@ def postprocessing(config: Config) -> Postprocessing:
         elif component.name == "Invertd" and back is None:
             back = _way_back(component, activation is not None, chosen is not None)
         elif component.name not in WITHOUT_EFFECT:
-            known = ", ".join(sorted((*WITHOUT_EFFECT, "Activationsd", "AsDiscreted", "Invertd")))
-            raise component.refuse(f"is not supported here; {known} are, the last three once and in an order of sense")
+            known = ", ".join(sorted(WITHOUT_EFFECT))
+            raise component.refuse(
+                f"is not supported here; Activationsd, AsDiscreted and Invertd are, each once, and {known}"
+            )
     if chosen is None:
         raise config.refuse("postprocessing", "makes no labels; AsDiscreted with argmax or a threshold is needed")
     kind: Literal["softmax", "sigmoid_regions"] = "softmax" if chosen == "argmax" else "sigmoid_regions"
