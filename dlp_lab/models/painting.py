@@ -82,8 +82,8 @@ class LabelPainter:
 
     def _paint_same_voxels(self, block: Block) -> None:
         """Where the network's voxels are the source's, nothing lies between two."""
-        offset = self._grid.offset.astype(int)
-        first, end = np.zeros(3, int), np.zeros(3, int)
+        offset = self._grid.offset.astype(np.intp)
+        first, end = np.zeros(3, np.intp), np.zeros(3, np.intp)
         for axis in range(3):
             first_voxel, last_voxel = self._grid.ends(axis)
             stop = block.start[axis] + block.scores.shape[axis + 1]
@@ -91,7 +91,9 @@ class LabelPainter:
             end[axis] = min(stop, last_voxel + 1, self._labels.shape[axis] - offset[axis], block.owned_to[axis])
         if (first >= end).any():
             return
-        scores = block.scores[(slice(None), *box(first - block.start, end - block.start))]
+        start = np.array(block.start)
+        planes, rows, columns = box(first - start, end - start)
+        scores = block.scores[:, planes, rows, columns]
         target = box(first + offset, end + offset)
         labels, fractions = self._labels[target], [view[target] for view in self._fractions]
 
