@@ -7,7 +7,7 @@ network's own. Between the last two lies one matrix, diagonal where their axes a
 from __future__ import annotations
 
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Any
 
 import numpy as np
@@ -30,6 +30,7 @@ class NetworkGrid:
         reorientation: From the source's axes to the network's.
         shape: Lengths of the network's volume.
         matrix, offset: From an index of the network's volume to one of the oriented source, `(3, 3)` and `(3,)`.
+        reach: How far beyond the outermost centres, in voxels, the result holds; 0.5 is the outer edge.
         padding: How many voxels at the start and at the end of each axis are no part of the image, and of its result.
     """
 
@@ -37,6 +38,7 @@ class NetworkGrid:
     shape: tuple[int, int, int]
     matrix: FloatArray
     offset: FloatArray
+    reach: float = 0.5
     padding: tuple[tuple[int, int], ...] = ((0, 0), (0, 0), (0, 0))
 
     @property
@@ -53,17 +55,16 @@ class NetworkGrid:
         """The voxels of a box alone."""
         start = np.asarray([along.start for along in box], float)
         shape = np.asarray([along.stop - along.start for along in box])
-        return NetworkGrid(self.reorientation, _triple(shape), self.matrix, self.offset + self.matrix @ start)
+        return replace(self, shape=_triple(shape), offset=self.offset + self.matrix @ start)
 
     def padded(self, shape: Sequence[int], before: Sequence[int]) -> NetworkGrid:
         """The grid with `before` voxels more at the start of each axis, and lengths of `shape`."""
         after = [wanted - own - first for wanted, own, first in zip(shape, self.shape, before, strict=True)]
-        return NetworkGrid(
-            self.reorientation,
-            (int(shape[0]), int(shape[1]), int(shape[2])),
-            self.matrix,
-            self.offset - self.matrix @ np.asarray(before, float),
-            tuple(zip(before, after, strict=True)),
+        return replace(
+            self,
+            shape=(int(shape[0]), int(shape[1]), int(shape[2])),
+            offset=self.offset - self.matrix @ np.asarray(before, float),
+            padding=tuple(zip(before, after, strict=True)),
         )
 
     def ends(self, axis: int) -> tuple[int, int]:
@@ -113,6 +114,8 @@ def network_grid(description: ModelDescription, source: Geometry, looked_at: Net
         else:
             shape = np.rint(ratio * (size - 1)).astype(int) + 1
             scale = 1 / ratio
+            if not _is_along_patient(oriented):
+                shift = (size - scale * shape) / 2
     _refuse_too_large(shape)
     return NetworkGrid(looked_at.reorientation, _triple(shape), np.diag(scale), start + shift)
 
@@ -123,6 +126,12 @@ def spacing_mm(wanted: NativeGrid | SpacedGrid | CentredGrid, oriented: Geometry
     if isinstance(wanted, NativeGrid):
         return np.asarray(own)
     return np.asarray([mm or of_source for mm, of_source in zip(wanted.spacing_mm, own, strict=True)])
+
+
+def _is_along_patient(grid: Geometry) -> bool:
+    """Whether each axis is one of the patient's, up to what a float32 holds."""
+    steps = np.abs(grid.affine_kji_to_lps[:3, :3]) / np.asarray(grid.spacing_kji_mm)
+    return bool((np.sort(steps, axis=0)[:2] < _PARALLEL).all())
 
 
 def coarse_axis(first_mm: Sequence[float], second_mm: Sequence[float], ratio: float | None) -> int | None:

@@ -20,8 +20,8 @@ from dlp_lab.models.resampling import AxisPlaces, interpolated_plane, values_at
 from dlp_lab.models.tiling import Block, box
 from dlp_lab.models.winners import FloatVolume, Mask, WinnerChoice, Winners, mixed_cells
 
-_EDGE = 0.5 + 1e-6
-"""Voxels whose centre lies up to this far beyond the network's outermost centres are within its outermost voxels."""
+_ROUNDING = 1e-6
+"""By how much a place on the network's outer edge may seem to lie beyond it."""
 
 _TIE = 1e-9
 """A place half way between two voxels is nearest to the second, also where rounding has moved it a little."""
@@ -59,6 +59,8 @@ class LabelPainter:
         self._numbers = [label.number for label in output.labels]
         self.labels: NDArray[Any] = np.zeros(source_shape, self._choice.dtype)
         self.fractions = np.zeros((len(self._numbers), *source_shape), np.uint8) if with_fractions else None
+        # at a whole voxel's distance nothing is left of values that fade
+        self._reach = grid.reach + _ROUNDING if grid.reach < 1 else grid.reach - _ROUNDING
         # views, in the network's order of axes
         self._labels = grid.reorientation.view(self.labels)
         self._fractions = [] if self.fractions is None else [grid.reorientation.view(label) for label in self.fractions]
@@ -182,7 +184,9 @@ class LabelPainter:
         """Which of the coordinates along an axis of the network's volume the block answers for."""
         first, last = self._grid.ends(axis)
         held = np.clip(at, first, last)
-        is_owned: Mask = (np.abs(at - held) <= _EDGE) & (held >= block.owned_from[axis]) & (held < block.owned_to[axis])
+        is_owned: Mask = (
+            (np.abs(at - held) <= self._reach) & (held >= block.owned_from[axis]) & (held < block.owned_to[axis])
+        )
         return is_owned
 
     def _held(self, at: FloatArray, axis: int, block: Block) -> FloatArray:

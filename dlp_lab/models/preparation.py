@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import math
+from dataclasses import replace
 from typing import Any
 
 import numpy as np
@@ -35,11 +36,11 @@ def prepared_image(description: ModelDescription, volume: Volume) -> tuple[Float
         if isinstance(step, Crop):
             spacing = np.linalg.norm(oriented.affine_kji_to_lps[:3, :3] @ grid.matrix, axis=0)
             box = foreground_box(values, step, spacing.tolist())
-            values, grid = values[box], grid.part(box)
+            values, grid = values[box], replace(grid.part(box), reach=step.reach)
         elif isinstance(step, Resample):
             wanted = network_grid(description, volume.geometry, grid)
             values = _resampled(values, description, step, grid, wanted, oriented)
-            grid, is_own = wanted, True
+            grid, is_own = replace(wanted, reach=grid.reach), True
         else:
             if not is_own:
                 values, is_own = np.array(values, np.float32, order="C"), True
