@@ -4,7 +4,7 @@
 # make screenshots  pictures of the JupyterLab panel, in build/screenshots/
 # make bench        measurements beside named peers
 # make storm        jobs under fire (storm, poison), a queue under load (load), what a job costs (job_overhead), on Dask too
-# make parity       imported models beside MONAI and nnU-Net, in an environment that has them (3 GB)
+# make parity       imported models beside MONAI and nnU-Net, in an environment that has them (.venv-judges, 3 GB)
 # make fuzz         60 s in search of files that break a reader (Linux)
 # make format       what the linters can mend by themselves
 # make clean        remove all that the others made
@@ -23,7 +23,7 @@ INPUTS := pyproject.toml hatch_build.py $(wildcard dlp_lab/__init__.py) \
 	labextension/package.json labextension/yarn.lock labextension/tsconfig.json \
 	labextension/bundle_widget.mjs
 
-.PHONY: demo lab test test-python test-frontend test-ui lint screenshots bench storm parity parity-golden fuzz format clean
+.PHONY: demo lab test test-python test-frontend test-ui lint screenshots bench storm parity parity-golden fuzz format clean .venv-judges
 
 demo: $(VENV)/.demo $(DEMO_SLICES)
 	$(BIN)/python -m tools.demo $(DEMO_SLICES) $(DEMO)
@@ -59,6 +59,8 @@ bench: $(VENV)/.test $(DEMO_SLICES)
 	$(BIN)/python -m benchmarks.hdf5
 	$(BIN)/python -m benchmarks.phantom_table
 	$(BIN)/python -m benchmarks.viewer
+	$(BIN)/python -m benchmarks.segment
+	$(BIN)/python -m benchmarks.segment --memory
 
 storm: $(VENV)/.test
 	$(BIN)/python -m benchmarks.storm
@@ -68,26 +70,27 @@ storm: $(VENV)/.test
 	$(BIN)/python -m benchmarks.dask_scaling
 	$(BIN)/python -m benchmarks.job_overhead
 
-# No extra of the product has these: they bring PyTorch, and no model is ever run by it.
-PARITY := build/parity-venv
-JUDGES := torch monai nnunetv2 onnx onnxscript
-
-parity: $(PARITY)/.judges
-	PYTHONPATH=. $(PARITY)/bin/python -m pytest -q tests/parity
-
-parity-golden: $(PARITY)/.judges
-	PYTHONPATH=. $(PARITY)/bin/python -m tests.parity.write_golden
-
-$(PARITY)/.judges: pyproject.toml
-	test -x $(PARITY)/bin/python || $(PYTHON) -m venv $(PARITY)
-	$(PARITY)/bin/pip install --quiet $(JUDGES) onnxruntime msgspec pydicom imagecodecs isal h5py pytest pytest-timeout
-	touch $@
-
 fuzz: $(VENV)/.test
 	$(BIN)/pip install --quiet --editable '.[fuzz]'
 	$(BIN)/python -m tools.fuzz dicom 30
 	$(BIN)/python -m tools.fuzz headers 15
 	$(BIN)/python -m tools.fuzz hdf5 15
+
+# No extra of the product has these: they bring PyTorch, and no model is ever run by it.
+JUDGES := build/judges-venv
+
+.venv-judges: $(JUDGES)/.done
+
+parity: .venv-judges
+	PYTHONPATH=. $(JUDGES)/bin/python -m pytest -q tests/parity
+
+parity-golden: .venv-judges
+	PYTHONPATH=. $(JUDGES)/bin/python -m tests.parity.write_golden
+
+$(JUDGES)/.done: tests/parity/requirements.txt
+	test -x $(JUDGES)/bin/python || $(PYTHON) -m venv $(JUDGES)
+	$(JUDGES)/bin/pip install --quiet --requirement $<
+	touch $@
 
 format: $(VENV)/.frontend
 	$(BIN)/ruff check --fix .

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import logging
+import time
 from collections import OrderedDict
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
@@ -10,7 +12,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from dlp_lab.errors import DlpError, ModelRefused, ModelsMissing
-from dlp_lab.models.description import ModelDescription
+from dlp_lab.models.description import ModelDescription, Windows
 from dlp_lab.models.package import ModelPackage
 from dlp_lab.models.processors import threads_to_use
 
@@ -18,6 +20,8 @@ if TYPE_CHECKING:
     import onnxruntime
 
 FloatVolume = NDArray[np.float32]
+
+_log = logging.getLogger(__name__)
 
 _KEPT = 2
 """How many models a process keeps loaded."""
@@ -39,11 +43,13 @@ class Network:
     sessions: tuple[onnxruntime.InferenceSession, ...]
     provider: str
 
-    def run(self, image: NDArray[np.float32]) -> FloatVolume:
+    def run(self, image: FloatVolume, into: FloatVolume | None = None) -> FloatVolume:
         """Run all folds on one image.
 
         Args:
             image: `(a, b, c)` in the network's axes, contiguous.
+            into: What an earlier run of the same lengths gave, and is no longer needed. The result is written there,
+                so that the system need not find and clear memory for every pass.
 
         Returns:
             `(channels, a, b, c)` mean over the folds.
@@ -51,23 +57,42 @@ class Network:
         Raises:
             ModelRefused: The output has another shape than the input.
         """
-        description = self.package.description
-        total: FloatVolume | None = None
-        for session in self.sessions:
-            feed = {description.input.name: image[np.newaxis, np.newaxis]}
-            (made,) = session.run([description.output.name], feed)
-            if made.ndim != 5 or made.shape[0] != 1 or made.shape[2:] != image.shape:
-                raise ModelRefused(
-                    f"model {description.name} makes {made.shape} of an input {(1, 1, *image.shape)}; "
-                    "(1, channels, ...) of the same lengths is needed"
-                )
-            scores = np.asarray(made[0], np.float32)
-            total = scores if total is None else np.add(total, scores, out=total)
-        assert total is not None
-        if len(self.sessions) > 1:
+        first, *others = self.sessions
+        total = self._passed(first, image, into)
+        for session in others:
+            total += self._passed(session, image, None)
+        if others:
             total /= len(self.sessions)
-        self._check_channels(total)
         return total
+
+    def _passed(
+        self, session: onnxruntime.InferenceSession, image: FloatVolume, into: FloatVolume | None
+    ) -> FloatVolume:
+        """The result of one fold, checked."""
+        description = self.package.description
+        feed, name = image[np.newaxis, np.newaxis], description.output.name
+        if into is not None and self.has_float_output and into.shape[1:] == image.shape and into.flags.c_contiguous:
+            binding = session.io_binding()
+            binding.bind_cpu_input(description.input.name, feed)
+            binding.bind_output(name, "cpu", 0, np.float32, (1, *into.shape), into.ctypes.data)
+            session.run_with_iobinding(binding)
+            return into
+        (made,) = session.run([name], {description.input.name: feed})
+        if made.ndim != 5 or made.shape[0] != 1 or made.shape[2:] != image.shape:
+            raise ModelRefused(
+                f"model {description.name} makes {made.shape} of an input {(1, 1, *image.shape)}; "
+                "(1, channels, ...) of the same lengths is needed"
+            )
+        scores = np.asarray(made[0], np.float32)
+        self._check_channels(scores)
+        return scores
+
+    @property
+    def has_float_output(self) -> bool:
+        """Whether what the network makes is float32 as it is."""
+        name = self.package.description.output.name
+        types = {entry.type for session in self.sessions for entry in session.get_outputs() if entry.name == name}
+        return types == {"tensor(float)"}
 
     def _check_channels(self, scores: FloatVolume) -> None:
         output = self.package.description.output
@@ -91,7 +116,10 @@ def load(package: ModelPackage) -> Network:
     """
     key = package.sha256, threads_to_use()
     if key not in _kept:
+        start = time.perf_counter()
         _kept[key] = _loaded(package, key[1])
+        seconds = time.perf_counter() - start
+        _log.info("model %s loaded in %.2f s, for %s", package.description.name, seconds, _kept[key].provider)
     _kept.move_to_end(key)
     while len(_kept) > _KEPT:
         _kept.popitem(last=False)
@@ -107,6 +135,8 @@ def _loaded(package: ModelPackage, threads: int) -> Network:
     options.intra_op_num_threads = threads
     options.inter_op_num_threads = 1
     options.log_severity_level = 3  # errors; they come as exceptions too
+    # ONNX Runtime would keep what a pass took, which is little for a window and much for a volume
+    options.enable_cpu_mem_arena = isinstance(package.description.inference, Windows)
     available = onnxruntime.get_available_providers()
     providers = [name for name in _PROVIDERS if name in available]
     try:

@@ -44,7 +44,7 @@ def prepared_image(description: ModelDescription, volume: Volume) -> tuple[Float
             if not is_own:
                 values, is_own = np.array(values, np.float32, order="C"), True
             values = apply_steps(values, [step], volume.modality)
-    if not np.isfinite(values).all():
+    if not all(np.isfinite(plane).all() for plane in values):
         raise InputUnsuitable("the image has values that are not finite, of which no network makes sense")
     return _padded(values, description, grid)
 

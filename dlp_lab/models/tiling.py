@@ -8,17 +8,26 @@ from __future__ import annotations
 
 import itertools
 import math
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass
+from typing import Protocol
 
 import numpy as np
 from numpy.typing import NDArray
 
-from dlp_lab.models.description import Tiles, Windows
+from dlp_lab.models.description import Tiles
 
 FloatVolume = NDArray[np.float32]
-RunNetwork = Callable[[FloatVolume], FloatVolume]
+IntArray = NDArray[np.int_]
 Shape = tuple[int, int, int]
+
+
+class RunNetwork(Protocol):
+    """Runs a network on a part of a volume."""
+
+    def __call__(self, image: FloatVolume, into: FloatVolume | None = None) -> FloatVolume:
+        """The result for `image`, `(channels, a, b, c)`; it may lie in `into`, an earlier result that is used up."""
+        ...
 
 
 @dataclass(frozen=True, eq=False)
@@ -43,21 +52,53 @@ def whole_block(scores: FloatVolume) -> Block:
     return Block(scores, (0, 0, 0), (-math.inf,) * 3, (math.inf,) * 3)
 
 
-# ---- tiles with a halo -----------------------------------------------------------------------------------------------
-
-
 def tile_shape(shape: Shape, tiles: Tiles, memory_bytes: int) -> Shape:
-    """The largest tile, without its halo, whose pass takes no more than `memory_bytes`; never less than the halo.
+    """The tile, without its halo, with which the fewest voxels are computed in passes of at most `memory_bytes` each.
 
-    The longest side is halved until it fits, so that tiles stay compact and little is computed twice.
+    Where no tile is small enough it is the smallest, which is about as large as the halo: with less, hardly anything
+    but halo would be computed.
     """
-    own = list(shape)
-    while True:
-        voxels = math.prod(min(n, o + 2 * h + 1) for n, o, h in zip(shape, own, tiles.halo, strict=True))
-        longest = max(range(3), key=lambda axis: own[axis] / max(1, tiles.halo[axis]))
-        if voxels * tiles.bytes_per_voxel <= memory_bytes or own[longest] <= max(8, tiles.halo[longest]):
-            return own[0], own[1], own[2]
-        own[longest] = math.ceil(own[longest] / 2)
+    axes = [_divisions(n, halo) for n, halo in zip(shape, tiles.halo, strict=True)]
+    voxels_of_pass = _products([division.longest for division in divisions] for divisions in axes)
+    voxels_of_all = _products([division.computed for division in divisions] for divisions in axes)
+    fits = voxels_of_pass * tiles.bytes_per_voxel <= memory_bytes
+    cost = np.where(fits, voxels_of_all, np.inf) if fits.any() else voxels_of_pass
+    best = np.unravel_index(int(cost.argmin()), cost.shape)
+    own = [divisions[number].own for divisions, number in zip(axes, best, strict=True)]
+    return own[0], own[1], own[2]
+
+
+@dataclass(frozen=True)
+class _Division:
+    """A way to cut an axis: what each part owns, and how much is computed for the longest part, and for all."""
+
+    own: int
+    longest: int
+    computed: int
+
+
+def _divisions(length: int, halo: int) -> list[_Division]:
+    """Ways to cut an axis, the fewest parts first."""
+    found: list[_Division] = []
+    for own in sorted({math.ceil(length / parts) for parts in range(1, length + 1)}, reverse=True):
+        if found and own < max(8, halo):
+            break
+        parts = [_extent(start, own, length, halo) for start in range(0, length, own)]
+        lengths = [last - first for first, last in parts]
+        found.append(_Division(own, max(lengths), sum(lengths)))
+    return found
+
+
+def _extent(start: int, own: int, length: int, halo: int) -> tuple[int, int]:
+    """From where to where the network is run for a part that owns `own` voxels from `start` on, and one beyond."""
+    return max(0, start - halo), min(length, min(length, start + own) + 1 + halo)
+
+
+def _products(along: Iterable[Sequence[int]]) -> NDArray[np.float64]:
+    """Of one number for each of three axes, in all combinations."""
+    first, second, third = (np.asarray(numbers, float) for numbers in along)
+    made: NDArray[np.float64] = first[:, np.newaxis, np.newaxis] * second[:, np.newaxis] * third
+    return made
 
 
 def tile_count(shape: Shape, tile: Shape) -> int:
@@ -66,172 +107,26 @@ def tile_count(shape: Shape, tile: Shape) -> int:
 
 
 def tile_blocks(image: FloatVolume, tile: Shape, halo: Sequence[int], run: RunNetwork) -> Iterator[Block]:
-    """Run a network tile by tile; every value is that of a run on the whole volume."""
+    """Run a network tile by tile; every value is that of a run on the whole volume.
+
+    A block is a view of the network's result: it must be done with before the next one is asked for.
+    """
+    scores: FloatVolume | None = None
     for start in itertools.product(
         range(0, image.shape[0], tile[0]), range(0, image.shape[1], tile[1]), range(0, image.shape[2], tile[2])
     ):
         stop = [min(n, s + t) for n, s, t in zip(image.shape, start, tile, strict=True)]
         needed = [min(n, e + 1) for n, e in zip(image.shape, stop, strict=True)]
-        first = [max(0, s - h) for s, h in zip(start, halo, strict=True)]
-        last = [min(n, e + h) for n, e, h in zip(image.shape, needed, halo, strict=True)]
-        scores = run(np.ascontiguousarray(image[_box(first, last)]))
-        inner = _box(np.subtract(start, first).tolist(), np.subtract(needed, first).tolist())
+        extents = [_extent(s, t, n, h) for s, t, n, h in zip(start, tile, image.shape, halo, strict=True)]
+        first, last = [extent[0] for extent in extents], [extent[1] for extent in extents]
+        scores = run(np.ascontiguousarray(image[box(first, last)]), scores)
+        inner = box(np.subtract(start, first), np.subtract(needed, first))
         low = [float(s) if s else -math.inf for s in start]
         high = [float(e) if e < n else math.inf for e, n in zip(stop, image.shape, strict=True)]
         yield Block(scores[(slice(None), *inner)], start, (low[0], low[1], low[2]), (high[0], high[1], high[2]))
 
 
-def _box(first: Sequence[int], last: Sequence[int]) -> tuple[slice, slice, slice]:
-    return slice(first[0], last[0]), slice(first[1], last[1]), slice(first[2], last[2])
-
-
-# ---- overlapping windows ---------------------------------------------------------------------------------------------
-
-
-@dataclass(frozen=True, eq=False)
-class WindowAxis:
-    """The windows along one axis: where each starts, and its weights, which add up to 1 at every voxel.
-
-    Weights of windows are products of those along the axes, and so are their sums. So dividing by the sum can be done
-    here, once for a few hundred numbers, and never for a volume. Only where products have a least value, which makes
-    them products no more, `weight` is taken as it is, and its sums are held too.
-    """
-
-    size: int
-    starts: tuple[int, ...]
-    weights: tuple[NDArray[np.float32], ...]
-    weight: NDArray[np.float32]
-
-    @classmethod
-    def over(cls, length: int, size: int, windows: Windows) -> WindowAxis:
-        """Windows of `size` over an axis of `length`, overlapping by at least the share asked for."""
-        last = length - size
-        if windows.spread == "even":
-            count = math.ceil(last / max(1.0, size * (1 - windows.overlap))) + 1
-            spread = last / max(1, count - 1)
-            starts = [round(spread * number) for number in range(count)]
-        else:
-            step = max(1, int(size * (1 - windows.overlap)))
-            starts = [min(number * step, last) for number in range(math.ceil(last / step) + 1)]
-        weight = np.ones(size)
-        if windows.blend == "gaussian":
-            middle = (size - 1) / 2 if windows.peak == "middle" else size // 2
-            weight = np.exp(-0.5 * ((np.arange(size) - middle) / (windows.sigma_scale * size)) ** 2)
-        total = np.zeros(length)
-        for start in starts:
-            total[start : start + size] += weight
-        shares = tuple((weight / total[start : start + size]).astype(np.float32) for start in starts)
-        return cls(size, tuple(starts), shares, weight.astype(np.float32))
-
-
-def rows_at_once(shape: Shape, patch: Shape, channels: int, memory_bytes: int) -> int:
-    """How many rows (the second axis) are blended at once, so that the sums take no more than `memory_bytes`.
-
-    All of them where they fit. Otherwise windows that reach over the border of two parts are run twice.
-    """
-    of_a_row = channels * (patch[0] + 1) * shape[2] * 4
-    fitting = max(patch[1] // 2, memory_bytes // of_a_row - 1)
-    return shape[1] if fitting >= shape[1] else math.ceil(shape[1] / math.ceil(shape[1] / fitting))
-
-
-def window_count(axes: Sequence[WindowAxis], shape: Shape, rows: int) -> int:
-    """How many windows are run, those at the border of two parts twice."""
-    parts = range(0, shape[1], rows)
-    return len(axes[0].starts) * len(axes[2].starts) * sum(len(_reaching(axes[1], y, y + rows + 1)) for y in parts)
-
-
-def window_blocks(
-    image: FloatVolume,
-    axes: Sequence[WindowAxis],
-    channels: int,
-    rows: int,
-    run: RunNetwork,
-    least_weight: float = 0.0,
-) -> Iterator[Block]:
-    """Run a network window by window and blend; sums are held for one window's depth of the volume at a time.
-
-    A block is a view of the sums: it must be done with before the next one is asked for.
-
-    Args:
-        image: `(a, b, c)`, at least as large as a window.
-        axes: The windows along each axis.
-        channels: Of the network's result.
-        rows: See `rows_at_once`.
-        run: Runs the network on one window.
-        least_weight: Of a voxel in a window, whose greatest weight is 1.
-    """
-    for first_row in range(0, image.shape[1], rows):
-        end_row = min(image.shape[1], first_row + rows)
-        yield from _blended(image, axes, channels, first_row, end_row, run, least_weight)
-
-
-def _blended(
-    image: FloatVolume,
-    axes: Sequence[WindowAxis],
-    channels: int,
-    first_row: int,
-    end_row: int,
-    run: RunNetwork,
-    least_weight: float,
-) -> Iterator[Block]:
-    depth, length = axes[0].size, image.shape[0]
-    last_row = min(image.shape[1], end_row + 1)
-    # plane 0 is the last one of the block before; a channel more is the sum of weights, where it is not 1
-    held = channels + 1 if least_weight else channels
-    sums = np.zeros((held, depth + 1, last_row - first_row, image.shape[2]), np.float32)
-    own_rows = float(first_row) if first_row else -math.inf, float(end_row) if end_row < image.shape[1] else math.inf
-    for number, start in enumerate(axes[0].starts):
-        for row in _reaching(axes[1], first_row, last_row):
-            for column in range(len(axes[2].starts)):
-                _add_window(image, axes, (number, row, column), first_row, sums, run, least_weight)
-        is_last = number + 1 == len(axes[0].starts)
-        done = (length if is_last else axes[0].starts[number + 1]) - start
-        is_first = number == 0
-        low = -math.inf if is_first else float(start - 1)
-        high = math.inf if is_last else float(start + done - 1)
-        scores = sums[:channels, 1 if is_first else 0 : done + 1]
-        if least_weight:
-            scores /= sums[channels, 1 if is_first else 0 : done + 1]
-            sums[channels, done] = 1  # that plane is divided, and comes again
-        first_plane = start if is_first else start - 1
-        yield Block(scores, (first_plane, first_row, 0), (low, own_rows[0], -math.inf), (high, own_rows[1], math.inf))
-        left = depth - done
-        for channel in sums:  # one by one, for what overlaps is copied first
-            channel[: left + 1] = channel[done:]
-            channel[left + 1 :] = 0
-
-
-def _add_window(
-    image: FloatVolume,
-    axes: Sequence[WindowAxis],
-    window: tuple[int, int, int],
-    first_row: int,
-    sums: FloatVolume,
-    run: RunNetwork,
-    least_weight: float,
-) -> None:
-    start = [axis.starts[number] for axis, number in zip(axes, window, strict=True)]
-    stop = [s + axis.size for s, axis in zip(start, axes, strict=True)]
-    scores = run(np.ascontiguousarray(image[_box(start, stop)]))
-    deep, down, along = (
-        axis.weight if least_weight else axis.weights[number] for axis, number in zip(axes, window, strict=True)
-    )
-    low = max(start[1], first_row)
-    high = min(stop[1], first_row + sums.shape[2])
-    kept = slice(low - start[1], high - start[1])
-    across = down[kept, np.newaxis] * along
-    target = sums[:, 1:, low - first_row : high - first_row, start[2] : stop[2]]
-    weighted = np.empty(across.shape, np.float32)
-    for plane, depth in enumerate(deep):
-        weight = across * depth
-        if least_weight:
-            np.maximum(weight, least_weight, out=weight)
-            target[len(scores), plane] += weight
-        for channel in range(len(scores)):
-            np.multiply(scores[channel, plane, kept], weight, out=weighted)
-            target[channel, plane] += weighted
-
-
-def _reaching(axis: WindowAxis, first: int, end: int) -> list[int]:
-    """Which windows reach into the voxels from `first` up to `end`."""
-    return [number for number, start in enumerate(axis.starts) if start < end and start + axis.size > first]
+def box(first: Sequence[int] | IntArray, last: Sequence[int] | IntArray) -> tuple[slice, slice, slice]:
+    """The voxels from `first` up to, but not including, `last`."""
+    low, high = (tuple(int(number) for number in corner) for corner in (first, last))
+    return slice(low[0], high[0]), slice(low[1], high[1]), slice(low[2], high[2])
