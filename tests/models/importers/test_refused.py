@@ -25,3 +25,8 @@ def test_it_is_refused_by_name_and_nothing_of_it_stays(
 
 def test_no_two_are_alike() -> None:
     assert len({refused.what for refused in REFUSED}) == len(REFUSED)
+
+
+def test_the_page_on_models_lists_them_all() -> None:
+    page = (Path(__file__).parents[3] / "docs" / "models.md").read_text()
+    assert [refused.what for refused in REFUSED if f"| {refused.what} |" not in page] == []
