@@ -41,9 +41,12 @@ def timed(loaded: Network) -> TimedNetwork:
     return TimedNetwork(loaded.package, loaded.sessions, loaded.provider)
 
 
-def single_voxels(channels: int) -> onnx.ModelProto:
-    """A network that looks at single voxels, and tells ranges of a CT's values apart: a pass takes next to no time."""
-    return threshold_network(*np.linspace(-900, 1900, channels - 1))
+def single_voxels(channels: int, scale: float = 1.0) -> onnx.ModelProto:
+    """A network that looks at single voxels, and tells ranges of a CT's values, times `scale`, apart.
+
+    A pass takes next to no time.
+    """
+    return threshold_network(*np.linspace(-900 * scale, 1900 * scale, channels - 1))
 
 
 def package(folder: Path, network: onnx.ModelProto, channels: int, **described: Any) -> TimedNetwork:

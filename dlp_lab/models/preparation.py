@@ -35,7 +35,7 @@ def prepared_image(description: ModelDescription, volume: Volume) -> tuple[Float
         if isinstance(step, Crop):
             spacing = np.linalg.norm(oriented.affine_kji_to_lps[:3, :3] @ grid.matrix, axis=0)
             box = foreground_box(values, step, spacing.tolist())
-            values, grid = values[box], grid.part(box)
+            values, grid = values[box], grid.part(box, step.reach)
         elif isinstance(step, Resample):
             wanted = network_grid(description, volume.geometry, grid)
             values = _resampled(values, description, step, grid, wanted, oriented)
