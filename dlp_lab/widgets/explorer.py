@@ -36,7 +36,7 @@ class Explorer(ClosingBox):
     """
 
     def __init__(
-        self, folder: Path | str, task: str = "3dblur", *, root: Path | str | None = None, height_px: int = 520
+        self, folder: Path | str, task: str = "3dblur", *, root: Path | str | None = None, height_px: int = 580
     ) -> None:
         self._root = root
         self._height_px = height_px
@@ -53,7 +53,11 @@ class Explorer(ClosingBox):
         self._shown = widgets.ToggleButtons(options=[_SOURCE, _RESULT], layout=widgets.Layout(display="none"))
         self._stage = widgets.VBox([], layout=widgets.Layout(flex="1 1 0", min_width="320px"))
         self._task = widgets.Dropdown(
-            options=[(one.title, name) for name, one in all_tasks().items()], value=task, description="Task"
+            options=[(one.title, name) for name, one in all_tasks().items()],
+            value=task,
+            description="Task",
+            style={"description_width": "90px"},
+            layout=widgets.Layout(width="auto"),
         )
         self._side = widgets.VBox([self._task], layout=widgets.Layout(flex="0 0 400px", padding="0 0 0 12px"))
         looked_at = widgets.VBox([self._shown, self._stage], layout=widgets.Layout(flex="1 1 0", min_width="320px"))
@@ -137,7 +141,7 @@ class Explorer(ClosingBox):
 
 
 def explore(
-    folder: Path | str, task: str = "3dblur", *, root: Path | str | None = None, height_px: int = 520
+    folder: Path | str, task: str = "3dblur", *, root: Path | str | None = None, height_px: int = 580
 ) -> Explorer:
     """Explore a folder of DICOM: its series, their slices, a task with live preview, the queue and the result.
 
