@@ -22,6 +22,7 @@ from tests.jobs.filled_queue import fill_queue
 from tests.phantom import write_phantom_series, write_undecodable_series
 from tests.ui.lab_server import CHROMIUM, CHROMIUM_ARGS, Lab, running_lab
 from tests.ui.panel_page import folder_item, job_rows, open_file_browser, open_panel, open_run_dialog
+from tools.notebook_pictures import take_notebooks
 from tools.viewer_pictures import take_viewer
 
 ROOT = Path(__file__).resolve().parent.parent
@@ -176,6 +177,7 @@ def main() -> int:
             take_hdf5(browser.new_page(viewport={"width": 1200, "height": 720}), lab, target)
             take_many(browser.new_page(viewport={"width": 1400, "height": 860}), lab, target)
             take_series(browser.new_page(viewport={"width": 1400, "height": 480}), lab, target)
+            take_notebooks(browser.new_page(viewport={"width": 1100, "height": 980}), lab, target, MIXED, SMALL)
             take_all(browser.new_page(viewport={"width": 1560, "height": 940}), lab, target)
             browser.close()
     return 0

@@ -13,7 +13,7 @@ from dlp_lab.jobs.replies import SeriesSummary
 from dlp_lab.tasks import all_tasks, task_named
 from dlp_lab.volume import Volume
 from dlp_lab.widgets.closing import ClosingBox, close_with_parts
-from dlp_lab.widgets.compare import Compare
+from dlp_lab.widgets.compare import Compare, hold_height
 from dlp_lab.widgets.job_monitor import JobMonitor
 from dlp_lab.widgets.newest_request import NewestRequest, Turn
 from dlp_lab.widgets.series_picker import SeriesPicker
@@ -51,7 +51,7 @@ class Explorer(ClosingBox):
         self._results = NewestRequest(self._show_result, "dlp-compare")
         self._note = TextLine("dlp-TaskForm-status")
         self._shown = widgets.ToggleButtons(options=[_SOURCE, _RESULT], layout=widgets.Layout(display="none"))
-        self._stage = widgets.VBox([], layout=widgets.Layout(flex="1 1 0", min_width="320px"))
+        self._stage = widgets.VBox([])
         self._task = widgets.Dropdown(
             options=[(one.title, name) for name, one in all_tasks().items()],
             value=task,
@@ -88,10 +88,11 @@ class Explorer(ClosingBox):
             return
         if turn.is_stale():
             return
-        self._note.say(" ".join(volume.warnings))
+        self._note.say(" · ".join(volume.warnings))
         old_viewer, old_compare = self.viewer, self.compare
         self.volume, self.compare = volume, None
         self.viewer = SliceViewer(volume, height_px=self._height_px)
+        hold_height(self.viewer)
         self._shown.layout.display = "none"
         self._shown.value = _SOURCE
         self._set_stage()
