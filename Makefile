@@ -1,7 +1,7 @@
 # make demo         the main job on a real MR series, in an environment of its own
 # make lab          JupyterLab with the demo's folder open
 # make test         lint, types, import contracts, all tests (browser tests where there is a Chromium)
-# make screenshots  pictures of the JupyterLab panel, in build/screenshots/
+# make screenshots  pictures of the JupyterLab panel, the viewer and the widgets, in build/screenshots/
 # make bench        measurements beside named peers
 # make storm        jobs under fire (storm, poison), a queue under load (load), what a job costs (job_overhead), on Dask too
 # make parity       imported models beside MONAI and nnU-Net, in an environment that has them (.venv-judges, 3 GB)

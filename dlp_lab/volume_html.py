@@ -9,7 +9,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from dlp_lab.errors import VolumeError
-from dlp_lab.geometry import Geometry, plane_views
+from dlp_lab.geometry import TILT_TOLERANCE_DEGREES, Geometry, plane_views
 from dlp_lab.kernels.picture import gray_picture, png_of, window_of
 from dlp_lab.notebook_html import facts_html, picture_html
 
@@ -29,7 +29,7 @@ def volume_html(
         "spacing": f"{_joined(geometry.spacing_kji_mm)} mm",
         "axes": letters,
         "first voxel": f"{', '.join(f'{mm:.1f}' for mm in corner)} mm (left, posterior, superior)",
-        "gantry tilt": f"{geometry.tilt_degrees:.2f}°" if geometry.tilt_degrees > 0.01 else "",
+        "gantry tilt": f"{geometry.tilt_degrees:.2f}°" if geometry.tilt_degrees > TILT_TOLERANCE_DEGREES else "",
         "values": f"{voxels.dtype}{f' in {unit}' if unit else ''}",
         "modality": modality or "",
         "noticed": " ".join(warnings),

@@ -116,7 +116,8 @@ def main(slices: Path, demo: Path) -> int:
     (demo / INPUT).mkdir(parents=True)
     for path in sorted(slices.glob("*.dcm")):
         shutil.copy(path, demo / INPUT)
-    shutil.copy(Path(__file__).parent.parent / "notebooks" / "01-first-steps.ipynb", demo)
+    for notebook in (Path(__file__).parent.parent / "notebooks").glob("*.ipynb"):
+        shutil.copy(notebook, demo)
 
     source = dlp.read_series(demo / INPUT)
     print(f"Source: {source}")

@@ -23,6 +23,7 @@ from tests.phantom import write_phantom_series, write_undecodable_series
 from tests.ui.lab_server import CHROMIUM, CHROMIUM_ARGS, Lab, running_lab
 from tests.ui.panel_page import folder_item, job_rows, open_file_browser, open_panel, open_run_dialog
 from tools.cohort_pictures import run_small_cohort, take_cohort
+from tools.notebook_pictures import take_notebooks
 from tools.viewer_pictures import take_viewer
 
 ROOT = Path(__file__).resolve().parent.parent
@@ -181,6 +182,7 @@ def main() -> int:
             take_cohort(browser.new_page(), lab, cohort, target)
             take_many(browser.new_page(viewport={"width": 1400, "height": 860}), lab, target)
             take_series(browser.new_page(viewport={"width": 1400, "height": 480}), lab, target)
+            take_notebooks(browser.new_page(viewport={"width": 1100, "height": 980}), lab, target, MIXED, SMALL)
             take_all(browser.new_page(viewport={"width": 1560, "height": 940}), lab, target)
             browser.close()
     return 0

@@ -73,9 +73,10 @@ class Compare(ClosingBox):
         self.viewer = SliceViewer(
             before, after, labels=labels, names=names, label_names=label_names, window=window, height_px=height_px
         )
+        hold_height(self.viewer)
         told = []
         if after is not None:
-            told.append(_change_html(change(before, after), before.unit or ""))
+            told.append(_change_html(change(before, after), f" {before.unit}" if before.unit else ""))
         if labels is not None:
             told.append(_labels_html(labels, label_names or {}))
         super().__init__([self.viewer, *(widgets.HTML(text) for text in told)])
@@ -95,6 +96,14 @@ class Compare(ClosingBox):
             labels = open_hdf5(result / _LABELS_FILE)
             return cls(before, labels=labels, label_names=_label_names(result), height_px=height_px)
         return cls(before, read_series(result), height_px=height_px)
+
+
+def hold_height(viewer: SliceViewer) -> None:
+    """Keep a viewer as high as it says, whatever box it is put into.
+
+    ipywidgets takes away the height that a view gave itself where the layout has none.
+    """
+    viewer.layout.height, viewer.layout.flex = f"{viewer.height_px}px", "0 0 auto"
 
 
 def change(before: Volume, after: Volume) -> Change:
@@ -121,8 +130,8 @@ def _change_html(found: Change, unit: str) -> str:
     place = ", ".join(str(n) for n in found.at_kji)
     return facts_html(
         {
-            "changed on average by": f"{found.mean:.4g} {unit}",
-            "at most by": f"{found.greatest:.4g} {unit}, at [{place}]",
+            "changed on average by": f"{found.mean:.4g}{unit}",
+            "at most by": f"{found.greatest:.4g}{unit}, at [{place}]",
             "voxels that changed": f"{found.share:.1%}",
         }
     )

@@ -13,7 +13,7 @@ from dlp_lab.jobs.replies import SeriesSummary
 from dlp_lab.tasks import all_tasks, task_named
 from dlp_lab.volume import Volume
 from dlp_lab.widgets.closing import ClosingBox, close_with_parts
-from dlp_lab.widgets.compare import Compare
+from dlp_lab.widgets.compare import Compare, hold_height
 from dlp_lab.widgets.job_monitor import JobMonitor
 from dlp_lab.widgets.newest_request import NewestRequest, Turn
 from dlp_lab.widgets.series_picker import SeriesPicker
@@ -36,7 +36,7 @@ class Explorer(ClosingBox):
     """
 
     def __init__(
-        self, folder: Path | str, task: str = "3dblur", *, root: Path | str | None = None, height_px: int = 520
+        self, folder: Path | str, task: str = "3dblur", *, root: Path | str | None = None, height_px: int = 580
     ) -> None:
         self._root = root
         self._height_px = height_px
@@ -51,9 +51,13 @@ class Explorer(ClosingBox):
         self._results = NewestRequest(self._show_result, "dlp-compare")
         self._note = TextLine("dlp-TaskForm-status")
         self._shown = widgets.ToggleButtons(options=[_SOURCE, _RESULT], layout=widgets.Layout(display="none"))
-        self._stage = widgets.VBox([], layout=widgets.Layout(flex="1 1 0", min_width="320px"))
+        self._stage = widgets.VBox([])
         self._task = widgets.Dropdown(
-            options=[(one.title, name) for name, one in all_tasks().items()], value=task, description="Task"
+            options=[(one.title, name) for name, one in all_tasks().items()],
+            value=task,
+            description="Task",
+            style={"description_width": "90px"},
+            layout=widgets.Layout(width="auto"),
         )
         self._side = widgets.VBox([self._task], layout=widgets.Layout(flex="0 0 400px", padding="0 0 0 12px"))
         looked_at = widgets.VBox([self._shown, self._stage], layout=widgets.Layout(flex="1 1 0", min_width="320px"))
@@ -84,10 +88,11 @@ class Explorer(ClosingBox):
             return
         if turn.is_stale():
             return
-        self._note.say(" ".join(volume.warnings))
+        self._note.say(" · ".join(volume.warnings))
         old_viewer, old_compare = self.viewer, self.compare
         self.volume, self.compare = volume, None
         self.viewer = SliceViewer(volume, height_px=self._height_px)
+        hold_height(self.viewer)
         self._shown.layout.display = "none"
         self._shown.value = _SOURCE
         self._set_stage()
@@ -137,7 +142,7 @@ class Explorer(ClosingBox):
 
 
 def explore(
-    folder: Path | str, task: str = "3dblur", *, root: Path | str | None = None, height_px: int = 520
+    folder: Path | str, task: str = "3dblur", *, root: Path | str | None = None, height_px: int = 580
 ) -> Explorer:
     """Explore a folder of DICOM: its series, their slices, a task with live preview, the queue and the result.
 

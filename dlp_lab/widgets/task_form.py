@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from html import escape
 from pathlib import Path
 from typing import Any
@@ -60,7 +61,7 @@ class TaskForm(ClosingBox):
         self._volume = volume
         self._rows = {one.name: _Row(one) for one in parameters_of(self._task.json_schema())}
         self._refusal = TextLine("dlp-TaskForm-error")
-        title = widgets.HTML(f"<b>{escape(self._task.title)}</b><br>{escape(self._task.summary())}")
+        title = widgets.HTML(f"<b>{escape(self._task.title)}</b><br>{_with_code(self._task.summary())}")
         title.add_class("dlp-TaskForm-title")
         parts = [title, *self._rows.values(), self._refusal]
         self._live = widgets.Checkbox(
@@ -69,8 +70,9 @@ class TaskForm(ClosingBox):
         if volume is not None:
             depth = volume.geometry.shape[0]
             self._slice = widgets.IntSlider(
-                value=depth // 2,
-                max=depth - 1,
+                value=depth // 2 + 1,
+                min=1,
+                max=depth,
                 description="slice",
                 tooltip="the slice that the preview shows",
                 style={"description_width": "36px"},
@@ -140,7 +142,7 @@ class TaskForm(ClosingBox):
         if self.control is not None:
             self.control.params = None if task is None else dict(self.params)
         if task is not None and self._volume is not None and self._live.value:
-            self._preview.show(task, self._volume, self._slice.value)
+            self._preview.show(task, self._volume, self._slice.value - 1)
 
     def _row_named(self, detail: ErrorDetail | None) -> str:
         """The parameter that a refusal is about, also where it names a part of it, such as `sigma_mm[2]`."""
@@ -160,6 +162,11 @@ class _Row(widgets.VBox):  # type: ignore[misc]
         help_line = TextLine("dlp-TaskForm-help", parameter.description)
         super().__init__([widgets.HBox([label, self.control]), help_line, self.error])
         self.add_class("dlp-TaskForm-row")
+
+
+def _with_code(text: str) -> str:
+    """HTML of a docstring's sentence: what stands between backquotes is code."""
+    return re.sub(r"`([^`]+)`", r"<code>\1</code>", escape(text))
 
 
 def _range_text(detail: ErrorDetail) -> str:

@@ -2,28 +2,14 @@
 
 from __future__ import annotations
 
-from pathlib import Path
-
-import nbformat
 from playwright.sync_api import Locator, Page, expect
 
 from tests.phantom import write_phantom_series
 from tests.ui.lab_server import Lab
-from tests.ui.viewer_page import run_all_cells, shown_viewer
+from tests.ui.notebook_page import open_notebook
+from tests.ui.viewer_page import shown_viewer
 
 JOB_TIMEOUT_MS = 60_000
-
-
-def open_notebook(page: Page, lab: Lab, name: str, source: str) -> Path:
-    """Write a notebook of one cell, open it in Lab and run it."""
-    path = lab.root / f"{name}.ipynb"
-    notebook = nbformat.v4.new_notebook(cells=[nbformat.v4.new_code_cell(source)])
-    notebook.metadata.kernelspec = {"name": "python3", "display_name": "Python 3", "language": "python"}
-    nbformat.write(notebook, path)
-    lab.open(page)
-    page.evaluate("path => window.jupyterapp.commands.execute('docmanager:open', { path }).then(() => null)", path.name)
-    run_all_cells(page)
-    return path
 
 
 def number_box(page: Page, row: str) -> Locator:
@@ -49,6 +35,9 @@ def test_a_folder_is_explored_from_the_choice_of_a_series_to_its_result(page: Pa
     expect(page.locator(".dlp-Compare")).to_contain_text("changed on average by", timeout=JOB_TIMEOUT_MS)
     viewer = shown_viewer(page)
     expect(viewer.get_by_label("Compare", exact=True)).to_be_visible()
+    box = viewer.bounding_box()
+    assert box is not None
+    assert box["height"] == 580
 
     page.evaluate("() => window.jupyterapp.commands.execute('docmanager:save').then(() => null)")
     page.wait_for_timeout(500)

@@ -64,7 +64,7 @@ def test_the_preview_follows_the_controls_and_the_slice() -> None:
     assert before != after
     form.set(sigma_mm=0.0)
     wait_for(lambda: preview_of(form)[1][1] == before)
-    form._slice.value = 0
+    form._slice.value = 1
     wait_for(lambda: "slice 1 of 9" in preview_of(form)[0]["caption"])
     assert preview_of(form)[1][0] != before
     form.close()

@@ -61,8 +61,9 @@ export class JobMonitorView implements MessageView<MonitorTold> {
     bar.value = job.progress;
     bar.setAttribute('aria-label', 'progress');
     const params = changedParams(job.params, undefined).join(', ');
-    const task = element('td', '', job.task);
-    task.title = params;
+    const task = element('td', '', job.task, [
+      element('div', 'dlp-JobMonitor-params', params)
+    ]);
     const step =
       job.state === 'queued' && job.position !== null
         ? `number ${job.position} in the queue`
