@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import csv
+import json
 import re
 import subprocess
 import sys
@@ -13,8 +15,10 @@ import pytest
 from nbformat import NotebookNode
 
 from dlp_lab.cohort import kernel_nursery
+from dlp_lab.models.registry import add_model
 from tests.cohort.conftest import Runs
 from tests.jobs.waiting import child_processes, wait_until
+from tests.models.networks import description, threshold_network, write_package
 from tests.phantom import write_phantom_series
 from tests.security.patient_data import FOLDER_SENTINEL, fill_with_sentinel, told_of
 
@@ -74,6 +78,34 @@ def test_the_report_of_each_case_shows_it_and_tells_nothing_of_the_patient(run: 
     assert FOLDER_SENTINEL not in (cohort.path / "summary.csv").read_text()
 
 
+def test_the_report_of_a_segmentation_shows_its_structures_and_the_table_measures_them(
+    run: Runs, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setenv("DLP_LAB_MODELS", str(tmp_path / "registry"))
+    way = {"kind": "windows", "patch": [4, 4, 4]}
+    add_model(write_package(tmp_path / "package", threshold_network(-390), description(inference=way)))
+    write_phantom_series(run.root / "ct", shape=(7, 9, 8))
+    (run.root / "cases.csv").write_text("case,folder\nchest,ct\n")
+    told = subprocess.run(  # a process of its own, for that of the jobs has the models of the tests before
+        [
+            *(sys.executable, "-m", "dlp_lab", "cohort", "run", "cases.csv", "--task", "segment"),
+            *("--out", "segmented", "--notebook", REPORT),
+        ],
+        cwd=run.root,
+        capture_output=True,
+        text=True,
+    )
+    assert told.returncode == 0, told.stderr
+    page = (run.root / "segmented/cases/chest/report.html").read_text()
+    assert page.count("data:image/png;base64,") == 1
+    assert "<th>structure</th>" in page and "model.json SHA-256" in page
+    with open(run.root / "segmented/summary.csv", newline="") as file:
+        (row,) = csv.DictReader(file)
+    (volume_ml,) = (float(value) for name, value in row.items() if name.startswith("measured ") and "(ml)" in name)
+    assert volume_ml > 0
+    assert "data:image/png" in (run.root / "segmented/summary.html").read_text()
+
+
 def test_a_report_is_made_again_for_another_notebook_and_not_for_the_same(run: Runs, tmp_path: Path) -> None:
     path = notebook(tmp_path / "a.ipynb", "print(case_id)")
     assert run(notebook=path).reports == 3
@@ -114,6 +146,25 @@ def test_a_notebook_that_fails_leaves_its_traceback_and_a_page_with_the_sentence
 def test_a_kernel_that_dies_is_the_failure_of_its_case_alone(run: Runs, tmp_path: Path, end: str) -> None:
     cohort = run(notebook=notebook(tmp_path / "a.ipynb", f"if case_id == 'case-0001':\n    {end}", "print(1)"))
     assert [bool(record.report_error) for record in cohort.records] == [True, False, False]
+
+
+def test_a_notebook_that_names_a_kernel_of_its_own_gets_that_one(
+    run: Runs, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    spec = tmp_path / "jupyter/kernels/other"
+    spec.mkdir(parents=True)
+    argv = [sys.executable, "-m", "ipykernel_launcher", "-f", "{connection_file}"]
+    (spec / "kernel.json").write_text(
+        json.dumps({"argv": argv, "display_name": "Other", "language": "python", "env": {"KERNEL_OF": "other"}})
+    )
+    monkeypatch.setenv("JUPYTER_PATH", str(tmp_path / "jupyter"))
+    path = notebook(tmp_path / "a.ipynb", "import os\nprint(os.environ.get('KERNEL_OF'))")
+    content = nbformat.read(path, as_version=4)
+    content.metadata.kernelspec.name = "other"
+    nbformat.write(content, path)
+    (run.root / "cases.csv").write_text("case,folder\na,ZZDIR0/mr\n")
+    cohort = run(run.root / "cases.csv", notebook=path)
+    assert outputs(cohort.path / "cases/a/report.ipynb") == "other\n"
 
 
 def test_no_kernel_is_left_at_the_end(run: Runs, tmp_path: Path) -> None:
