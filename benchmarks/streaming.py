@@ -2,10 +2,9 @@
 
     python -m benchmarks.streaming [SLICES ...]
 
-Makes a CT series of as many slices of 512 x 512 as the largest number (default 500 1000 2000, the last is 1 GiB; 16000 are
-8 GiB), as links to the files of a shorter one would be refused, and runs `3dblur` on the first SLICES of it, each job in
-a process of its own: in slabs (DLP_LAB_MEMORY_SHARE=0) and, where the volumes take no more than half of the free memory,
-whole. Printed are
+Makes a CT series of as many slices of 512 x 512 as the largest number says (default 500 1000 2000; 16000 are 8 GiB) and
+runs `3dblur` on its first SLICES, each job in a process of its own: in slabs (DLP_LAB_MEMORY_SHARE=0) and, where the
+volumes take no more than half of the free memory, whole. Printed are
 
 * the most memory that the process had (`ru_maxrss`), with what it has after its imports, and the memory over time in
   tenths of the job, from `VmRSS`;
@@ -23,11 +22,10 @@ import tempfile
 import time
 from pathlib import Path
 
-from benchmarks.scanner_series import COLUMNS, ROWS
+from benchmarks.scanner_series import COLUMNS, ROWS, write_scanner_series
 from dlp_lab.jobs.memory_share import SHARE_VARIABLE, free_memory_bytes
-from tests.phantom import write_phantom_series
+from dlp_lab.store.workspace import DEFAULT_OUTPUT
 
-SPACING_KJI_MM = (1.0, 0.7, 0.7)
 BYTES_OF_WHOLE_VOLUMES = 6
 TENTHS = 10
 
@@ -112,7 +110,7 @@ def measure(made: Path, slices: int, files: list[Path]) -> None:
         runs["whole"] = "1"
     for name, share in runs.items():
         ran = run_one(root, share)
-        shutil.rmtree(root / "dlp-lab", ignore_errors=True)
+        shutil.rmtree(root / DEFAULT_OUTPUT)
         print(
             f"  {name:<6} {ran['wall'] / voxels * 1e9:6.2f} ns a voxel, processor {ran['cpu'] / voxels * 1e9:6.2f}; "
             f"most {ran['most']} MiB, {ran['imports']} of them after the imports; in tenths of the job: "
@@ -125,9 +123,7 @@ def main(depths: list[int]) -> int:
     """Measure all depths, the smallest first."""
     with tempfile.TemporaryDirectory() as folder:
         made = Path(folder)
-        series = write_phantom_series(
-            made / "series", shape=(max(depths), ROWS, COLUMNS), spacing_kji_mm=SPACING_KJI_MM, orientation="axial"
-        )
+        series = write_scanner_series(made / "series", max(depths))
         for slices in sorted(depths):
             measure(made, slices, series.files)
     return 0

@@ -52,7 +52,8 @@ class DerivedSlabs(Sequence[NDArray[Any]]):
             return [self[k] for k in range(*index.indices(len(self)))]
         if not 0 <= index < len(self):
             raise IndexError(index)
-        values: NDArray[Any] = self.result_with(index).volume.voxels[index - self._inside]
+        # a view would keep its slab in memory while the next one is computed
+        values: NDArray[Any] = self.result_with(index).volume.voxels[index - self._inside].copy()
         return values
 
     def result_with(self, k: int) -> ImageResult:

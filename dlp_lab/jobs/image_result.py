@@ -9,7 +9,6 @@ from dlp_lab.dicom.rescale import Rescale
 from dlp_lab.dicom.write_image import DerivedSeries
 from dlp_lab.geometry import Geometry
 from dlp_lab.store.provenance import value_profiles
-from dlp_lab.tasks.task import ImageResult
 from dlp_lab.volume import Volume
 
 
@@ -46,18 +45,18 @@ def shared_steps(rescales: Sequence[Rescale]) -> tuple[float, float] | None:
 
 
 def told_of_image(
-    result: ImageResult, written: DerivedSeries, geometry: Geometry, expected: ExpectedValues
+    description: str, written: DerivedSeries, geometry: Geometry, expected: ExpectedValues
 ) -> dict[str, object]:
     """The record's part about a derived image.
 
     Args:
-        result: Tells what was done; of its values only `expected` is told.
+        description: What was done.
         written: What was written.
         geometry: Grid of the result.
         expected: Its values.
     """
     return {
-        "description": result.description,
+        "description": description,
         "series_instance_uid": written.series_instance_uid,
         "files": [path.name for path in written.files],
         "rescale_slope": written.rescale.slope,

@@ -85,7 +85,7 @@ def run_job(workspace: Workspace, job: Job, report: Report, threads: int | None 
         else:
             written = write_derived(job.output_form, series, result.volume, folder, derivation, _part(report, 0.8, 1.0))
             expected = ExpectedValues.of(result.volume, written)
-            told = told_of_image(result, written, result.volume.geometry, expected)
+            told = told_of_image(result.description, written, result.volume.geometry, expected)
         if job.keep_hdf5:
             _keep_hdf5(series, volume, result.volume, folder, job.read)
         write_json(_record(job, scan, series, volume_metadata(volume), told), folder / RECORD)

@@ -24,7 +24,7 @@ from dlp_lab.jobs.job import Job
 from dlp_lab.jobs.memory_share import fits, slab_thickness
 from dlp_lab.store.metadata import described
 from dlp_lab.store.provenance import ValueProfiles
-from dlp_lab.tasks.task import Report, Task
+from dlp_lab.tasks.task import ImageResult, Report, Task
 
 _RESULT_BYTES = 4
 """Of a voxel of a result, which is float32 as a rule."""
@@ -77,16 +77,19 @@ def run_in_slabs(
     pixels = series.geometry.shape[1] * series.geometry.shape[2]
     thickness = slab_thickness(pixels * (values_dtype(series).itemsize + _RESULT_BYTES), halo)
     slabs = DerivedSlabs(task, series, reader, thickness, halo, report)
-    first = slabs.result_with(0)
-    derivation = Derivation(job.uid, job.task, first.description, first.derivation_code, first.reach_slices)
+    derivation = _derivation(job, slabs.result_with(0))
     seen = _SeenValues(series.geometry.shape)
     written = write_streamed(job.output_form, series, slabs, folder, derivation, report, seen)
     source = reader.read(0, 1)
     return StreamedJob(
-        result=told_of_image(first, written, series.geometry, seen.values()),
+        result=told_of_image(derivation.description, written, series.geometry, seen.values()),
         source=described(source, series.geometry, str(reader.dtype), reader.value_range),
         warnings=reader.warnings,
     )
+
+
+def _derivation(job: Job, result: ImageResult) -> Derivation:
+    return Derivation(job.uid, job.task, result.description, result.derivation_code, result.reach_slices)
 
 
 class _SeenValues:

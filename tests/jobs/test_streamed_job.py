@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import datetime
 import json
+import weakref
 from functools import partial
 from pathlib import Path
 from typing import Annotated, ClassVar
@@ -102,7 +103,7 @@ def root(tmp_path_factory):
     return folder
 
 
-@settings(max_examples=40, deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture])
+@settings(max_examples=12, deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture])
 @given(
     thickness=st.integers(1, 50),
     sigma_mm=st.sampled_from([0.0, 1.0, 2.5, 6.0, 11.0]),
@@ -243,3 +244,21 @@ def test_slabs_that_overlap_are_those_of_the_volume(tmp_path, compressed):
             slab.geometry.positions_lps_mm((0, 2, 3)), expected.geometry.positions_lps_mm((first, 2, 3)), atol=1e-9
         )
     assert reader.value_range == expected.value_range()
+
+
+def test_one_slab_at_a_time_is_in_memory(root, in_slabs, monkeypatch):
+    alive: list[weakref.ref[np.ndarray]] = []
+    most = 0
+    run = Scale.run
+
+    def counted(self, volume, report):
+        nonlocal most
+        most = max(most, sum(values() is not None for values in alive))
+        result = run(self, volume, report)
+        alive.append(weakref.ref(result.volume.voxels))
+        return result
+
+    monkeypatch.setattr(Scale, "run", counted)
+    done(root, next(UIDS), task="scale")
+    assert len(alive) == 18
+    assert most == 0
