@@ -6,7 +6,7 @@ Makes a CT series of as many slices of 512 x 512 as the largest number says (def
 runs `3dblur` on its first SLICES, each job in a process of its own: in slabs (DLP_LAB_MEMORY_SHARE=0) and, where the
 volumes take no more than half of the free memory, whole. Printed are
 
-* the most memory that the process had (`ru_maxrss`), with what it has after its imports, and the memory over time in
+* the most memory that the process had (`VmHWM`), with what it has after its imports, and the memory over time in
   tenths of the job, from `VmRSS`;
 * wall time and processor time a voxel, and that of copying the same files.
 """
@@ -30,7 +30,7 @@ BYTES_OF_WHOLE_VOLUMES = 6
 TENTHS = 10
 
 _JOB = """
-import json, resource, sys, threading, time
+import json, sys, threading, time
 from pathlib import Path
 import scipy.ndimage
 from dlp_lab.jobs.job import Job
@@ -40,16 +40,14 @@ from dlp_lab.store.workspace import Workspace
 
 compiled_passes()
 
-def resident_mib():
-    for line in open("/proc/self/status"):
-        if line.startswith("VmRSS:"):
-            return int(line.split()[1]) // 1024
+def mib(name):
+    return next(int(line.split()[1]) // 1024 for line in open("/proc/self/status") if line.startswith(name))
 
-imports, trace, ended = resident_mib(), [], threading.Event()
+imports, trace, ended = mib("VmRSS:"), [], threading.Event()
 
 def watch():
     while not ended.wait(0.05):
-        trace.append(resident_mib())
+        trace.append(mib("VmRSS:"))
 
 watcher = threading.Thread(target=watch)
 watcher.start()
@@ -62,8 +60,7 @@ run_job(workspace, job, lambda fraction, message: None, threads=2)
 wall, cpu = time.perf_counter() - wall, time.process_time() - cpu
 ended.set()
 watcher.join()
-most = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss // 1024
-print(json.dumps({"wall": wall, "cpu": cpu, "imports": imports, "most": most, "trace": trace}))
+print(json.dumps({"wall": wall, "cpu": cpu, "imports": imports, "most": mib("VmHWM:"), "trace": trace}))
 """
 
 
