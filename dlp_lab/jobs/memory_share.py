@@ -2,9 +2,12 @@
 
 from __future__ import annotations
 
+import contextlib
 import os
 import resource
 from pathlib import Path
+
+from dlp_lab.errors import BadParameters
 
 SHARE_VARIABLE = "DLP_LAB_MEMORY_SHARE"
 """A job whose volumes would take more than this share of the free memory is computed slab by slab; 0 for every job."""
@@ -17,7 +20,11 @@ _CGROUP = Path("/sys/fs/cgroup")
 
 
 def fits(volume_bytes: int) -> bool:
-    """Whether volumes of so many bytes may be held in memory."""
+    """Whether volumes of so many bytes may be held in memory.
+
+    Raises:
+        BadParameters: The environment sets another share than one from 0 to 1.
+    """
     return volume_bytes <= _share() * free_memory_bytes()
 
 
@@ -42,11 +49,11 @@ def free_memory_bytes() -> int:
 
 
 def _share() -> float:
-    try:
-        share = float(os.environ.get(SHARE_VARIABLE, _DEFAULT_SHARE))
-    except ValueError:
-        return _DEFAULT_SHARE
-    return share if 0 <= share <= 1 else _DEFAULT_SHARE
+    told = os.environ.get(SHARE_VARIABLE, _DEFAULT_SHARE)
+    with contextlib.suppress(ValueError):
+        if 0 <= float(told) <= 1:
+            return float(told)
+    raise BadParameters(f"{SHARE_VARIABLE} is {told!r}; it is a share of the free memory, a number from 0 to 1")
 
 
 def _available() -> int:

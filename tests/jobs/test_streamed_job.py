@@ -116,7 +116,7 @@ def test_slabs_of_any_thickness_give_the_same_files_and_record(root, in_slabs, t
 
 
 @pytest.mark.parametrize("thickness", [16, 32])
-@pytest.mark.parametrize("sigma_mm", [0.0, 2.5, 11.0])
+@pytest.mark.parametrize("sigma_mm", [0.0, 2.5, 6.0, 11.0])
 def test_without_llvmlite_slabs_of_whole_blocks_do(root, in_slabs, monkeypatch, sigma_mm, thickness):
     monkeypatch.setattr(gaussian, "compiled_passes", lambda: None)
     in_slabs(thickness)
