@@ -21,15 +21,18 @@ from dlp_lab.dicom import write_streamed
 from dlp_lab.dicom.compressed import decoded_here
 from dlp_lab.dicom.derived_header import Derivation
 from dlp_lab.dicom.options import ReadOptions
+from dlp_lab.dicom.read import read_volume
 from dlp_lab.dicom.series import one_series
 from dlp_lab.dicom.slab_reader import SlabReader
 from dlp_lab.errors import JobCancelled, TaskResultInvalid, Truncated
 from dlp_lab.jobs import memory_share, pipeline, streamed_job
+from dlp_lab.jobs.derived_slabs import DerivedSlabs
 from dlp_lab.jobs.job import Job
 from dlp_lab.jobs.pipeline import run_job
 from dlp_lab.kernels import gaussian
 from dlp_lab.store.workspace import Workspace
 from dlp_lab.tasks import all_tasks
+from dlp_lab.tasks.gaussian import Gaussian3D
 from dlp_lab.tasks.task import ImageResult, Report, Task, no_report
 from dlp_lab.volume import Volume
 from tests.enhanced_phantom import write_enhanced_phantom
@@ -117,11 +120,16 @@ def test_slabs_of_any_thickness_give_the_same_files_and_record(root, in_slabs, t
 
 @pytest.mark.parametrize("thickness", [16, 32])
 @pytest.mark.parametrize("sigma_mm", [0.0, 2.5, 6.0, 11.0])
-def test_without_llvmlite_slabs_of_whole_blocks_do(root, in_slabs, monkeypatch, sigma_mm, thickness):
-    monkeypatch.setattr(gaussian, "compiled_passes", lambda: None)
-    in_slabs(thickness)
-    request, uid = {"params": {"sigma_mm": [sigma_mm, 2.0, 1.0]}}, next(UIDS)
-    assert done(root, uid, **request) == whole(root, uid, **request)
+@pytest.mark.parametrize("installed", [True, False], ids=["with llvmlite", "without"])
+def test_values_of_slabs_are_those_of_the_volume_bit_for_bit(root, monkeypatch, installed, sigma_mm, thickness):
+    if not installed:
+        monkeypatch.setattr(gaussian, "compiled_passes", lambda: None)
+    series = one_series(root / "case")
+    task = Gaussian3D(sigma_mm=[sigma_mm, 2.0, 1.0])
+    halo = task.halo_slices(series.geometry)
+    slabs = DerivedSlabs(task, series, SlabReader(series, decoded_here), thickness, halo, no_report)
+    expected = task.run(read_volume(series), no_report).volume.voxels
+    np.testing.assert_array_equal(np.array(list(slabs)), expected)
 
 
 @pytest.mark.parametrize("halo", [0, 1, 6, 16, 300])
