@@ -123,6 +123,12 @@ class Geometry:
         affine[:3, 0] *= -1
         return Geometry(self.shape, affine, self.frame_of_reference_uid)
 
+    def slab(self, first: int, stop: int) -> Geometry:
+        """The grid of the slices from `first` to before `stop`, counted from 0 again."""
+        affine = self.affine_kji_to_lps.copy()
+        affine[:3, 3] += first * affine[:3, 0]
+        return Geometry((stop - first, *self.shape[1:]), affine, self.frame_of_reference_uid)
+
     @cached_property
     def axis_letters(self) -> tuple[tuple[str, str], tuple[str, str], tuple[str, str]]:
         """Per index axis, the patient directions of its start and its end, such as `("F", "H")`.

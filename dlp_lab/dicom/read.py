@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Generator
+from collections.abc import Callable, Generator, Sequence
 from contextlib import closing
 from functools import cache
 from typing import Any
@@ -44,13 +44,48 @@ def read_volume(
         Malformed: The pixels cannot be decoded, or are not those that the header declares.
         Unreadable: A file cannot be opened any more.
     """
-    exact = all(header.rescale_slope == 1 and header.rescale_intercept % 1 == 0 for header in series.headers)
     shape = len(series.headers), series.first.rows, series.first.columns
-    voxels: NDArray[Any] = np.empty(shape, dtype=np.int16 if exact else np.float32)
     slices = StoredSlices()
-    with closing(_decoded(series, voxels, decode)) as decoded:
-        for k, header in enumerate(series.headers):
-            report(k / len(series.headers), f"reading slice {k + 1} of {len(series.headers)}")
+    voxels = read_slices(series.headers, np.empty(shape, dtype=values_dtype(series)), slices, report, decode)
+    report(1.0, "read")
+    return Volume(
+        voxels=_on_grid(voxels, series),
+        geometry=series.geometry,
+        unit=series.first.unit,
+        modality=series.first.modality,
+        source_series_uid=series.first.series_instance_uid or None,
+        warnings=(*series.warnings, *slices.warnings()),
+    )
+
+
+def values_dtype(series: Series) -> np.dtype[Any]:
+    """The narrowest type that the values of a series may be read as: int16, unless they are no whole numbers."""
+    exact = all(header.rescale_slope == 1 and header.rescale_intercept % 1 == 0 for header in series.headers)
+    return np.dtype(np.int16 if exact else np.float32)
+
+
+def read_slices(
+    headers: Sequence[Header],
+    voxels: NDArray[Any],
+    slices: StoredSlices,
+    report: Callable[[float, str], None],
+    decode: FrameDecoder,
+) -> NDArray[Any]:
+    """Read the pixels of some slices as real-world values.
+
+    Args:
+        headers: Of the slices.
+        voxels: `(n, rows, columns)` array of `values_dtype` or a wider type, which gets the values.
+        slices: Reads what is not compressed.
+        report, decode: As for `read_volume`, which tells the errors too.
+
+    Returns:
+        `voxels`, or an array of a wider type where its own does not hold the values.
+    """
+    exact = voxels.dtype.kind == "i"
+    with closing(_decoded(headers, voxels, decode)) as decoded:
+        for k, header in enumerate(headers):
+            report(k / len(headers), f"reading slice {k + 1} of {len(headers)}")
             place = voxels[k]
             values = next(decoded) if _is_compressed(header) else slices.read(header, place)
             if exact:
@@ -63,25 +98,19 @@ def read_volume(
             else:
                 np.multiply(values, np.float32(header.rescale_slope), out=place, dtype=np.float32)
                 place += np.float32(header.rescale_intercept)
-    report(1.0, "read")
-    return Volume(
-        voxels=_on_grid(voxels, series),
-        geometry=series.geometry,
-        unit=series.first.unit,
-        modality=series.first.modality,
-        source_series_uid=series.first.series_instance_uid or None,
-        warnings=(*series.warnings, *slices.warnings()),
-    )
+    return voxels
 
 
 def _is_compressed(header: Header) -> bool:
     return header.pixels is not None and header.pixels.length is None
 
 
-def _decoded(series: Series, voxels: NDArray[Any], decode: FrameDecoder) -> Generator[NDArray[Any], None, None]:
+def _decoded(
+    headers: Sequence[Header], voxels: NDArray[Any], decode: FrameDecoder
+) -> Generator[NDArray[Any], None, None]:
     """Stored values of the compressed slices, in order."""
-    compressed = [k for k, header in enumerate(series.headers) if _is_compressed(header)]
-    return decode([encoded_frame(series.headers[k]) for k in compressed], [voxels[k] for k in compressed])
+    compressed = [k for k, header in enumerate(headers) if _is_compressed(header)]
+    return decode([encoded_frame(headers[k]) for k in compressed], [voxels[k] for k in compressed])
 
 
 def _on_grid(slices: NDArray[Any], series: Series) -> NDArray[Any]:
@@ -101,7 +130,7 @@ def _holding(voxels: NDArray[Any], values: NDArray[Any], header: Header) -> NDAr
     A look at all values takes a third of the time in which they are read, so it is saved where any value would do.
     """
     intercept = int(header.rescale_intercept)
-    low, high = (end + intercept for end in _stored_range(header))
+    low, high = (end + intercept for end in stored_range(header))
     least, greatest = _bounds(voxels.dtype)
     if low < least:
         low = int(values.min()) + intercept
@@ -168,13 +197,14 @@ class StoredSlices:
 
 
 def _within_stored_bits(header: Header, values: NDArray[Any]) -> bool:
-    least, greatest = _stored_range(header)
+    least, greatest = stored_range(header)
     if _bounds(values.dtype) == (least, greatest):
         return True
     return bool(values.max() <= greatest) and (values.dtype.kind == "u" or bool(least <= values.min()))
 
 
-def _stored_range(header: Header) -> tuple[int, int]:
+def stored_range(header: Header) -> tuple[int, int]:
+    """Least and greatest value that the bits of a slice can hold."""
     if header.signed:
         return -(1 << (header.bits_stored - 1)), (1 << (header.bits_stored - 1)) - 1
     return 0, (1 << header.bits_stored) - 1

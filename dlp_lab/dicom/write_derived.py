@@ -46,11 +46,15 @@ def write_derived(
         DlpError: As `write_derived_series` and `refuse_form`.
     """
     refuse_form(form, source)
-    if source.headers[0].frame is not None and form == "multiframe":
-        form = "series"  # which is one file there, of the source's own SOP class
     write = {
         "series": write_derived_series,
         "multiframe": write_multiframe,
         "parametric_map": write_parametric_map,
-    }[form]
+    }[written_form(form, source)]
     return write(source, result, folder, derivation, report)
+
+
+def written_form(form: OutputForm, source: HeaderSource) -> OutputForm:
+    """The form that is written where `form` is asked for."""
+    # of frames, a series is one file already, of the source's own SOP class
+    return "series" if form == "multiframe" and source.headers[0].frame is not None else form

@@ -81,7 +81,7 @@ def write_enhanced(
         series_uid: Of the new series.
         report: Called with the fraction written and the step's name.
     """
-    rows, columns = values[0].shape
+    rows, columns = source.geometry.shape[1:]
     ds = _header(source, places, rescales, derivation, series_uid)
     ds.NumberOfFrames, ds.Rows, ds.Columns = len(values), rows, columns
     save_frames(ds, path, "PixelData", "OW", stored_frames(rescales, values, report), rows * columns * 2)

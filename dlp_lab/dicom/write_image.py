@@ -18,7 +18,7 @@ from dlp_lab.dicom.frame_groups import FILE_NAME
 from dlp_lab.dicom.quiet import quiet
 from dlp_lab.dicom.rescale import Rescale
 from dlp_lab.dicom.series import HeaderSource
-from dlp_lab.dicom.writable import broken_elements_named, planned_slices
+from dlp_lab.dicom.writable import PlannedSlices, broken_elements_named, planned_slices
 from dlp_lab.dicom.write_enhanced import write_enhanced
 from dlp_lab.volume import Volume
 
@@ -74,21 +74,33 @@ def write_derived_series(
         TaskResultInvalid: A value is not finite, or too large for the decimal strings of DICOM.
         Malformed: An element that is to be copied is broken.
     """
-    places, slices, rescales = planned_slices(source, result, derivation)
+    return write_planned_series(source, planned_slices(source, result, derivation), folder, derivation, report)
+
+
+def write_planned_series(
+    source: HeaderSource,
+    planned: PlannedSlices,
+    folder: Path,
+    derivation: Derivation,
+    report: Callable[[float, str], None],
+) -> DerivedSeries:
+    """`write_derived_series` of slices that lie on the source's grid; what lies there of an earlier try is replaced."""
+    places, rescales = planned.places, planned.rescales
     made = DerivedDataSets(source, derivation)
     if source.headers[0].frame is not None:
         path = folder / FILE_NAME
+        path.unlink(missing_ok=True)
         with quiet(), broken_elements_named(source.headers[0]):
-            write_enhanced(source, places, slices, rescales, path, derivation, made.series_uid, report)
+            write_enhanced(source, places, planned.slices, rescales, path, derivation, made.series_uid, report)
         report(1.0, "written")
         return DerivedSeries(made.series_uid, (path,), tuple(place.k for place in places), rescales)
-    headers = DerivedHeaders(made, *result.geometry.shape[1:])
+    headers = DerivedHeaders(made, *source.geometry.shape[1:])
     files = []
-    for number, (place, rescale) in enumerate(zip(places, rescales, strict=True)):
+    for number, (place, values, rescale) in enumerate(zip(places, planned.slices, rescales, strict=True)):
         report(number / len(places), f"writing slice {number + 1} of {len(places)}")
         with broken_elements_named(source.headers[place.header]):
             header = headers.encode(place, number, rescale)
-        stored = rescale.store(slices[number])
+        stored = rescale.store(values)
         path = folder / f"{number + 1:04d}.dcm"
         _write(path, header, np.ascontiguousarray(stored, stored.dtype.newbyteorder("<")))
         files.append(path)

@@ -50,7 +50,7 @@ from dlp_lab.dicom.quiet import quiet
 from dlp_lab.dicom.rescale import Rescale
 from dlp_lab.dicom.series import HeaderSource
 from dlp_lab.dicom.units import unit_code
-from dlp_lab.dicom.writable import broken_elements_named, planned_slices
+from dlp_lab.dicom.writable import PlannedSlices, broken_elements_named, planned_slices
 from dlp_lab.dicom.write_image import DerivedSeries
 from dlp_lab.errors import UnsupportedPixels
 from dlp_lab.geometry import Geometry
@@ -87,12 +87,25 @@ def write_multiframe(
 
     Args and errors are those of `write_derived_series`; the source is none that `refuse_monochrome1` refuses.
     """
-    places, slices, rescales = planned_slices(source, result, derivation)
+    return write_planned_multiframe(source, planned_slices(source, result, derivation), folder, derivation, report)
+
+
+def write_planned_multiframe(
+    source: HeaderSource,
+    planned: PlannedSlices,
+    folder: Path,
+    derivation: Derivation,
+    report: Callable[[float, str], None],
+) -> DerivedSeries:
+    """`write_multiframe` of slices that lie on the source's grid; what lies there of an earlier try is replaced."""
+    places, slices, rescales = planned.places, planned.slices, planned.rescales
     made = DerivedDataSets(source, derivation)
     path = folder / FILE_NAME
+    path.unlink(missing_ok=True)
+    rows, columns = source.geometry.shape[1:]
     with quiet(), broken_elements_named(source.headers[0]):
-        ds = _data_set(made, places, rescales, slices[0].shape)
-        save_frames(ds, path, "PixelData", "OW", stored_frames(rescales, slices, report), slices[0].size * 2)
+        ds = _data_set(made, places, rescales, (rows, columns))
+        save_frames(ds, path, "PixelData", "OW", stored_frames(rescales, slices, report), rows * columns * 2)
     report(1.0, "written")
     return DerivedSeries(made.series_uid, (path,), tuple(place.k for place in places), rescales)
 

@@ -18,15 +18,16 @@ from dlp_lab.dicom.read import read_volume
 from dlp_lab.dicom.report import FolderReport, report_folder
 from dlp_lab.dicom.series import Series, choose_series
 from dlp_lab.dicom.write_derived import write_derived
-from dlp_lab.dicom.write_image import DerivedSeries
+from dlp_lab.jobs.image_result import ExpectedValues, told_of_image
 from dlp_lab.jobs.job import Job
 from dlp_lab.jobs.label_output import write_labels
 from dlp_lab.jobs.memory_limit import limited_memory
 from dlp_lab.jobs.stored_headers import SeriesHeaders
+from dlp_lab.jobs.streamed_job import halo_of_streamed_job, run_in_slabs
 from dlp_lab.models.processors import shared_processors
 from dlp_lab.store.hdf5 import write_hdf5
 from dlp_lab.store.metadata import volume_metadata, write_json
-from dlp_lab.store.provenance import RECORD, software_versions, value_profiles
+from dlp_lab.store.provenance import RECORD, software_versions
 from dlp_lab.store.workspace import Workspace, published_folder
 from dlp_lab.tasks import task_named
 from dlp_lab.tasks.task import ImageResult, LabelResult, Report
@@ -40,6 +41,8 @@ def run_job(workspace: Workspace, job: Job, report: Report, threads: int | None 
     or `segmentation.dcm`, `measurements.dcm` and `measurements.json` of a task that finds structures,
     `job.json` with how it came about, and with `keep_hdf5` also `source.h5`, `source.json`, `result.h5` and
     `result.json`.
+
+    Volumes that do not fit into the memory are read, computed and written slab by slab, where the task allows it.
 
     Args:
         workspace: Where the job's folders are.
@@ -58,6 +61,12 @@ def run_job(workspace: Workspace, job: Job, report: Report, threads: int | None 
     with limited_memory():
         scan = find_series(workspace.input_folder(job.input_dir), workspace.root, workspace.output_folder)
         series = choose_series(scan, job.read)
+    halo = halo_of_streamed_job(task, job, series)
+    if halo is not None:
+        with published_folder(workspace.job_folder(job.uid)) as folder, shared_processors(threads):
+            done = run_in_slabs(task, job, series, halo, folder, report, threads)
+            write_json(_record(job, scan, series, done.source, done.result), folder / RECORD)
+        return list(done.warnings)
     with limited_memory(sum(header.slice_bytes for header in series.headers)):
         volume = read_volume(series, _part(report, 0.0, 0.3), partial(decoded_here, threads=threads))
     with shared_processors(threads):
@@ -75,23 +84,12 @@ def run_job(workspace: Workspace, job: Job, report: Report, threads: int | None 
             told = write_labels(series, result, folder, derivation)
         else:
             written = write_derived(job.output_form, series, result.volume, folder, derivation, _part(report, 0.8, 1.0))
-            told = _told_of_image(result, written)
+            expected = ExpectedValues.of(result.volume, written)
+            told = told_of_image(result.description, written, result.volume.geometry, expected)
         if job.keep_hdf5:
             _keep_hdf5(series, volume, result.volume, folder, job.read)
-        write_json(_record(job, scan, series, volume, told), folder / RECORD)
+        write_json(_record(job, scan, series, volume_metadata(volume), told), folder / RECORD)
     return list(volume.warnings)
-
-
-def _told_of_image(result: ImageResult, written: DerivedSeries) -> dict[str, object]:
-    return {
-        "description": result.description,
-        "series_instance_uid": written.series_instance_uid,
-        "files": [path.name for path in written.files],
-        "rescale_slope": written.rescale.slope,
-        "rescale_intercept": written.rescale.intercept,
-        "greatest_rounding_error": written.greatest_rounding_error,
-        **_expected_values(result.volume, written),
-    }
 
 
 def _keep_hdf5(series: Series, source: Volume, result: Volume, folder: Path, options: ReadOptions) -> None:
@@ -118,7 +116,11 @@ def _part(report: Report, start: float, end: float) -> Callable[[float, str], No
 
 
 def _record(
-    job: Job, scan: FolderScan, series: Series, volume: Volume, told_of_result: dict[str, object]
+    job: Job,
+    scan: FolderScan,
+    series: Series,
+    told_of_source: dict[str, object],
+    told_of_result: dict[str, object],
 ) -> dict[str, object]:
     return {
         "uid": job.uid,
@@ -137,7 +139,7 @@ def _record(
             "series_instance_uid": series.first.series_instance_uid,
             "sop_instance_uids": [str(header.sop_instance_uid) for header in series.headers],
             **_frame_numbers(series),
-            **volume_metadata(volume),
+            **told_of_source,
         },
         "result": told_of_result,
     }
@@ -153,19 +155,3 @@ def _frame_numbers(series: Series) -> dict[str, list[int]]:
     """Which frames of multi-frame files the slices are, counted from 1 as in DICOM."""
     numbers = [header.frame + 1 for header in series.headers if header.frame is not None]
     return {"frame_numbers": numbers} if numbers else {}
-
-
-def _expected_values(volume: Volume, written: DerivedSeries) -> dict[str, object]:
-    """What any reader must find in the derived series: made from the result itself, not from what was written."""
-    voxels = volume.voxels
-    if len(written.indices) < len(voxels):
-        voxels = voxels[list(written.indices)]  # without padded slices
-    # slices keep steps of their own only where all values lie on them already
-    on_steps = written.float_rounding is None and len(set(written.rescales)) == 1
-    steps = (written.rescale.slope, written.rescale.intercept) if on_steps else ()
-    return {
-        "shape": list(voxels.shape),
-        "affine_kji_to_lps": volume.geometry.affine_kji_to_lps.tolist(),
-        "value_range": [float(voxels.min()), float(voxels.max())],
-        "profiles": value_profiles(voxels, *steps),
-    }

@@ -10,7 +10,7 @@ from numpy.typing import NDArray
 
 from dlp_lab.kernels.compiled import compiled_passes
 from dlp_lab.kernels.edges import EdgeMode, inside
-from dlp_lab.kernels.passes import BandedPasses, Floats, Passes, PlainPasses
+from dlp_lab.kernels.passes import BLOCK, BandedPasses, Floats, Passes, PlainPasses
 from dlp_lab.kernels.separable import Convolution
 
 _SLAB_BYTES = 2 * 2**20
@@ -52,14 +52,24 @@ def gaussian_filter(
         return result
     kernels = [gaussian_weights(sigma, truncate) for sigma in sigma_kji]
     is_long = [len(weights) // 2 >= length > 1 for weights, length in zip(kernels, voxels.shape, strict=True)]
+    report(0.0, "smoothing")
     k, j, i = (_AS_IT_IS if long else weights for weights, long in zip(kernels, is_long, strict=True))
     Convolution((k, j, i), mode, _passes(voxels)).apply(voxels, result, threads, report)
     for axis, weights in enumerate(kernels):
         if is_long[axis]:
-            report(0.9, f"smoothing along axis {axis + 1} of 3")
+            report(1.0, f"smoothing along axis {axis + 1} of 3")
             _mix_lines(result, axis, _mixing_matrix(weights, voxels.shape[axis], mode))
     report(1.0, "smoothed")
     return result
+
+
+def halo_slices(radius: int) -> int:
+    """How many slices a slab needs beside its own, so that these come out bit for bit as in the whole volume.
+
+    It begins at a multiple of `BLOCK` slices. Machine code makes the same sums wherever it does; of BLAS that is known
+    only of whole blocks.
+    """
+    return radius if compiled_passes() is not None else -(-radius // BLOCK) * BLOCK
 
 
 def gaussian_weights(sigma_voxels: float, truncate: float) -> Floats:

@@ -28,7 +28,7 @@ class Passes(Protocol):
     * Arrays are float32, with neighbours along the last axis beside each other; `lines` has `taps - 1` more elements
       than `sums` along the axis of the pass.
     * The sums are those of `numpy.correlate` within the rounding of float32; `lines` stays as it is.
-    * A sum has the same bits wherever its block lies in the array.
+    * A sum along planes has the same bits in a stack that begins a multiple of `BLOCK` planes elsewhere.
     """
 
     def along_rows(self, lines: Floats, weights: Floats, sums: Floats) -> None:
@@ -61,13 +61,16 @@ class BandedPasses:
 
     def along_planes(self, lines: Floats, weights: Floats, sums: NDArray[Any]) -> None:
         band = _band(weights)
-        for start in range(0, len(sums), BLOCK):
-            # of a last, shorter block only the rows that count, yet all their columns: the bits stay the same
-            count = min(BLOCK, len(sums) - start)
-            block = np.moveaxis(lines[start : start + count + len(weights) - 1], 0, 1)
-            for piece in _pieces(lines.shape[2], band.shape[1]):
-                out = np.moveaxis(sums[start : start + count, :, piece.start : piece.stop], 0, 1)
-                np.matmul(band[:count, : block.shape[1]], block[..., piece], out=out)
+        whole = len(sums) // BLOCK * BLOCK
+        for start in range(0, whole, BLOCK):
+            _multiply_planes(band, lines[start : start + band.shape[1]], sums[start : start + BLOCK])
+        if whole < len(sums):
+            # the rest of a last, shorter block is made up: of fewer rows, BLAS would make other bits
+            rest = np.zeros((band.shape[1], *lines.shape[1:]), np.float32)
+            rest[: len(lines) - whole] = lines[whole:]
+            made = np.empty((BLOCK, *sums.shape[1:]), np.float32)
+            _multiply_planes(band, rest, made)
+            sums[whole:] = made[: len(sums) - whole]
 
 
 class PlainPasses:
@@ -105,6 +108,12 @@ def _blocks(array: Floats, axis: int, length: int) -> Floats:
     size = (planes, (array.shape[axis] - length) // BLOCK + 1, *((length, columns) if axis == 1 else (rows, length)))
     steps = array.strides
     return as_strided(array, size, (steps[0], BLOCK * steps[axis], *steps[1:]))
+
+
+def _multiply_planes(band: Floats, lines: Floats, sums: NDArray[Any]) -> None:
+    rows, results = np.moveaxis(lines, 0, 1), np.moveaxis(sums, 0, 1)
+    for piece in _pieces(lines.shape[2], band.shape[1]):
+        np.matmul(band, rows[..., piece], out=results[..., piece])
 
 
 def _pieces(length: int, taps: int) -> list[slice]:

@@ -16,7 +16,7 @@ from __future__ import annotations
 
 import threading
 from collections.abc import Callable, Iterator, Sequence
-from concurrent.futures import FIRST_COMPLETED, Future, ThreadPoolExecutor, wait
+from concurrent.futures import ThreadPoolExecutor, as_completed
 from dataclasses import dataclass
 from typing import Any
 
@@ -76,13 +76,10 @@ class Convolution:
                     return
 
         with ThreadPoolExecutor(min(threads, len(strips)), thread_name_prefix="dlp-lab-sums") as pool:
-            waiting: set[Future[None]] = {pool.submit(work, rows) for rows in strips}
             try:
-                while waiting:
-                    report(1 - len(waiting) / len(strips), "smoothing")
-                    done, waiting = wait(waiting, return_when=FIRST_COMPLETED)
-                    for future in done:
-                        future.result()
+                for number, future in enumerate(as_completed([pool.submit(work, rows) for rows in strips])):
+                    future.result()
+                    report((number + 1) / len(strips), "smoothing")
             finally:
                 stop.set()
                 pool.shutdown(cancel_futures=True)

@@ -14,6 +14,7 @@ from pathlib import Path
 from typing import Any
 
 from dlp_lab.errors import OutputExists
+from dlp_lab.geometry import Geometry
 from dlp_lab.store.hdf5 import FORMAT_VERSION, Normalization
 from dlp_lab.store.workspace import make_private_folder
 from dlp_lab.volume import Volume
@@ -44,21 +45,37 @@ def volume_metadata(volume: Volume, normalize: Normalization = "none") -> dict[s
 
     `spacing` is in the order of the volume's axes (slice, row, column), in mm, as are all spacings.
     """
-    geometry = volume.geometry
-    low, high = volume.value_range()
+    dtype = "float32" if normalize == "minmax" else str(volume.voxels.dtype)
+    return described(volume, volume.geometry, dtype, volume.value_range(), normalize)
+
+
+def described(
+    volume: Volume,
+    geometry: Geometry,
+    dtype: str,
+    value_range: tuple[float, float],
+    normalize: Normalization = "none",
+) -> dict[str, Any]:
+    """`volume_metadata` of a volume of which `volume` is a part, or all.
+
+    Args:
+        volume: Tells what is the same in all parts.
+        geometry, dtype, value_range: Of the whole.
+        normalize: As there.
+    """
     return {
         "format_version": FORMAT_VERSION,
         "modality": shareable(volume).modality,
         "unit": shareable(volume).unit,
         "shape": list(geometry.shape),
-        "dtype": "float32" if normalize == "minmax" else str(volume.voxels.dtype),
+        "dtype": dtype,
         "spacing": list(geometry.spacing_kji_mm),
         "spacing_slices": geometry.spacing_kji_mm[0],
         "spacing_pixel": list(geometry.spacing_kji_mm[1:]),
         "affine_kji_to_lps": geometry.affine_kji_to_lps.tolist(),
         "frame_of_reference_uid": geometry.frame_of_reference_uid,
         "source_series_uid": volume.source_series_uid,
-        "value_range": [low, high],
+        "value_range": list(value_range),
         "normalization": normalize,
         "warnings": list(volume.warnings),
     }

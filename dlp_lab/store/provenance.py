@@ -44,16 +44,39 @@ def value_profiles(voxels: NDArray[Any], step: float | None = None, offset: floa
     Returns:
         Lists of k, j and i numbers below "slice", "row" and "column".
     """
-    slices, rows, columns = voxels.shape
-    of_slices, of_rows, of_columns = np.zeros(slices), np.zeros(rows), np.zeros(columns)
+    profiles = ValueProfiles(voxels.shape, step, offset)
     for k, plane in enumerate(voxels):
+        profiles.add(k, plane)
+    return profiles.means()
+
+
+class ValueProfiles:
+    """`value_profiles` of a volume whose slices come one after the other.
+
+    Args:
+        shape: Of the volume.
+        step, offset: As there.
+    """
+
+    def __init__(self, shape: tuple[int, ...], step: float | None = None, offset: float = 0.0) -> None:
+        slices, rows, columns = shape
+        self._of_slices, self._of_rows, self._of_columns = np.zeros(slices), np.zeros(rows), np.zeros(columns)
+        self._step, self._offset = step, offset
+
+    def add(self, k: int, plane: NDArray[Any]) -> None:
+        """Take in slice `k`, once."""
         values = plane.astype(np.float64)
-        if step is not None:
-            _round_in_place(values, step, offset)
-        of_slices[k] = values.mean()
-        of_rows += values.mean(axis=1) / slices
-        of_columns += values.mean(axis=0) / slices
-    return {"slice": of_slices.tolist(), "row": of_rows.tolist(), "column": of_columns.tolist()}
+        if self._step is not None:
+            _round_in_place(values, self._step, self._offset)
+        slices = len(self._of_slices)
+        self._of_slices[k] = values.mean()
+        self._of_rows += values.mean(axis=1) / slices
+        self._of_columns += values.mean(axis=0) / slices
+
+    def means(self) -> dict[str, list[float]]:
+        """What `value_profiles` returns, of all slices."""
+        named = {"slice": self._of_slices, "row": self._of_rows, "column": self._of_columns}
+        return {name: means.tolist() for name, means in named.items()}
 
 
 def _round_in_place(values: NDArray[np.float64], step: float, offset: float) -> None:

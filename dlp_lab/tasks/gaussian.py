@@ -8,7 +8,7 @@ from msgspec import Meta
 
 from dlp_lab.errors import Sheared
 from dlp_lab.geometry import TILT_TOLERANCE_DEGREES, Geometry
-from dlp_lab.kernels.gaussian import gaussian_filter, radius_voxels
+from dlp_lab.kernels.gaussian import gaussian_filter, halo_slices, radius_voxels
 from dlp_lab.models.processors import threads_to_use
 from dlp_lab.tasks.task import ImageResult, Report, Task
 from dlp_lab.volume import Volume
@@ -54,10 +54,21 @@ class Gaussian3D(Task, frozen=True):
                 "axes would not be one in the patient; read it with --tilt resample"
             )
 
+    def halo_slices(self, geometry: Geometry) -> int | None:
+        radius = radius_voxels(self._sigma_kji(geometry)[0], self.truncate)
+        # wrapped round, the last slices reach the first; a wider kernel reaches all
+        return None if self.mode == "wrap" or radius >= geometry.shape[0] else halo_slices(radius)
+
+    def _sigma_mm(self) -> list[float]:
+        return self.sigma_mm if isinstance(self.sigma_mm, list) else [self.sigma_mm] * 3
+
+    def _sigma_kji(self, geometry: Geometry) -> list[float]:
+        """In voxels."""
+        return [mm / spacing for mm, spacing in zip(self._sigma_mm(), geometry.spacing_kji_mm, strict=True)]
+
     def run(self, volume: Volume, report: Report) -> ImageResult:
         self.check(volume.geometry)
-        sigma_mm = self.sigma_mm if isinstance(self.sigma_mm, list) else [self.sigma_mm] * 3
-        sigma_kji = [mm / spacing for mm, spacing in zip(sigma_mm, volume.geometry.spacing_kji_mm, strict=True)]
+        sigma_mm, sigma_kji = self._sigma_mm(), self._sigma_kji(volume.geometry)
         smoothed = gaussian_filter(
             volume.voxels,
             sigma_kji,

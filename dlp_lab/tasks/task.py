@@ -124,6 +124,22 @@ class Task(msgspec.Struct, frozen=True, forbid_unknown_fields=True, kw_only=True
         """What the result depends on beside input and parameters: versions of programs, digests of models."""
         return {"dlp-lab": __version__} | _version_of_package(type(self).__module__.partition(".")[0])
 
+    def halo_slices(self, geometry: Geometry) -> int | None:
+        """How many slices to either side of a slab `run` must see beside it, for the slab's own to come out right.
+
+        With it, a volume that is too large for the memory is computed slab by slab: `run` is given a part of the slices
+        as a volume of its own, and what it makes of the outermost ones, this many at each end that is not the volume's
+        own, is dropped. It must make the same of the others, bit for bit. Slabs are a multiple of 16 slices thick, so
+        that one begins such a number less the halo from the volume's first slice.
+
+        Args:
+            geometry: Grid of the whole volume.
+
+        Returns:
+            None if the volume is needed whole, as by default.
+        """
+        return None
+
     @classmethod
     def from_params(cls, params: JsonObject) -> Task:
         """The task with these parameters; defaults fill what is absent.

@@ -64,12 +64,14 @@ def test_sums_are_written_into_a_part_of_an_array_and_nowhere_else(passes):
     assert (whole == -1).all()
 
 
-def test_a_sum_has_the_same_bits_in_another_place_of_the_array(passes):
-    lines, weights = lines_and_weights((48 + 12, 6, 70), 13)
-    whole, part = np.empty((48, 6, 70), np.float32), np.empty((19, 2, 33), np.float32)
+def test_a_sum_along_planes_has_the_same_bits_in_a_stack_that_begins_whole_blocks_later(passes):
+    lines, weights = lines_and_weights((48 + 20, 6, 70), 21)
+    whole = np.empty((48, 6, 70), np.float32)
     passes.along_planes(lines, weights, whole)
-    passes.along_planes(lines[16 : 16 + 19 + 12, 3:5, 16:49], weights, part)
-    np.testing.assert_array_equal(part, whole[16:35, 3:5, 16:49])
+    for first, count in ((0, 1), (0, 21), (16, 19), (32, 7), (32, 16)):
+        part = np.empty((count, 6, 70), np.float32)
+        passes.along_planes(lines[first : first + count + 20], weights, part)
+        np.testing.assert_array_equal(part, whole[first : first + count])
 
 
 def test_machine_code_is_not_made_where_it_is_forbidden():

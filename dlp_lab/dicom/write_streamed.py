@@ -1,0 +1,132 @@
+"""A derived image whose slices are made while it is written, for the memory does not hold all of them.
+
+How values are stored follows from the values of all slices, and has to be known before the first is written. It is
+nearly always as in the source, so that is taken for granted, and looked at again when all values have been seen. Only
+where it was wrong, or where the slices of the source do not agree, the slices are made a second time.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterator, Sequence
+from pathlib import Path
+from typing import Any, Protocol, overload
+
+import numpy as np
+from numpy.typing import NDArray
+
+from dlp_lab.dicom.derived_header import Derivation
+from dlp_lab.dicom.derived_slices import written_slices
+from dlp_lab.dicom.header import Header
+from dlp_lab.dicom.options import OutputForm
+from dlp_lab.dicom.read import stored_range
+from dlp_lab.dicom.rescale import LEAST_STEPS, Rescale, ValueRange, choose_rescales
+from dlp_lab.dicom.series import HeaderSource
+from dlp_lab.dicom.writable import PlannedSlices, refuse_unwritable_values
+from dlp_lab.dicom.write_derived import refuse_form, written_form
+from dlp_lab.dicom.write_image import DerivedSeries, write_planned_series
+from dlp_lab.dicom.write_multiframe import write_planned_multiframe
+
+STREAMED_FORMS: tuple[OutputForm, ...] = ("series", "multiframe")
+"""A parametric map tells the range of its values ahead of them, and is never made of a guess."""
+
+_WRITERS = {"series": write_planned_series, "multiframe": write_planned_multiframe}
+
+
+class Watcher(Protocol):
+    """Sees what is written. `begin` is called before the first slice, and again if all are made anew."""
+
+    def begin(self, rescales: Sequence[Rescale]) -> None: ...
+
+    def see(self, k: int, values: NDArray[Any]) -> None: ...
+
+
+def write_streamed(
+    form: OutputForm,
+    source: HeaderSource,
+    slices: Sequence[NDArray[Any]],
+    folder: Path,
+    derivation: Derivation,
+    report: Callable[[float, str], None],
+    watcher: Watcher,
+) -> DerivedSeries:
+    """Write what `write_derived` would write of the same values, byte for byte.
+
+    Args:
+        form: One of `STREAMED_FORMS`.
+        source: The series that the values were made from, each of its slices one of the volume.
+        slices: `(rows, columns)` values on the source's grid, made when they are asked for; they are asked for in
+            order, once or twice.
+        folder: Existing empty folder.
+        derivation: What made the values.
+        report: Called with the fraction written and the step's name.
+        watcher: Sees each slice.
+
+    Raises:
+        TaskResultInvalid, Malformed, DlpError: As `write_derived_series` and `refuse_form`.
+    """
+    refuse_form(form, source)
+    write = _WRITERS[written_form(form, source)]
+    places = written_slices(source, derivation.reach_slices)
+    headers = [source.headers[place.header] for place in places]
+    guess = _as_in_source(headers)
+    watched = _Watched(slices, watcher)
+    if guess is not None:
+        watcher.begin(guess)
+        written = write(source, PlannedSlices(places, watched, guess), folder, derivation, report)
+    else:
+        for number, _ in enumerate(watched):
+            report(number / len(places), f"looking at slice {number + 1} of {len(places)}")
+    rescales = choose_rescales(headers, slices, watched.ranges)
+    if guess is None or rescales != guess:
+        watcher.begin(rescales)
+        written = write(source, PlannedSlices(places, watched, rescales), folder, derivation, report)
+    return written
+
+
+def _as_in_source(headers: Sequence[Header]) -> tuple[Rescale, ...] | None:
+    """How values are stored if they lie where those of the source may lie; None if its slices do not agree."""
+    if len({(header.rescale_slope, header.rescale_intercept) for header in headers}) > 1:
+        return None
+    ranges = [_possible_range(header) for header in headers]
+    steps = (max(found.high for found in ranges) - min(found.low for found in ranges)) / abs(headers[0].rescale_slope)
+    # with fewer steps it would be decided by the values themselves
+    return choose_rescales(headers, (), ranges) if steps >= LEAST_STEPS else None
+
+
+def _possible_range(header: Header) -> ValueRange:
+    ends = sorted(end * header.rescale_slope + header.rescale_intercept for end in stored_range(header))
+    return ValueRange(ends[0], ends[1])
+
+
+class _Watched(Sequence[NDArray[Any]]):
+    """Slices that are looked at as they pass by in order; `ranges` are those of the last time.
+
+    Raises:
+        TaskResultInvalid: From the iteration, at the first slice that cannot be written.
+    """
+
+    def __init__(self, slices: Sequence[NDArray[Any]], watcher: Watcher) -> None:
+        self._slices = slices
+        self._watcher = watcher
+        self.ranges: list[ValueRange] = []
+
+    def __len__(self) -> int:
+        return len(self._slices)
+
+    @overload
+    def __getitem__(self, index: int) -> NDArray[Any]: ...
+    @overload
+    def __getitem__(self, index: slice) -> Sequence[NDArray[Any]]: ...
+    def __getitem__(self, index: int | slice) -> NDArray[Any] | Sequence[NDArray[Any]]:
+        return self._slices[index]
+
+    def __iter__(self) -> Iterator[NDArray[Any]]:
+        self.ranges = []
+        for k, values in enumerate(self._slices):
+            found = ValueRange.of(values)
+            refuse_unwritable_values([found])
+            self.ranges.append(found)
+            self._watcher.see(k, values)
+            # what does not fit is told by the ranges; until then it may overflow
+            with np.errstate(invalid="ignore", over="ignore"):
+                yield values

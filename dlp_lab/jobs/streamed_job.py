@@ -1,0 +1,113 @@
+"""A job whose volumes do not fit into the memory: read, computed and written slab by slab."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from functools import partial
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+from numpy.typing import NDArray
+
+from dlp_lab.dicom.compressed import decoded_here
+from dlp_lab.dicom.derived_header import Derivation
+from dlp_lab.dicom.read import values_dtype
+from dlp_lab.dicom.rescale import Rescale
+from dlp_lab.dicom.series import Series
+from dlp_lab.dicom.slab_reader import SlabReader, is_read_slice_by_slice
+from dlp_lab.dicom.write_streamed import STREAMED_FORMS, write_streamed
+from dlp_lab.jobs.derived_slabs import DerivedSlabs
+from dlp_lab.jobs.image_result import ExpectedValues, shared_steps, told_of_image
+from dlp_lab.jobs.job import Job
+from dlp_lab.jobs.memory_share import fits, slab_thickness
+from dlp_lab.store.metadata import described
+from dlp_lab.store.provenance import ValueProfiles
+from dlp_lab.tasks.task import ImageResult, Report, Task
+
+_RESULT_BYTES = 4
+"""Of a voxel of a result, which is float32 as a rule."""
+
+
+def halo_of_streamed_job(task: Task, job: Job, series: Series) -> int | None:
+    """How many slices a job needs beside those that it computes; None if it is done with whole volumes.
+
+    It is where they fit into the memory (`memory_share.py`), where the task needs them, and where they are written: for
+    `keep_hdf5`, for parametric maps, for series that are padded or resampled.
+    """
+    slices, rows, columns = series.geometry.shape
+    if fits(slices * rows * columns * (values_dtype(series).itemsize + _RESULT_BYTES)):
+        return None
+    streams = task.makes == "image" and job.output_form in STREAMED_FORMS and not job.keep_hdf5
+    return task.halo_slices(series.geometry) if streams and is_read_slice_by_slice(series) else None
+
+
+@dataclass(frozen=True)
+class StreamedJob:
+    """What a job that was done slab by slab has to tell.
+
+    Attributes:
+        result: The record's part about the result.
+        source: Its part about the volume that was read.
+        warnings: What was noticed in the input and accepted.
+    """
+
+    result: dict[str, object]
+    source: dict[str, object]
+    warnings: tuple[str, ...]
+
+
+def run_in_slabs(
+    task: Task, job: Job, series: Series, halo: int, folder: Path, report: Report, threads: int | None
+) -> StreamedJob:
+    """Do a job that `halo_of_streamed_job` has a halo for; what is written is the same, byte for byte.
+
+    Args:
+        task, job, series: What to do.
+        halo: How many slices the task needs beside those that it computes.
+        folder: Gets the derived images.
+        report: Told of the progress.
+        threads: How many may decode.
+
+    Raises:
+        DlpError: The job cannot be done.
+    """
+    reader = SlabReader(series, partial(decoded_here, threads=threads))
+    pixels = series.geometry.shape[1] * series.geometry.shape[2]
+    thickness = slab_thickness(pixels * (values_dtype(series).itemsize + _RESULT_BYTES), halo)
+    slabs = DerivedSlabs(task, series, reader, thickness, halo, report)
+    derivation = _derivation(job, slabs.result_with(0))
+    seen = _SeenValues(series.geometry.shape)
+    written = write_streamed(job.output_form, series, slabs, folder, derivation, report, seen)
+    source = reader.read(0, 1)
+    return StreamedJob(
+        result=told_of_image(derivation.description, written, series.geometry, seen.values()),
+        source=described(source, series.geometry, str(reader.dtype), reader.value_range),
+        warnings=reader.warnings,
+    )
+
+
+def _derivation(job: Job, result: ImageResult) -> Derivation:
+    return Derivation(job.uid, job.task, result.description, result.derivation_code, result.reach_slices)
+
+
+class _SeenValues:
+    """What the record tells of the values, taken down as they are written. A `Watcher`."""
+
+    def __init__(self, shape: tuple[int, int, int]) -> None:
+        self._shape = shape
+        self._range = np.inf, -np.inf
+        self._profiles = ValueProfiles(shape)
+
+    def begin(self, rescales: Sequence[Rescale]) -> None:
+        self._range = np.inf, -np.inf
+        self._profiles = ValueProfiles(self._shape, *(shared_steps(rescales) or ()))
+
+    def see(self, k: int, values: NDArray[Any]) -> None:
+        low, high = self._range
+        self._range = min(low, float(values.min())), max(high, float(values.max()))
+        self._profiles.add(k, values)
+
+    def values(self) -> ExpectedValues:
+        return ExpectedValues(self._shape, self._range, self._profiles.means())

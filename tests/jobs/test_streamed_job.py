@@ -1,0 +1,272 @@
+"""A volume that does not fit into the memory is computed slab by slab; what is written is the same to the last bit."""
+
+from __future__ import annotations
+
+import datetime
+import json
+import weakref
+from functools import partial
+from pathlib import Path
+from typing import Annotated, ClassVar
+
+import numpy as np
+import pytest
+from hypothesis import HealthCheck, given, settings
+from hypothesis import strategies as st
+from msgspec import Meta
+from pydicom.uid import ExplicitVRLittleEndian, RLELossless
+
+import dlp_lab as dlp
+from dlp_lab.dicom import write_streamed
+from dlp_lab.dicom.compressed import decoded_here
+from dlp_lab.dicom.derived_header import Derivation
+from dlp_lab.dicom.options import ReadOptions
+from dlp_lab.dicom.read import read_volume
+from dlp_lab.dicom.series import one_series
+from dlp_lab.dicom.slab_reader import SlabReader
+from dlp_lab.errors import JobCancelled, TaskResultInvalid, Truncated
+from dlp_lab.jobs import memory_share, pipeline, streamed_job
+from dlp_lab.jobs.derived_slabs import DerivedSlabs
+from dlp_lab.jobs.job import Job
+from dlp_lab.jobs.pipeline import run_job
+from dlp_lab.kernels import gaussian
+from dlp_lab.store.workspace import Workspace
+from dlp_lab.tasks import all_tasks
+from dlp_lab.tasks.gaussian import Gaussian3D
+from dlp_lab.tasks.task import ImageResult, Report, Task, no_report
+from dlp_lab.volume import Volume
+from tests.enhanced_phantom import write_enhanced_phantom
+from tests.phantom import write_phantom_series
+
+UIDS = iter(f"{n:032x}" for n in range(1, 10**6))
+
+
+class Scale(Task, frozen=True):
+    """Multiplies the values, each by itself."""
+
+    name: ClassVar[str] = "scale"
+    title: ClassVar[str] = "Scale"
+
+    factor: Annotated[float, Meta(title="Factor", description="Of the values.")] = 1.0
+
+    def halo_slices(self, geometry):
+        return 0
+
+    def run(self, volume: Volume, report: Report) -> ImageResult:
+        with np.errstate(over="ignore"):
+            scaled = (volume.voxels * self.factor).astype(np.float32)
+        return ImageResult(volume.with_voxels(scaled), "scaled", None, 0)
+
+
+@pytest.fixture(autouse=True)
+def a_task_of_ones_own_at_one_moment(monkeypatch):
+    tasks = {**all_tasks(), "scale": Scale}
+    monkeypatch.setattr(pipeline, "task_named", tasks.__getitem__)
+    moment = datetime.datetime(2026, 1, 2, 3, 4, 5, tzinfo=datetime.UTC)
+    for module in (pipeline, streamed_job):
+        monkeypatch.setattr(module, "Derivation", partial(Derivation, made_at=moment))
+
+
+@pytest.fixture
+def in_slabs(monkeypatch):
+    """Every job is done in slabs of 3 slices, and the thickness can be set."""
+
+    def set_thickness(slices: int) -> None:
+        monkeypatch.setattr(streamed_job, "slab_thickness", lambda slice_bytes, halo: slices)
+
+    monkeypatch.setenv(memory_share.SHARE_VARIABLE, "0")
+    set_thickness(3)
+    return set_thickness
+
+
+def done(root: Path, uid: str, report=no_report, **request) -> dict[str, bytes]:
+    """The files of a job's result; of its record without the moment it was made."""
+    workspace = Workspace(root)
+    workspace.create()
+    workspace.remove_result(uid)
+    fields = {"task": "3dblur", "input_dir": "case", "params": {}, "keep_hdf5": False, **request}
+    run_job(workspace, Job(uid=uid, state="running", submitted_at="", **fields), report, threads=2)
+    files = {path.name: path.read_bytes() for path in workspace.job_folder(uid).iterdir()}
+    record = json.loads(files["job.json"])
+    assert record.pop("made_at")
+    return {**files, "job.json": json.dumps(record).encode()}
+
+
+def whole(root: Path, uid: str, **request) -> dict[str, bytes]:
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setenv(memory_share.SHARE_VARIABLE, "1")
+        patch.setattr(pipeline, "run_in_slabs", None)
+        return done(root, uid, **request)
+
+
+@pytest.fixture(scope="module")
+def root(tmp_path_factory):
+    folder = tmp_path_factory.mktemp("root")
+    write_phantom_series(folder / "case", shape=(53, 20, 24))
+    return folder
+
+
+@settings(max_examples=12, deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture])
+@given(
+    thickness=st.integers(1, 50),
+    sigma_mm=st.sampled_from([0.0, 1.0, 2.5, 6.0, 11.0]),
+    mode=st.sampled_from(["nearest", "reflect", "mirror"]),
+)
+def test_slabs_of_any_thickness_give_the_same_files_and_record(root, in_slabs, thickness, sigma_mm, mode):
+    in_slabs(thickness)
+    request, uid = {"params": {"sigma_mm": [sigma_mm, 2.0, 1.0], "mode": mode}}, next(UIDS)
+    assert done(root, uid, **request) == whole(root, uid, **request)
+
+
+@pytest.mark.parametrize("thickness", [16, 32])
+@pytest.mark.parametrize("sigma_mm", [0.0, 2.5, 6.0, 11.0])
+@pytest.mark.parametrize("installed", [True, False], ids=["with llvmlite", "without"])
+def test_values_of_slabs_are_those_of_the_volume_bit_for_bit(root, monkeypatch, installed, sigma_mm, thickness):
+    if not installed:
+        monkeypatch.setattr(gaussian, "compiled_passes", lambda: None)
+    series = one_series(root / "case")
+    task = Gaussian3D(sigma_mm=[sigma_mm, 2.0, 1.0])
+    halo = task.halo_slices(series.geometry)
+    slabs = DerivedSlabs(task, series, SlabReader(series, decoded_here), thickness, halo, no_report)
+    expected = task.run(read_volume(series), no_report).volume.voxels
+    np.testing.assert_array_equal(np.array(list(slabs)), expected)
+
+
+@pytest.mark.parametrize("halo", [0, 1, 6, 16, 300])
+@pytest.mark.parametrize("slice_bytes", [10**4, 10**6, 10**9])
+def test_slabs_are_some_multiple_of_16_slices_thick_and_no_thinner_than_their_halo_allows(slice_bytes, halo):
+    thickness = memory_share.slab_thickness(slice_bytes, halo)
+    assert thickness % 16 == 0
+    assert thickness >= max(16, halo // 16 * 16)
+    if slice_bytes == 10**4:
+        assert (thickness + 2 * halo) * slice_bytes > 120 * 2**20
+
+
+@pytest.mark.parametrize("modality", ["CT", "MR", "PT"])
+@pytest.mark.parametrize("factor", [1.0, 0.01, -40.0, 0.0], ids=["as they are", "small", "large", "all 0"])
+@pytest.mark.parametrize("form", write_streamed.STREAMED_FORMS)
+def test_values_are_stored_the_same_whether_or_not_as_in_the_source(tmp_path, in_slabs, modality, factor, form):
+    write_phantom_series(tmp_path / "case", modality=modality, shape=(8, 6, 7))
+    request = {"task": "scale", "params": {"factor": factor}, "output_form": form}
+    uid = next(UIDS)
+    assert done(tmp_path, uid, **request) == whole(tmp_path, uid, **request)
+
+
+def test_frames_come_out_the_same(tmp_path, in_slabs):
+    write_enhanced_phantom(tmp_path / "case/file.dcm", shape=(9, 12, 13))
+    for form in write_streamed.STREAMED_FORMS:
+        uid = next(UIDS)
+        assert done(tmp_path, uid, output_form=form) == whole(tmp_path, uid, output_form=form)
+
+
+@pytest.mark.parametrize(
+    "request_",
+    [{"output_form": "parametric_map"}, {"keep_hdf5": True}, {"params": {"mode": "wrap"}}],
+    ids=["a parametric map", "kept in HDF5", "wrapped round"],
+)
+def test_what_cannot_be_done_in_slabs_is_done_whole(root, in_slabs, monkeypatch, request_):
+    monkeypatch.setattr(pipeline, "run_in_slabs", None)
+    assert "0001.dcm" in done(root, next(UIDS), **request_)
+
+
+def test_padded_slices_are_done_whole(tmp_path, in_slabs, monkeypatch):
+    phantom = write_phantom_series(tmp_path / "case", shape=(8, 6, 7))
+    phantom.files[3].unlink()
+    monkeypatch.setattr(pipeline, "run_in_slabs", None)
+    read = ReadOptions(gaps="pad")
+    assert len(done(tmp_path, next(UIDS), read=read)) == 8
+
+
+def test_a_volume_that_fits_into_the_memory_is_done_whole(root, monkeypatch):
+    monkeypatch.setattr(pipeline, "run_in_slabs", None)
+    assert len(done(root, next(UIDS))) == 54
+
+
+def test_a_volume_larger_than_its_share_of_the_memory_is_done_in_slabs(root, monkeypatch):
+    monkeypatch.setattr(memory_share, "free_memory_bytes", lambda: 2 * 53 * 20 * 24 * 6 - 2)
+    monkeypatch.setattr(pipeline, "read_volume", None)
+    assert len(done(root, next(UIDS))) == 54
+
+
+def test_each_slice_is_read_once_where_the_source_tells_how_values_are_stored(root, in_slabs, monkeypatch):
+    opened = []
+    read = streamed_job.SlabReader.read
+
+    def noted(self, first, stop):
+        held = range(self._first, self._first + len(self._voxels))
+        opened.extend(k for k in range(first, stop) if k not in held)
+        return read(self, first, stop)
+
+    monkeypatch.setattr(streamed_job.SlabReader, "read", noted)
+    done(root, next(UIDS))
+    assert opened == [*range(53), 0]  # and one at the end, for the record's words on the source
+
+
+def test_a_cancellation_leaves_nothing(root, in_slabs):
+    def cancel(fraction, message):
+        if fraction > 0.5:
+            raise JobCancelled("enough")
+
+    uid = next(UIDS)
+    with pytest.raises(JobCancelled):
+        done(root, uid, report=cancel)
+    workspace = Workspace(root)
+    assert not workspace.job_folder(uid).exists()
+    assert not list(workspace.output_folder.glob(f".{uid}*"))
+
+
+def test_progress_grows(root, in_slabs):
+    told = []
+    done(root, next(UIDS), report=lambda fraction, message: told.append(fraction))
+    assert told == sorted(told)
+    assert told[-1] == 1.0
+
+
+def test_values_that_are_not_finite_are_refused(root, in_slabs):
+    with pytest.raises(TaskResultInvalid, match="not finite"):
+        done(root, next(UIDS), task="scale", params={"factor": 1e39})
+
+
+def test_a_truncated_file_is_named(tmp_path, in_slabs):
+    phantom = write_phantom_series(tmp_path / "case", shape=(8, 6, 7))
+    series = one_series(phantom.folder)
+    last = series.headers[-1].path
+    last.write_bytes(last.read_bytes()[:-20])
+    reader = SlabReader(series, decoded_here)
+    reader.read(0, 4)
+    with pytest.raises(Truncated, match=last.name):
+        reader.read(4, 8)
+
+
+@pytest.mark.parametrize("compressed", [False, True], ids=["plain", "RLE"])
+def test_slabs_that_overlap_are_those_of_the_volume(tmp_path, compressed):
+    syntax = RLELossless if compressed else ExplicitVRLittleEndian
+    write_phantom_series(tmp_path, shape=(12, 6, 7), transfer_syntax=syntax)
+    series = one_series(tmp_path)
+    expected = dlp.read_series(tmp_path)
+    reader = SlabReader(series, decoded_here)
+    for first, stop in ((0, 5), (2, 8), (3, 12), (11, 12), (0, 3)):
+        slab = reader.read(first, stop)
+        np.testing.assert_array_equal(slab.voxels, expected.voxels[first:stop])
+        np.testing.assert_allclose(
+            slab.geometry.positions_lps_mm((0, 2, 3)), expected.geometry.positions_lps_mm((first, 2, 3)), atol=1e-9
+        )
+    assert reader.value_range == expected.value_range()
+
+
+def test_one_slab_at_a_time_is_in_memory(root, in_slabs, monkeypatch):
+    alive: list[weakref.ref[np.ndarray]] = []
+    most = 0
+    run = Scale.run
+
+    def counted(self, volume, report):
+        nonlocal most
+        most = max(most, sum(values() is not None for values in alive))
+        result = run(self, volume, report)
+        alive.append(weakref.ref(result.volume.voxels))
+        return result
+
+    monkeypatch.setattr(Scale, "run", counted)
+    done(root, next(UIDS), task="scale")
+    assert len(alive) == 18
+    assert most == 0
