@@ -129,7 +129,7 @@ viewer.on_image_loaded(lambda loaded: setattr(told, "value", "image is loaded"))
 viewer.load_volumes([{"path": "small.nii"}])
 widgets.VBox([told, viewer])
 """,
-        "document.querySelector('.jp-OutputArea')?.textContent.includes('image is loaded')",
+        "[...document.querySelectorAll('.widget-label')].some(label => label.textContent === 'image is loaded')",
         "n => bench.wheel(n / 4)",
         setup="from ipyniivue import NiiVue",
     ),

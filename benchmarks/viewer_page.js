@@ -4,7 +4,7 @@ window.bench = {
     sleep: ms => new Promise(done => setTimeout(done, ms)),
     async until(test, patience = 20000) {
         for (const end = performance.now() + patience; !test();) {
-            if (performance.now() > end) { throw new Error('nothing was painted'); }
+            if (performance.now() > end) { throw new Error(`nothing was painted: ${document.querySelector('.dlp-Viewer')?.dataset.error}`); }
             await new Promise(done => {
                 const channel = new MessageChannel();  // sooner than a timer, and others have their turn
                 channel.port1.onmessage = done;
@@ -123,7 +123,7 @@ window.bench = {
         const isSeen = new Function(`return ${test}`);
         const start = performance.now();
         void window.jupyterapp.commands.execute('notebook:run-cell');
-        await bench.until(isSeen, 300000);
+        await bench.until(isSeen, 600000);
         return performance.now() - start;
     },
     imagesDrawn: 0,
