@@ -1,10 +1,10 @@
 """The slice viewer in a browser: how long from a key to the picture, beside what notebooks have otherwise.
 
-python -m benchmarks.viewer
+python -m benchmarks.viewer [--docs]
 
 A Lab is started, with volumes of noise: 512 x 512 x 200 (105 MB) and 512 x 512 x 2000 (1 GB). Times are taken in the
 browser, from the event to the moment at which the canvas was drawn and one pixel of it was read back, or at which an
-image that came as a file was decoded.
+image that came as a file was decoded. `--docs` writes the table into docs/viewer.md.
 """
 
 from __future__ import annotations
@@ -12,11 +12,12 @@ from __future__ import annotations
 import gzip
 import json
 import os
-import statistics
+import sys
 import tempfile
 import time
 import urllib.request
 from collections.abc import Sequence
+from dataclasses import dataclass
 from pathlib import Path
 
 import nbformat
@@ -24,127 +25,60 @@ import numpy as np
 from playwright.sync_api import Page, sync_playwright
 
 import dlp_lab
+from benchmarks.viewer_table import Row, machine, median_p95, table, write_into
 from dlp_lab.geometry import Geometry
 from dlp_lab.store.hdf5 import write_hdf5
 from dlp_lab.volume import Volume
 from tests.ui.lab_server import CHROMIUM, CHROMIUM_ARGS, Lab, running_lab
-from tests.ui.viewer_page import open_document, run_all_cells
+from tests.ui.viewer_page import run_cells
 
 STEPS = 200
-OPEN = "path => window.jupyterapp.commands.execute('docmanager:open', { path }).then(() => null)"
+PAGE_SCRIPT = Path(__file__).with_name("viewer_page.js").read_text(encoding="utf-8")
+DOCUMENT = Path(__file__).parents[1] / "docs/viewer.md"
 
-HELPERS = """
-window.bench = {
-    // a key that is held down repeats every 33 ms
-    sleep: ms => new Promise(done => setTimeout(done, ms)),
-    async until(test) {
-        for (const end = performance.now() + 20000; !test();) {
-            if (performance.now() > end) { throw new Error('nothing was painted'); }
-            await new Promise(done => {
-                const channel = new MessageChannel();  // sooner than a timer, and others have their turn
-                channel.port1.onmessage = done;
-                channel.port2.postMessage(0);
-            });
-        }
-    },
-    canvas: title => document.querySelector(
-        `.dlp-Viewer[data-ready] canvas[data-plane=${title}]`),
-    key: (target, key) => target.dispatchEvent(new KeyboardEvent('keydown', { key, bubbles: true })),
-    readBack: canvas => canvas.getContext('2d').getImageData(0, 0, 1, 1),
-    async scroll(steps, pause) {
-        const canvas = bench.canvas('axial'), times = [];
-        bench.key(canvas, 'Home');
-        await bench.until(() => canvas.dataset.index === '0');
-        await bench.sleep(1000);
-        for (let n = 1; n < Math.min(steps, Number(canvas.ariaValueMax)); n++) {
-            const start = performance.now();
-            bench.key(canvas, 'ArrowDown');
-            await bench.until(() => canvas.dataset.index === String(n));
-            bench.readBack(canvas);
-            times.push(performance.now() - start);
-            await bench.sleep(Math.max(0, pause - (performance.now() - start)));
-        }
-        return times;
-    },
-    async jump(steps) {
-        const planes = ['axial', 'coronal', 'sagittal'].map(bench.canvas), times = [];
-        for (let n = 0; n < steps; n++) {
-            const wanted = planes.map((canvas, p) => {
-                const count = Number(canvas.ariaValueMax);
-                return ((n * [7919, 6271, 5333][p]) % Math.floor(count / 10)) * 10 + (n % 10);
-            });
-            const start = performance.now();
-            planes.forEach((canvas, p) => {
-                bench.key(canvas, 'Home');
-                for (let left = wanted[p]; left > 0; left -= left >= 10 ? 10 : 1) {
-                    bench.key(canvas, left >= 10 ? 'PageDown' : 'ArrowDown');
-                }
-            });
-            await bench.until(() => planes.every((canvas, p) => canvas.dataset.index === String(wanted[p])));
-            planes.forEach(bench.readBack);
-            times.push(performance.now() - start);
-            await bench.sleep(200);
-        }
-        return times;
-    },
-    // how long a frame takes in which the window changes, all three planes being painted anew
-    async window(steps) {
-        const canvas = bench.canvas('axial'), times = [];
-        const planes = ['axial', 'coronal', 'sagittal'].map(bench.canvas);
-        const original = window.requestAnimationFrame;
-        window.requestAnimationFrame = callback => original(time => {
-            const start = performance.now();
-            callback(time);
-            planes.forEach(bench.readBack);
-            times.push(performance.now() - start);
-        });
-        const box = canvas.getBoundingClientRect();
-        const send = (type, n) => canvas.dispatchEvent(new PointerEvent(type, {
-            pointerId: 1, button: 2, buttons: 2, bubbles: true,
-            clientX: box.left + 100 + n % 50, clientY: box.top + 100 + n % 30
-        }));
-        canvas.setPointerCapture = () => undefined;
-        send('pointerdown', 0);
-        for (let n = 1; n <= steps; n++) {
-            const painted = times.length;
-            send('pointermove', n);
-            await bench.until(() => times.length > painted);
-        }
-        send('pointerup', 0);
-        window.requestAnimationFrame = original;
-        return times;
-    },
-    // a slider of ipywidgets and the picture that follows it
-    async slider(steps) {
-        const handle = document.querySelector('.jp-OutputArea .noUi-handle'), times = [];
-        const picture = () => [...document.querySelectorAll('.jp-OutputArea img')].at(-1);
-        for (let n = 0; n < steps; n++) {
-            const before = picture()?.src;
-            const start = performance.now();
-            bench.key(handle, 'ArrowRight');
-            await bench.until(() => picture() && picture().src !== before && picture().complete);
-            await picture().decode().catch(() => undefined);
-            times.push(performance.now() - start);
-            await bench.sleep(100);
-        }
-        return times;
-    }
-};
-"""
-
-NOTEBOOK = """
+SETUP = """
 import io
 import ipywidgets as widgets
+import matplotlib.pyplot as plt
 import numpy as np
 import dlp_lab as dlp
 volume = dlp.open_hdf5("small.h5")
 count = volume.voxels.shape[0]
-{show}
 """
-SHOWN = {
-    "dlp.SliceViewer": "dlp.SliceViewer(volume)",
-    "ipywidgets.Image (PNG)": """
-from PIL import Image as Picture
+
+
+@dataclass(frozen=True)
+class Shown:
+    """A viewer in a notebook.
+
+    Attributes:
+        viewer: What it is called.
+        cell: Python that shows the volume.
+        is_seen: JavaScript that tells whether something is seen.
+        steps: JavaScript that takes the times of `n` steps.
+        jumps: The same of `n` jumps; empty where there is no such thing.
+        setup: Python that is run before.
+    """
+
+    viewer: str
+    cell: str
+    is_seen: str
+    steps: str
+    jumps: str = ""
+    setup: str = ""
+
+
+OURS = Shown(
+    "dlp.SliceViewer in a notebook",
+    "dlp.SliceViewer(volume)",
+    "document.querySelector('.dlp-Viewer[data-ready=true]')",
+    "n => bench.scroll(n, 33)",
+    "n => bench.jump(n)",
+)
+PEERS = (
+    Shown(
+        "ipywidgets.Image (PNG) and a slider",
+        """
 image, slider = widgets.Image(format="png"), widgets.IntSlider(0, 0, count - 1)
 def show(change):
     shade = np.clip((volume.voxels[slider.value] + 160.0) * (255 / 400), 0, 255).astype(np.uint8)
@@ -155,14 +89,51 @@ slider.observe(show, "value")
 show(None)
 widgets.VBox([slider, image])
 """,
-    "matplotlib inline": """
-import matplotlib.pyplot as plt
+        "[...document.querySelectorAll('.jp-OutputArea img')].at(-1)?.complete",
+        "n => bench.slider(n / 4, false)",
+        setup="from PIL import Image as Picture",
+    ),
+    Shown(
+        "ipympl, `set_data` by a slider",
+        """
+with plt.ioff():
+    figure, axes = plt.subplots()
+image = axes.imshow(volume.voxels[0], cmap="gray", vmin=-160, vmax=240)
+slider = widgets.IntSlider(0, 0, count - 1)
+def show(change):
+    image.set_data(volume.voxels[slider.value])
+    figure.canvas.draw_idle()
+slider.observe(show, "value")
+widgets.VBox([slider, figure.canvas])
+""",
+        "bench.imagesDrawn > 0",
+        "n => bench.slider(n / 4, true)",
+        setup="%matplotlib widget",
+    ),
+    Shown(
+        "matplotlib inline and `interact`",
+        """
 def show(k):
     plt.imshow(volume.voxels[k], cmap="gray", vmin=-160, vmax=240)
     plt.show()
 widgets.interact(show, k=widgets.IntSlider(0, 0, count - 1));
 """,
-}
+        "[...document.querySelectorAll('.jp-OutputArea img')].at(-1)?.complete",
+        "n => bench.slider(n / 4, false)",
+    ),
+    Shown(
+        "ipyniivue (the whole volume goes to the browser first)",
+        """
+viewer, told = NiiVue(), widgets.Label("loading")
+viewer.on_image_loaded(lambda loaded: setattr(told, "value", "image is loaded"))
+viewer.load_volumes([{"path": "small.nii"}])
+widgets.VBox([told, viewer])
+""",
+        "[...document.querySelectorAll('.widget-label')].some(label => label.textContent === 'image is loaded')",
+        "n => bench.wheel(n / 4)",
+        setup="from ipyniivue import NiiVue",
+    ),
+)
 
 
 def write_volume(path: Path, slices: int) -> None:
@@ -173,81 +144,83 @@ def write_volume(path: Path, slices: int) -> None:
     write_hdf5(Volume(voxels, geometry, "HU", "CT"), path)
 
 
+def write_nifti(path: Path, volume_path: Path) -> None:
+    """The same for viewers that know NIfTI alone, not compressed."""
+    import nibabel
+
+    voxels = dlp_lab.read_hdf5(volume_path).voxels
+    nibabel.save(nibabel.Nifti1Image(voxels.T, np.diag([0.7, 0.7, 0.5, 1])), path)
+
+
 def told(name: str, times_ms: Sequence[float]) -> None:
-    ordered = sorted(times_ms)
-    p95 = ordered[int(0.95 * (len(ordered) - 1))]
-    print(
-        f"{name:48} median {statistics.median(ordered):6.1f} ms   p95 {p95:6.1f} ms   ({len(ordered)} steps)",
-        flush=True,
-    )
+    print(f"{name:60} {median_p95(times_ms)} ms (median / p95 of {len(times_ms)})", flush=True)
 
 
 def open_page(lab: Lab, page: Page) -> None:
     lab.open(page)
-    page.evaluate(HELPERS)
+    page.evaluate(PAGE_SCRIPT)
 
 
-def measure_document(lab: Lab, page: Page) -> None:
+def measure_document(lab: Lab, page: Page, file: str, jumps: int) -> Row:
+    """A document in Lab: one that is opened by a double click."""
     open_page(lab, page)
-    open_document(page, "small.h5")
-    told("document, a key held down (30 per second)", page.evaluate("n => bench.scroll(n, 33)", STEPS))
-    told("document, the same slices again, from the cache", page.evaluate("n => bench.scroll(n, 0)", STEPS))
-    told("document, a jump with three planes", page.evaluate("n => bench.jump(n)", STEPS // 2))
-    told("document, window and level (frame, three planes)", page.evaluate("n => bench.window(n)", STEPS))
+    first, all_three = page.evaluate(
+        """async path => {
+            const start = performance.now();
+            void window.jupyterapp.commands.execute('docmanager:open', { path });
+            await bench.until(() => bench.canvas('axial')?.dataset.index);
+            const first = performance.now() - start;
+            await bench.until(() => document.querySelector('.dlp-Viewer[data-ready=true]'));
+            return [first, performance.now() - start];
+        }""",
+        file,
+    )
+    told(f"{file}, double click to first slice", [first])
+    told(f"{file}, double click to three planes", [all_three])
+    held = page.evaluate("n => bench.scroll(n, 33)", STEPS)
+    told(f"{file}, a key held down (30 per second)", held)
+    told(f"{file}, the same slices again, from the cache", page.evaluate("n => bench.scroll(n, 0)", STEPS))
+    jumped = page.evaluate("n => bench.jump(n)", jumps)
+    told(f"{file}, a jump with three planes", jumped)
+    told(f"{file}, window and level (frame, three planes)", page.evaluate("n => bench.window(n)", STEPS))
+    size = f"{(lab.root / file).stat().st_size / 1e6:,.0f} MB"
+    return Row(f"dlp-lab, a document in JupyterLab ({size})", first, held, jumped)
 
 
-def measure_notebooks(lab: Lab, page: Page) -> None:
-    for name, show in SHOWN.items():
-        notebook = nbformat.v4.new_notebook(cells=[nbformat.v4.new_code_cell(NOTEBOOK.format(show=show))])
-        notebook.metadata.kernelspec = {"name": "python3", "display_name": "Python 3", "language": "python"}
-        path = lab.root / f"{len(name)}.ipynb"
-        nbformat.write(notebook, path)
-        open_page(lab, page)
-        page.evaluate(
-            "path => window.jupyterapp.commands.execute('docmanager:open', { path }).then(() => null)", path.name
-        )
-        run_all_cells(page)
-        if name.startswith("dlp"):
-            page.locator(".dlp-Viewer[data-ready=true]").wait_for(timeout=60_000)
-            told(f"notebook, {name}, a key held down", page.evaluate("n => bench.scroll(n, 33)", STEPS))
-            told(f"notebook, {name}, the same slices again", page.evaluate("n => bench.scroll(n, 0)", STEPS))
-            told(f"notebook, {name}, a jump", page.evaluate("n => bench.jump(n)", STEPS // 4))
-        else:
-            page.locator(".jp-OutputArea .noUi-handle").wait_for(timeout=60_000)
-            page.locator(".jp-OutputArea img").first.wait_for(timeout=60_000)
-            told(f"notebook, {name}", page.evaluate("n => bench.slider(n)", STEPS // 4))
+def measure_notebook(lab: Lab, page: Page, shown: Shown) -> Row:
+    """A viewer in a notebook, all on the volume of 105 MB."""
+    cells = [nbformat.v4.new_code_cell(code) for code in (f"{shown.setup}\n{SETUP}", shown.cell)]
+    notebook = nbformat.v4.new_notebook(cells=cells)
+    notebook.metadata.kernelspec = {"name": "python3", "display_name": "Python 3", "language": "python"}
+    path = lab.root / f"{len(shown.viewer)}.ipynb"
+    nbformat.write(notebook, path)
+    open_page(lab, page)
+    page.evaluate("path => window.jupyterapp.commands.execute('docmanager:open', { path }).then(() => null)", path.name)
+    run_cells(page, "notebook:run-cell-and-select-next")
+    first = page.evaluate("test => bench.firstPaint(test)", shown.is_seen)
+    told(f"{shown.viewer}, first picture", [first])
+    page.wait_for_timeout(3000)
+    steps = page.evaluate(shown.steps, STEPS)
+    told(f"{shown.viewer}, a step", steps)
+    jumps = page.evaluate(shown.jumps, STEPS // 4) if shown.jumps else []
+    told(f"{shown.viewer}, a jump", jumps)
+    return Row(shown.viewer, first, steps, jumps)
 
 
-def measure_large(lab: Lab, page: Page) -> None:
-    """Time to the first slices of the volume of 1 GB, and what looking at it takes of the server's memory."""
+def measure_server(lab: Lab) -> None:
+    """What planes of the volume of 1 GB take without a browser, and what they cost the server's memory."""
     server = server_pid()
     before = resident_mib(server)
     requested = time.perf_counter()
     uid = json.loads(ask(lab, "", {"path": "large.h5"}))["id"]
     ask(lab, f"/{uid}/planes?at=0.1000")
     print(f"1 GB, server alone: open and first slice {1000 * (time.perf_counter() - requested):.0f} ms")
-    for axis, index in ((0, 999), (1, 256), (2, 256)):
+    for place in ("0.999", "1.256", "2.256", "0.7,1.7,2.7"):
         requested = time.perf_counter()
-        size = len(ask(lab, f"/{uid}/planes?at={axis}.{index}"))
-        print(
-            f"1 GB, server alone: plane of axis {axis} ({size} bytes) {1000 * (time.perf_counter() - requested):.0f} ms"
-        )
+        size = len(ask(lab, f"/{uid}/planes?at={place}"))
+        took_ms = 1000 * (time.perf_counter() - requested)
+        print(f"1 GB, server alone: planes {place} ({size} bytes) {took_ms:.0f} ms")
     print(f"server memory: {before:.0f} MiB before, {resident_mib(server):.0f} MiB after the planes of 1 GB")
-    open_page(lab, page)
-    first, all_three = page.evaluate(
-        """async () => {
-            const start = performance.now();
-            void window.jupyterapp.commands.execute('docmanager:open', { path: 'large.h5' });
-            await bench.until(() => bench.canvas('axial')?.dataset.index);
-            const first = performance.now() - start;
-            await bench.until(() => document.querySelector('.dlp-Viewer[data-ready=true]'));
-            return [first, performance.now() - start];
-        }"""
-    )
-    print(f"1 GB, double click to first slice {first:.0f} ms, to all three planes {all_three:.0f} ms")
-    told("1 GB, a key held down", page.evaluate("n => bench.scroll(n, 33)", STEPS))
-    told("1 GB, a jump with three planes", page.evaluate("n => bench.jump(n)", 20))
-    print(f"server memory: {resident_mib(server):.0f} MiB after all")
 
 
 def ask(lab: Lab, route: str, body: object = None) -> bytes:
@@ -303,13 +276,24 @@ def main() -> None:
         page_config.write_text('{"disabledExtensions": {"jupyterlab-h5web": true}}')
         write_volume(root / "small.h5", 200)
         write_volume(root / "large.h5", 2000)
+        write_nifti(root / "small.nii", root / "small.h5")
+        rows = []
         with running_lab(root, home) as lab:
+            measure_server(lab)
             browser = playwright.chromium.launch(executable_path=CHROMIUM, args=CHROMIUM_ARGS)
-            for measure in (measure_large, measure_document, measure_notebooks):
-                page = browser.new_page(viewport={"width": 1560, "height": 940})
-                measure(lab, page)
-                page.close()
+            new_page = lambda: browser.new_page(viewport={"width": 1560, "height": 940})  # noqa: E731
+            for file, jumps in (("small.h5", STEPS // 2), ("large.h5", STEPS // 10)):
+                with new_page() as page:
+                    rows.append(measure_document(lab, page, file, jumps))
+            for shown in (OURS, *PEERS):
+                with new_page() as page:
+                    rows.append(measure_notebook(lab, page, shown))
+            print(f"server memory: {resident_mib(server_pid()):.0f} MiB after all")
+            text = f"{table(rows)}\n{machine(browser.version)}\n"
             browser.close()
+    print(f"\n{text}")
+    if "--docs" in sys.argv[1:]:
+        write_into(DOCUMENT, text)
 
 
 if __name__ == "__main__":

@@ -277,7 +277,10 @@ class PlaneView:
 
     def of(self, voxels: NDArray[Any], index: int) -> NDArray[Any]:
         """The plane at `index`, as a `(rows, columns)` view that can be shown from top left."""
-        plane: NDArray[Any] = np.take(voxels, index, axis=self.axis)
+        return self.turned(np.take(voxels, index, axis=self.axis))
+
+    def turned(self, plane: NDArray[Any]) -> NDArray[Any]:
+        """A plane whose two axes are in their order, as a `(rows, columns)` view that can be shown from top left."""
         if self.transpose:
             plane = plane.T
         return plane[:: -1 if self.flip_rows else 1, :: -1 if self.flip_columns else 1]

@@ -38,12 +38,15 @@ class OpenVolume(msgspec.Struct, frozen=True, forbid_unknown_fields=True, kw_onl
         series: SeriesInstanceUID, where a folder has several.
         job: Uid of a job, instead of a path.
         which: Whether the job's source, its result, or the labels it found in its source are meant.
+        compared_with: Id of an open volume, along whose planes this one is looked at, interpolated where it lies on
+            another grid.
     """
 
     path: str | None = None
     series: str | None = None
     job: str | None = None
     which: Literal["source", "result", "labels"] = "result"
+    compared_with: str | None = None
 
 
 class VolumeReply(msgspec.Struct, frozen=True, kw_only=True):
@@ -93,7 +96,7 @@ class VolumesHandler(VolumeHandler):
         path, options = body.path or "", ReadOptions(series=body.series)
         if body.job is not None:
             path, options = await self._of_job(body.job, body.which)
-        uid, volume = await self.volumes.open(path, options)
+        uid, volume = await self.volumes.open(path, options, body.compared_with)
         self.set_header("Location", url_path_join(self.base_url, "dlp-lab/api/v1/volumes", uid))
         self.reply(VolumeReply(id=uid, info=volume.info), HTTPStatus.CREATED)
 

@@ -43,12 +43,14 @@ class Assembly:
     Attributes:
         info: What a viewer is told.
         headers: Of its slices; None where there are none.
+        frame_of_reference_uid: In which it lies, if it is known.
         series: Its files, where each of them is a slice of the volume.
         volume: All of it, where it cannot be had otherwise.
     """
 
     info: VolumeInfo
     headers: HeaderSource | None
+    frame_of_reference_uid: str | None
     series: Series | None = None
     volume: Volume | None = None
 
@@ -100,7 +102,7 @@ def _of_hdf5(path: Path) -> Assembly:
         options = msgspec.json.decode(stored.read_options_json, type=ReadOptions)
         headers = series_from_headers(stored.encoded, path.name, options, stored.frames)
     info = msgspec.structs.replace(volume_info(volume), has_headers=headers is not None, **_display(headers))
-    return Assembly(info, headers, volume=volume)
+    return Assembly(info, headers, volume.geometry.frame_of_reference_uid, volume=volume)
 
 
 def _series_of_file(path: Path, root: Path, options: ReadOptions) -> Series:
@@ -121,7 +123,7 @@ def _of_series(series: Series) -> Assembly:
     if series.resampling is not None or len(series.headers) != grid.shape[0]:
         volume = read_volume(series)
         info = msgspec.structs.replace(volume_info(volume), has_headers=True, **_display(series))
-        return Assembly(info, series, volume=volume)
+        return Assembly(info, series, grid.frame_of_reference_uid, volume=volume)
     travelling = _travelling(series)
     info = VolumeInfo(
         shape=grid.shape,
@@ -136,7 +138,7 @@ def _of_series(series: Series) -> Assembly:
         warnings=list(series.warnings),
         **_display(series),
     )
-    return Assembly(info, series, series=series)
+    return Assembly(info, series, grid.frame_of_reference_uid, series=series)
 
 
 def _sendable_name(header: Header) -> str:

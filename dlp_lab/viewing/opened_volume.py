@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import math
 import os
 from collections.abc import Callable
 from pathlib import Path
@@ -12,11 +13,14 @@ import msgspec
 import numpy as np
 from numpy.typing import NDArray
 
+from dlp_lab.errors import VolumeError
+from dlp_lab.geometry import Geometry
 from dlp_lab.store.hdf5 import lies_contiguous, open_hdf5
 from dlp_lab.store.workspace import Workspace
+from dlp_lab.viewing.resampled_plane import ResampledPlane, check_same_frame
 from dlp_lab.viewing.series_client import SeriesClient, open_series
 from dlp_lab.viewing.series_messages import Described, Source
-from dlp_lab.viewing.shown_values import volume_info
+from dlp_lab.viewing.shown_values import resampled_info, volume_info
 from dlp_lab.viewing.slice_location import read_slice
 from dlp_lab.viewing.volume_info import HeaderElement, VolumeInfo
 from dlp_lab.viewing.voxel_file import VoxelFile
@@ -27,6 +31,8 @@ class OpenedVolume(Protocol):
     """A volume whose planes are read when they are asked for.
 
     * `plane` returns the voxels whose index along `axis` is `index`, the other two axes in their order.
+    * `slices` returns slices one after the other, `(count, rows, columns)`.
+    * Both are as they travel: the real values are those x slope + intercept.
     * `elements` is the header of a slice.
     * `working_bytes` is how much of the disk it takes.
     * `close` ends its process and gives back its files.
@@ -36,9 +42,14 @@ class OpenedVolume(Protocol):
     def info(self) -> VolumeInfo: ...
 
     @property
+    def grid(self) -> Geometry: ...
+
+    @property
     def working_bytes(self) -> int: ...
 
     async def plane(self, axis: int, index: int) -> NDArray[Any]: ...
+
+    async def slices(self, first: int, count: int) -> NDArray[Any]: ...
 
     async def elements(self, k: int) -> list[HeaderElement]: ...
 
@@ -67,9 +78,13 @@ class ContiguousVolume:
         self._opening = asyncio.Lock()
         self._headers: SeriesClient | None = None
         self.info = msgspec.structs.replace(volume_info(volume), has_headers=True)
+        self.grid = volume.geometry
 
     async def plane(self, axis: int, index: int) -> NDArray[Any]:
         return await asyncio.to_thread(self._voxels.plane, axis, index)
+
+    async def slices(self, first: int, count: int) -> NDArray[Any]:
+        return await asyncio.to_thread(self._voxels.slices, first, count)
 
     async def elements(self, k: int) -> list[HeaderElement]:
         async with self._opening:
@@ -106,6 +121,8 @@ class AssembledVolume:
         self._locations = described.locations
         self._reserve = reserve
         self.info = described.info
+        affine = np.array(described.info.affine_kji_to_lps)
+        self.grid = Geometry(described.info.shape, affine, described.frame_of_reference_uid)
         self.working_bytes = 0
         self._voxels = VoxelFile(working_file, np.dtype(self.info.dtype).newbyteorder("<"), self.info.shape)
 
@@ -113,18 +130,62 @@ class AssembledVolume:
         slices, rows, columns = self.info.shape
         if axis == 0 and self._locations:
             return await asyncio.to_thread(read_slice, self._locations[index], rows, columns, self.info.dtype)
+        await self._in_working_file({index} if axis == 0 else set(range(slices)))
+        return await asyncio.to_thread(self._voxels.plane, axis, index)
+
+    async def slices(self, first: int, count: int) -> NDArray[Any]:
+        if self._locations:
+            return np.stack([await self.plane(0, k) for k in range(first, first + count)])
+        await self._in_working_file(set(range(first, first + count)))
+        return await asyncio.to_thread(self._voxels.slices, first, count)
+
+    async def _in_working_file(self, slices: set[int]) -> None:
         if not self.working_bytes:
-            needed = slices * rows * columns * np.dtype(self.info.dtype).itemsize
+            needed = math.prod(self.info.shape) * np.dtype(self.info.dtype).itemsize
             self._reserve(needed)
             self.working_bytes = needed
-        await self._client.wait_until_filled({index} if axis == 0 else set(range(slices)))
-        return await asyncio.to_thread(self._voxels.plane, axis, index)
+        await self._client.wait_until_filled(slices)
 
     async def elements(self, k: int) -> list[HeaderElement]:
         return await self._client.elements(k)
 
     async def close(self) -> None:
         await self._client.close()
+
+
+class VolumeOnOtherGrid:
+    """A volume that is looked at along the planes of another one, with which it is compared.
+
+    Args:
+        source: The volume, which becomes this object's.
+        grid: Of the other one, in the same frame of reference.
+    """
+
+    def __init__(self, source: OpenedVolume, grid: Geometry) -> None:
+        self._source = source
+        self.grid = grid
+        self.info = resampled_info(source.info, grid)
+
+    @property
+    def working_bytes(self) -> int:
+        return self._source.working_bytes
+
+    async def plane(self, axis: int, index: int) -> NDArray[Any]:
+        plane = await asyncio.to_thread(ResampledPlane, self.grid, axis, index, self._source.grid)
+        for block in plane.blocks:
+            slices = await self._source.slices(block.start, len(block))
+            await asyncio.to_thread(plane.add, block, slices)
+        slope, intercept = self._source.info.slope, self._source.info.intercept
+        return plane.values * np.float32(slope) + np.float32(intercept)
+
+    async def slices(self, first: int, count: int) -> NDArray[Any]:
+        return np.stack([await self.plane(0, k) for k in range(first, first + count)])
+
+    async def elements(self, k: int) -> list[HeaderElement]:
+        return []  # no slice of the source lies here
+
+    async def close(self) -> None:
+        await self._source.close()
 
 
 async def open_source(workspace: Workspace, source: Source, reserve: Callable[[int], None]) -> OpenedVolume:
@@ -149,3 +210,19 @@ async def open_source(workspace: Workspace, source: Source, reserve: Callable[[i
         os.close(working_file)
         raise
     return AssembledVolume(client, described, working_file, reserve)
+
+
+async def along_planes_of(grid: Geometry, volume: OpenedVolume) -> OpenedVolume:
+    """A volume as it is compared with another: itself where it lies on that one's grid, else resampled.
+
+    Raises:
+        VolumeError: It lies in another frame of reference. It is closed then.
+    """
+    if volume.grid.matches(grid):
+        return volume
+    try:
+        check_same_frame(grid, volume.grid)
+    except VolumeError:
+        await volume.close()
+        raise
+    return VolumeOnOtherGrid(volume, grid)

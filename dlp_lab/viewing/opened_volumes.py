@@ -12,7 +12,7 @@ from pathlib import Path
 from dlp_lab.dicom.options import DEFAULT_OPTIONS, ReadOptions
 from dlp_lab.errors import NoSuchVolume, TooLarge
 from dlp_lab.store.workspace import Workspace
-from dlp_lab.viewing.opened_volume import OpenedVolume, open_source
+from dlp_lab.viewing.opened_volume import OpenedVolume, along_planes_of, open_source
 from dlp_lab.viewing.series_messages import Source, SourceKind
 
 MAX_OPEN = 24
@@ -42,12 +42,15 @@ class OpenedVolumes:
         self._closing: set[asyncio.Task[None]] = set()
         self._looking: asyncio.TimerHandle | None = None
 
-    async def open(self, relative: str, options: ReadOptions = DEFAULT_OPTIONS) -> tuple[str, OpenedVolume]:
+    async def open(
+        self, relative: str, options: ReadOptions = DEFAULT_OPTIONS, compared_with: str | None = None
+    ) -> tuple[str, OpenedVolume]:
         """Open a file or folder.
 
         Args:
             relative: Path relative to the root. Of a DICOM file, the series is opened that it belongs to.
             options: Which images of a folder, and which repairs.
+            compared_with: Id of an open volume, along whose planes this one is looked at.
 
         Returns:
             Its id, and the volume.
@@ -55,8 +58,11 @@ class OpenedVolumes:
         Raises:
             DlpError: It is refused.
         """
+        grid = None if compared_with is None else self.get(compared_with).grid
         source = await asyncio.to_thread(self._source, relative, options)
         volume = await open_source(self._workspace, source, self._make_room)
+        if grid is not None:
+            volume = await along_planes_of(grid, volume)
         uid = secrets.token_hex(16)
         self._entries[uid] = _Entry(volume)
         while len(self._entries) > MAX_OPEN:

@@ -51,10 +51,12 @@ class Described(msgspec.Struct, frozen=True, tag=True):
     Attributes:
         info: What a viewer is told.
         locations: Where each slice can be read by itself; empty where they cannot.
+        frame_of_reference_uid: In which the volume lies, if it is known.
     """
 
     info: VolumeInfo
     locations: list[SliceLocation]
+    frame_of_reference_uid: str | None
 
 
 class Filled(msgspec.Struct, frozen=True, tag=True):

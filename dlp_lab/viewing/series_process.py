@@ -63,7 +63,7 @@ def main() -> None:
     try:
         with limited_memory():
             assembly = assembled(source)
-            answers.tell(Described(assembly.info, assembly.locations()))
+            answers.tell(Described(assembly.info, assembly.locations(), assembly.frame_of_reference_uid))
     except BaseException as error:
         answers.tell(_refusal(error, Path(os.fsdecode(source.path)).name))
         return

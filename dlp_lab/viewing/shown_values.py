@@ -5,9 +5,11 @@ from __future__ import annotations
 from collections.abc import Sequence
 from typing import Any
 
+import msgspec
 import numpy as np
 from numpy.typing import NDArray
 
+from dlp_lab.geometry import Geometry
 from dlp_lab.viewing.volume_info import ShownType, VolumeInfo
 from dlp_lab.volume import Volume
 
@@ -30,6 +32,21 @@ def volume_info(volume: Volume) -> VolumeInfo:
         unit=volume.unit,
         modality=volume.modality,
         warnings=list(volume.warnings),
+    )
+
+
+def resampled_info(info: VolumeInfo, grid: Geometry) -> VolumeInfo:
+    """What is told of a volume that is shown along the planes of another grid."""
+    return msgspec.structs.replace(
+        info,
+        shape=grid.shape,
+        affine_kji_to_lps=grid.affine_kji_to_lps.tolist(),
+        dtype="float32",
+        slope=1.0,
+        intercept=0.0,
+        slice_files=[],
+        has_headers=False,
+        resampled=True,
     )
 
 

@@ -24,6 +24,8 @@ class VolumeInfo(msgspec.Struct, frozen=True, kw_only=True):
         window: Least and greatest value to show, as the file recommends; null if it does not.
         slice_files: Name of the file of each slice; empty where there are none.
         has_headers: Whether the headers of slices can be asked for.
+        resampled: Whether it lies on another grid and is shown interpolated along the planes of the one it is compared
+            with; it has no value where it does not reach.
         warnings: What was noticed in the source and accepted.
     """
 
@@ -38,6 +40,7 @@ class VolumeInfo(msgspec.Struct, frozen=True, kw_only=True):
     window: tuple[float, float] | None = None
     slice_files: list[str] = []
     has_headers: bool = False
+    resampled: bool = False
     warnings: list[str] = []
 
 

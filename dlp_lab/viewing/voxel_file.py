@@ -57,6 +57,15 @@ class VoxelFile:
         first, planes = self._neighbours(index)
         return planes[:, :, index - first]
 
+    def slices(self, first: int, count: int) -> NDArray[Any]:
+        """Slices one after the other, `(count, rows, columns)`.
+
+        Raises:
+            Hdf5Error: The file is shorter than it was.
+        """
+        _, rows, columns = self._shape
+        return self._read(first * rows * columns, (count, rows, columns))
+
     def _neighbours(self, index: int) -> tuple[int, NDArray[Any]]:
         """Planes of axis 2 among which is `index`, and the index of the first.
 

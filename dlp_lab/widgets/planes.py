@@ -8,7 +8,8 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 from numpy.typing import NDArray
 
-from dlp_lab.geometry import PlaneView, plane_views
+from dlp_lab.geometry import Geometry, PlaneView, plane_views
+from dlp_lab.viewing.resampled_plane import ResampledPlane, check_same_frame
 from dlp_lab.volume import Volume
 
 if TYPE_CHECKING:
@@ -48,7 +49,7 @@ def planes_png(
 
     Args:
         before: A volume.
-        after: Another of the same grid, drawn below.
+        after: Another in the same frame of reference, drawn below; interpolated where it lies on another grid.
         labels: Written at the rows.
         window: Least and greatest value shown; by default 1st and 99.5th percentile of the planes of `before`.
 
@@ -56,6 +57,7 @@ def planes_png(
         A PNG file.
 
     Raises:
+        VolumeError: `after` lies in another frame of reference.
         ImportError: matplotlib is absent; it comes with `pip install dlp-lab[notebook]`.
     """
     try:
@@ -65,7 +67,7 @@ def planes_png(
 
     views = plane_views(before.geometry)
     volumes = [before] if after is None else [before, after]
-    pictures = [[_middle(volume, view) for view in views] for volume in volumes]
+    pictures = [[_middle(volume, view, before.geometry) for view in views] for volume in volumes]
     if window is None:
         low, high = np.percentile(np.concatenate([picture.ravel() for picture in pictures[0]]), (1, 99.5))
         window = float(low), float(high) if high > low else float(low) + 1
@@ -100,8 +102,25 @@ def planes_png(
     return buffer.getvalue()
 
 
-def _middle(volume: Volume, view: PlaneView) -> NDArray[Any]:
-    return view.of(volume.voxels, volume.geometry.shape[view.axis] // 2)
+def _middle(volume: Volume, view: PlaneView, grid: Geometry) -> NDArray[Any]:
+    """The middle plane of `grid` as the volume has it."""
+    return view.turned(plane_along(volume, grid, view.axis, grid.shape[view.axis] // 2))
+
+
+def plane_along(volume: Volume, grid: Geometry, axis: int, index: int) -> NDArray[Any]:
+    """A plane of `grid` as a volume has it: its own voxels, or values between them where it lies on another grid.
+
+    Raises:
+        VolumeError: The volume lies in another frame of reference.
+    """
+    if volume.geometry.matches(grid):
+        plane: NDArray[Any] = np.take(volume.voxels, index, axis)
+        return plane
+    check_same_frame(grid, volume.geometry)
+    resampled = ResampledPlane(grid, axis, index, volume.geometry)
+    for block in resampled.blocks:
+        resampled.add(block, volume.voxels[block.start : block.stop])
+    return resampled.values
 
 
 def _annotate(axes: Axes, view: PlaneView, title: str) -> None:

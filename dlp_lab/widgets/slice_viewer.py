@@ -12,12 +12,12 @@ from pathlib import Path
 from typing import Any
 
 import msgspec
-import numpy as np
 
 from dlp_lab.errors import DlpError, VolumeError
-from dlp_lab.viewing.shown_values import shown_plane, volume_info
+from dlp_lab.viewing.resampled_plane import check_same_frame
+from dlp_lab.viewing.shown_values import resampled_info, shown_plane, volume_info
 from dlp_lab.volume import Volume
-from dlp_lab.widgets.planes import planes_png
+from dlp_lab.widgets.planes import plane_along, planes_png
 
 try:
     import anywidget
@@ -31,13 +31,14 @@ _STATIC = Path(__file__).parent / "static"
 
 
 class SliceViewer(anywidget.AnyWidget):
-    """Looks at a volume, or compares two on one grid; as a cell's last line it is shown below the cell.
+    """Looks at a volume, or compares two; as a cell's last line it is shown below the cell.
 
     Voxels stay in the kernel: a volume of `dlp.open_hdf5` may be larger than the memory, and a kernel far away will do.
 
     Args:
         before: A volume.
-        after: Another on the same grid, to compare with.
+        after: Another in the same frame of reference, to compare with; where it lies on another grid, it is shown
+            interpolated along the planes of the first one.
         labels: Whole numbers on the same grid, drawn over it; 0 is clear.
         names: What the two volumes are called.
         label_names: Names of labels by their numbers.
@@ -47,7 +48,7 @@ class SliceViewer(anywidget.AnyWidget):
             in a notebook that was saved, exported or opened without its kernel.
 
     Raises:
-        VolumeError: The volumes do not lie on one grid.
+        VolumeError: The labels do not lie on the grid of the volume, or the two volumes in one frame of reference.
     """
 
     _esm = (_STATIC / "slice_viewer.js").read_text(encoding="utf-8")
@@ -72,10 +73,13 @@ class SliceViewer(anywidget.AnyWidget):
     ) -> None:
         given = {"before": before, "after": after, "labels": labels}
         self._volumes = {role: volume for role, volume in given.items() if volume is not None}
-        for role, volume in self._volumes.items():
-            if not volume.geometry.matches(before.geometry):
-                raise VolumeError(f"the volume given as {role!r} does not lie on the grid of the first one")
+        self._grid = before.geometry
+        if labels is not None and not labels.geometry.matches(before.geometry):
+            raise VolumeError("the labels do not lie on the grid of the volume they are shown over")
         infos = {role: volume_info(volume) for role, volume in self._volumes.items()}
+        if after is not None and not after.geometry.matches(before.geometry):
+            check_same_frame(before.geometry, after.geometry)
+            infos["after"] = resampled_info(infos["after"], before.geometry)
         infos["before"] = msgspec.structs.replace(infos["before"], window=window)
         self._dtypes = {role: info.dtype for role, info in infos.items()}
         self._still = planes_png(before, after, labels=names, window=window) if still else None
@@ -103,8 +107,8 @@ class SliceViewer(anywidget.AnyWidget):
         volume = self._volumes.get(role)
         match place:
             case [int(axis), int(index)] if volume is not None and axis in (0, 1, 2):
-                if 0 <= index < volume.geometry.shape[axis]:
-                    return shown_plane(np.take(volume.voxels, index, axis), self._dtypes[role])
+                if 0 <= index < self._grid.shape[axis]:
+                    return shown_plane(plane_along(volume, self._grid, axis, index), self._dtypes[role])
         raise VolumeError(f"there is no plane {str(place)[:20]} of {role[:20]!r}")
 
     def _ipython_display_(self) -> None:

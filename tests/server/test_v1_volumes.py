@@ -24,6 +24,7 @@ from pydicom.uid import (
 import dlp_lab as dlp
 from dlp_lab.store.hdf5 import write_hdf5
 from dlp_lab.viewing.opened_volume import AssembledVolume
+from dlp_lab.widgets.planes import plane_along
 from tests.phantom import write_phantom_series
 from tests.server.conftest import Fetch
 
@@ -250,6 +251,63 @@ async def test_a_closed_volume_is_gone_and_its_file_and_process_with_it(fetch: F
     assert (await fetch(f"api/v1/volumes/{reply['id']}", method="DELETE")).code == 204
     assert (await fetch(f"api/v1/volumes/{reply['id']}")).code == 404
     assert (await fetch(f"api/v1/volumes/{reply['id']}/planes?at=0.0")).code == 404
+
+
+async def shown_along(fetch: Fetch, path: str, first: dict[str, Any]) -> dict[str, Any]:
+    return await opened(fetch, {"path": path, "compared_with": first["id"]})
+
+
+@pytest.mark.parametrize("form", ["plain", "rle", "hdf5", "packed"])
+async def test_a_second_volume_on_another_grid_comes_along_the_planes_of_the_first(
+    fetch: Fetch, jp_root_dir: Path, form: str
+) -> None:
+    first = await opened(fetch, {"path": "dicom_data"})
+    frame = pydicom.dcmread(next((jp_root_dir / "dicom_data").iterdir())).FrameOfReferenceUID
+
+    def in_that_frame(k: int, dataset: pydicom.Dataset) -> None:
+        dataset.FrameOfReferenceUID = frame
+
+    syntax = RLELossless if form == "rle" else ExplicitVRLittleEndian
+    folder = jp_root_dir / "second"
+    write_phantom_series(
+        folder, shape=(20, 15, 16), spacing_kji_mm=(1, 0.4, 0.3), edit=in_that_frame, transfer_syntax=syntax
+    )
+    volume = dlp.read_series(folder)
+    if form in ("hdf5", "packed"):
+        write_hdf5(volume, jp_root_dir / "second.h5", compress="gzip" if form == "packed" else "none")
+    second = await shown_along(fetch, "second.h5" if form in ("hdf5", "packed") else "second", first)
+    info = second["info"]
+    assert info["resampled"] and info["shape"] == first["info"]["shape"]
+    assert info["affine_kji_to_lps"] == first["info"]["affine_kji_to_lps"]
+    same = dlp.read_series(jp_root_dir / "dicom_data")
+    for axis, index in ((0, 1), (0, 6), (1, 2), (2, 3)):
+        values = await plane(fetch, second, axis, index)
+        expected = plane_along(volume, same.geometry, axis, index)
+        assert np.isfinite(expected).any()
+        np.testing.assert_allclose(values, expected, rtol=1e-5)
+    # the phantom's values follow from the place, so both series have nearly the same ones
+    inside = np.isfinite(values)
+    assert np.abs(values[inside] - same.voxels[:, :, 3][inside]).max() < 6
+
+
+async def test_a_second_volume_on_the_same_grid_comes_as_it_is(fetch: Fetch) -> None:
+    first = await opened(fetch, {"path": "dicom_data"})
+    second = await shown_along(fetch, "dicom_data", first)
+    assert second["info"] == first["info"]
+
+
+async def test_a_second_volume_in_another_frame_of_reference_is_refused(fetch: Fetch, jp_root_dir: Path) -> None:
+    first = await opened(fetch, {"path": "dicom_data"})
+
+    def move(k: int, dataset: pydicom.Dataset) -> None:
+        dataset.FrameOfReferenceUID = "1.2.3.4"
+
+    write_phantom_series(jp_root_dir / "second", edit=move, shape=(8, 9, 10))
+    answer = await fetch("api/v1/volumes", {"path": "second", "compared_with": first["id"]})
+    assert answer.code == 422
+    assert "different frames of reference" in json.loads(answer.body)["message"]
+    gone = await fetch("api/v1/volumes", {"path": "second", "compared_with": "0" * 32})
+    assert (gone.code, json.loads(gone.body)["code"]) == (404, "NO_SUCH_VOLUME")
 
 
 async def test_the_source_and_the_result_of_a_job_open_by_its_uid(fetch: Fetch, dicom_data: Path) -> None:

@@ -298,13 +298,33 @@ def test_labels_have_a_legend_and_can_be_hidden_one_by_one(page: Page, lab: Lab)
     assert len({both, one, axial.screenshot()}) == 3
 
 
-def test_volumes_on_other_grids_are_not_shown_together(page: Page, lab: Lab) -> None:
-    write_phantom_series(lab.root / "grid-a")
-    write_phantom_series(lab.root / "grid-b", orientation="axial")
+def in_frame(frame_of_reference_uid: str) -> Any:
+    def edit(k: int, ds: pydicom.Dataset) -> None:
+        ds.FrameOfReferenceUID = frame_of_reference_uid
+
+    return edit
+
+
+def test_a_second_volume_on_another_grid_is_shown_along_the_planes_of_the_first(page: Page, lab: Lab) -> None:
+    write_phantom_series(lab.root / "grid-a", shape=(12, 30, 40), edit=in_frame("1.2.3"))
+    write_phantom_series(lab.root / "grid-b", shape=(40, 60, 70), spacing_kji_mm=(1, 0.5, 0.3), edit=in_frame("1.2.3"))
     lab.open(page)
-    args = {"before": {"path": "grid-a"}, "after": {"path": "grid-b"}}
+    viewer = open_viewer(page, before={"path": "grid-a"}, after={"path": "grid-b"}, names=["A", "B"])
+    choose(viewer, "Compare", "difference")
+    # the phantom's values follow from the place, but for a little noise
+    value = viewer.locator("[data-part=value]")
+    expect(value).to_contain_text("HU")
+    assert abs(float(value.inner_text().split()[0])) < 6
+    expect(viewer.get_by_label("Compare", exact=True)).to_contain_text("B, resampled")
+
+
+def test_volumes_in_different_frames_of_reference_are_not_shown_together(page: Page, lab: Lab) -> None:
+    write_phantom_series(lab.root / "frame-a", edit=in_frame("1.2.3"))
+    write_phantom_series(lab.root / "frame-b", edit=in_frame("1.2.4"))
+    lab.open(page)
+    args = {"before": {"path": "frame-a"}, "after": {"path": "frame-b"}}
     page.evaluate("args => window.jupyterapp.commands.execute('dlp-lab:open-viewer', args).then(() => null)", args)
-    expect(page.locator(".dlp-VolumeView-message[role=alert]")).to_contain_text("do not lie on one grid")
+    expect(page.locator(".dlp-VolumeView-message[role=alert]")).to_contain_text("different frames of reference")
 
 
 def test_a_volume_that_the_server_closed_is_opened_again(page: Page, lab: Lab) -> None:

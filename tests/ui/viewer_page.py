@@ -47,7 +47,12 @@ def choose(viewer: Locator, label: str, option: str) -> None:
 
 
 def run_all_cells(page: Page) -> None:
-    """Run the notebook that is open, once its kernel answers.
+    """Run the notebook that is open, once its kernel answers."""
+    run_cells(page, "notebook:run-all-cells")
+
+
+def run_cells(page: Page, command: str) -> None:
+    """Have Lab run cells by one of its commands, once the kernel answers, and wait until one of them has a number.
 
     What is run right after a kernel started may be lost without a word, so it is asked for again.
     """
@@ -60,7 +65,7 @@ def run_all_cells(page: Page) -> None:
     )
     page.wait_for_timeout(1000)
     for _ in range(5):
-        page.evaluate("() => { void window.jupyterapp.commands.execute('notebook:run-all-cells'); }")
+        page.evaluate("command => { void window.jupyterapp.commands.execute(command); }", command)
         page.wait_for_timeout(2000)
         prompts = page.locator(".jp-Notebook .jp-InputPrompt").all_inner_texts()
         if any(prompt.strip("[]: ") for prompt in prompts):

@@ -74,9 +74,29 @@ def test_what_is_no_question_gets_no_answer(monkeypatch: pytest.MonkeyPatch, mes
     assert sent == []
 
 
-def test_volumes_on_other_grids_are_refused() -> None:
+def moved(frame_of_reference_uid: str | None = "1.2.3") -> Volume:
+    """On a grid that lies half a slice further."""
     affine = oblique_geometry().affine_kji_to_lps.copy()
-    affine[0, 3] += 1
-    moved = Volume(volume().voxels, Geometry((7, 5, 6), affine))
-    with pytest.raises(VolumeError, match="'labels' does not lie on the grid"):
-        dlp.SliceViewer(volume(), labels=moved)
+    affine[:3, 3] += affine[:3, 0] / 2
+    voxels = np.repeat(np.arange(0, 70, 10, np.int16), 30).reshape(7, 5, 6)
+    return Volume(voxels, Geometry((7, 5, 6), affine, frame_of_reference_uid))
+
+
+def test_labels_on_another_grid_are_refused() -> None:
+    with pytest.raises(VolumeError, match="labels do not lie on the grid"):
+        dlp.SliceViewer(volume(), labels=moved())
+
+
+def test_a_second_volume_on_another_grid_is_sent_along_the_planes_of_the_first(monkeypatch: pytest.MonkeyPatch) -> None:
+    viewer = dlp.SliceViewer(volume(), moved(), still=True)
+    assert viewer.volumes["after"]["resampled"] and not viewer.volumes["before"]["resampled"]
+    sent = Sent(viewer, monkeypatch)
+    viewer._answer(viewer, {"type": "planes", "id": 1, "volume": "after", "at": [[0, 3], [1, 2]]}, [])
+    ((_, (slice_, plane)),) = sent
+    assert np.frombuffer(slice_, np.float32) == pytest.approx(25)
+    assert np.frombuffer(plane, np.float32).reshape(7, 6)[1:, 0] == pytest.approx([5, 15, 25, 35, 45, 55])
+
+
+def test_a_second_volume_in_another_frame_of_reference_is_refused() -> None:
+    with pytest.raises(VolumeError, match="frames of reference"):
+        dlp.SliceViewer(volume(), moved("1.2.4"))

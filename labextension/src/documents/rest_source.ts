@@ -7,13 +7,26 @@ import { SliceSource } from '../viewer/slice_source';
 
 /** Planes from the server. A volume that the server closed meanwhile, or that was another server's, is opened again. */
 export class RestSource implements SliceSource {
-  static async open(api: Api, request: OpenVolume): Promise<RestSource> {
-    return new RestSource(api, request, await api.openVolume(request));
+  /**
+   * @param comparedWith - Along whose planes the volume is looked at; it must outlive this one.
+   */
+  static async open(
+    api: Api,
+    request: OpenVolume,
+    comparedWith?: RestSource
+  ): Promise<RestSource> {
+    const ask = comparedWith
+      ? () =>
+          comparedWith._onOpenVolume(id =>
+            api.openVolume({ ...request, compared_with: id })
+          )
+      : () => api.openVolume(request);
+    return new RestSource(api, ask, await ask());
   }
 
   private constructor(
     private readonly _api: Api,
-    private readonly _request: OpenVolume,
+    private readonly _ask: () => Promise<VolumeReply>,
     reply: VolumeReply
   ) {
     this.info = reply.info;
@@ -46,7 +59,7 @@ export class RestSource implements SliceSource {
         throw error;
       }
       if (this._id === asked) {
-        this._id = this._api.openVolume(this._request).then(({ id }) => id);
+        this._id = this._ask().then(({ id }) => id);
       }
       return ask(await this._id);
     }

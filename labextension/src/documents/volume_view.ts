@@ -54,16 +54,17 @@ export class VolumeView extends Widget {
 
   private async _open(volumes: Promise<ViewedVolumes>): Promise<void> {
     const opened: RestSource[] = [];
-    const open = async (request: OpenVolume) => {
-      const source = await RestSource.open(this._api, request);
+    const open = async (request: OpenVolume, comparedWith?: RestSource) => {
+      const source = await RestSource.open(this._api, request, comparedWith);
       opened.push(source);
       return source;
     };
     try {
       const { before, after, labels, names, labelNames } = await volumes;
+      const first = await open(before);
       const content = {
-        before: await open(before),
-        after: after && (await open(after)),
+        before: first,
+        after: after && (await open(after, first)),
         labels: labels && (await open(labels)),
         names,
         labelNames

@@ -207,6 +207,8 @@ export interface OpenVolume {
   job?: string | null;
   /** Whether the job's source, its result, or the labels it found in its source are meant. */
   which?: 'labels' | 'result' | 'source';
+  /** Id of an open volume, along whose planes this one is looked at, interpolated where it lies on another grid. */
+  compared_with?: string | null;
 }
 
 /** Which images of a folder to read, and which repairs to make: by default all, and none. */
@@ -315,6 +317,8 @@ export interface VolumeInfo {
   slice_files: Array<string>;
   /** Whether the headers of slices can be asked for. */
   has_headers: boolean;
+  /** Whether it lies on another grid and is shown interpolated along the planes of the one it is compared with; it has no value where it does not reach. */
+  resampled: boolean;
   /** What was noticed in the source and accepted. */
   warnings: Array<string>;
 }

@@ -152,31 +152,35 @@ export class PlanePane {
 
   /** Say what is painted, to screen readers and to who waits for it. */
   private _tell(state: ViewerState, isThere: boolean): void {
-    const { axis, title, letters } = this.layout;
-    const { translate } = this._content;
-    const index = state.position[axis];
-    this.canvas.setAttribute('aria-valuenow', String(index + 1));
-    this.canvas.setAttribute(
-      'aria-label',
-      translate(
-        '%1 plane, slice %2 of %3',
-        translate(title),
-        String(index + 1),
-        String(this._shape[axis])
-      ) +
-        '; ' +
-        translate(
-          'top %1, right %2, bottom %3, left %4',
-          letters.top,
-          letters.right,
-          letters.bottom,
-          letters.left
-        )
-    );
+    const index = state.position[this.layout.axis];
+    if (index !== this._toldIndex) {
+      this._toldIndex = index;
+      this.canvas.setAttribute('aria-valuenow', String(index + 1));
+      this.canvas.setAttribute('aria-label', this._label(index));
+    }
     if (isThere) {
       this._paintedIndex = index;
       this.canvas.dataset.index = String(index);
     }
+  }
+
+  private _label(index: number): string {
+    const { axis, title, letters } = this.layout;
+    const { translate } = this._content;
+    const plane = translate(
+      '%1 plane, slice %2 of %3',
+      translate(title),
+      String(index + 1),
+      String(this._shape[axis])
+    );
+    const sides = translate(
+      'top %1, right %2, bottom %3, left %4',
+      letters.top,
+      letters.right,
+      letters.bottom,
+      letters.left
+    );
+    return `${plane}; ${sides}`;
   }
 
   private _plane(loader: SliceLoader, position: Triple): Plane | undefined {
@@ -209,5 +213,6 @@ export class PlanePane {
   private readonly _pictures: PlanePictures;
   private _placed: PlacedPlane | null = null;
   private _paintedIndex = -1;
+  private _toldIndex = -1;
   private _paintedSwipeX = 0;
 }

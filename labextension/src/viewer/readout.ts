@@ -8,10 +8,10 @@ export interface Readout {
   slice: string;
 }
 
-/** A number with at most four significant decimals, and whole numbers whole. */
+/** A number with at most four significant decimals, and whole numbers whole; a dash where there is none. */
 export function formatted(value: number): string {
   if (!Number.isFinite(value)) {
-    return String(value);
+    return Number.isNaN(value) ? '–' : String(value);
   }
   return Number.isInteger(value)
     ? String(value)

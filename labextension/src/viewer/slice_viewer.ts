@@ -20,7 +20,7 @@ import { automaticWindow, presetsFor, Window } from './windowing';
 /** What a viewer shows. */
 export interface ViewerContent {
   before: SliceSource;
-  /** Another volume on the same grid, to compare with. */
+  /** Another volume on the same grid, or resampled on it, to compare with. */
   after?: SliceSource;
   /** Whole numbers on the same grid, drawn over it: 0 is clear. */
   labels?: SliceSource;
@@ -48,7 +48,7 @@ export class SliceViewer {
         );
       }
     }
-    const names = content.names ?? [translate('before'), translate('after')];
+    const names = namesOf(content, translate);
     const [k, j, i] = before.info.shape;
     this._store = new ViewerStore({
       position: [k >> 1, j >> 1, i >> 1],
@@ -281,4 +281,16 @@ export class SliceViewer {
   });
   private _isFetchDue = false;
   private _isDisposed = false;
+}
+
+/** What the two volumes are called; of one that is not shown as it is, that is said. */
+function namesOf(
+  { names, after }: ViewerContent,
+  translate: Translate
+): readonly [string, string] {
+  const [first, second] = names ?? [translate('before'), translate('after')];
+  return [
+    first,
+    after?.info.resampled ? translate('%1, resampled', second) : second
+  ];
 }

@@ -20,6 +20,7 @@ test('a voxel is told by value and unit, patient position, index and file', () =
     window: null,
     slice_files: ['a.dcm', 'b.dcm'],
     has_headers: true,
+    resampled: false,
     warnings: []
   };
   expect(readoutOf(info, [1, 1, 0], -1024)).toEqual({

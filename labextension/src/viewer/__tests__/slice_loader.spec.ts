@@ -23,6 +23,7 @@ const INFO: VolumeInfo = {
   window: null,
   slice_files: [],
   has_headers: false,
+  resampled: false,
   warnings: []
 };
 
