@@ -48,6 +48,7 @@ const JOB: Job = {
   position: null,
   output_form: 'series',
   owner: null,
+  group: null,
   elapsed_seconds: 5,
   seconds_left: 7
 };
