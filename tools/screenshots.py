@@ -22,6 +22,7 @@ from tests.jobs.filled_queue import fill_queue
 from tests.phantom import write_phantom_series, write_undecodable_series
 from tests.ui.lab_server import CHROMIUM, CHROMIUM_ARGS, Lab, running_lab
 from tests.ui.panel_page import folder_item, job_rows, open_file_browser, open_panel, open_run_dialog
+from tools.cohort_pictures import run_small_cohort, take_cohort
 from tools.viewer_pictures import take_viewer
 
 ROOT = Path(__file__).resolve().parent.parent
@@ -170,10 +171,12 @@ def main() -> int:
         home.mkdir()
         write_folders(root)
         fill_queue(Workspace(root), 60, ("succeeded", "failed", "cancelled"))
+        cohort = run_small_cohort(root, root / SMALL)
         with running_lab(root, home, "--DlpLabApp.max_concurrent_jobs=1") as lab:
             browser = playwright.chromium.launch(executable_path=CHROMIUM, args=CHROMIUM_ARGS)
             take_viewer(browser.new_page(viewport={"width": 1560, "height": 900}), lab, target, SMALL)
             take_hdf5(browser.new_page(viewport={"width": 1200, "height": 720}), lab, target)
+            take_cohort(browser.new_page(), lab, cohort, target)
             take_many(browser.new_page(viewport={"width": 1400, "height": 860}), lab, target)
             take_series(browser.new_page(viewport={"width": 1400, "height": 480}), lab, target)
             take_all(browser.new_page(viewport={"width": 1560, "height": 940}), lab, target)

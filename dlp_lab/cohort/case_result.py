@@ -13,7 +13,7 @@ from dlp_lab.store.provenance import RECORD
 from dlp_lab.store.workspace import LABELS, Workspace
 from dlp_lab.volume import Volume
 
-THUMBNAIL_PX = 72
+THUMBNAIL_PX = 56
 
 
 class _Label(Struct):

@@ -2,11 +2,10 @@
 
 from __future__ import annotations
 
-import json
 from html import escape
 
 from dlp_lab.cohort.case import FAILED, CaseRecord
-from dlp_lab.cohort.page import facts, page, seconds_text
+from dlp_lab.cohort.page import facts, page, params_text, seconds_text
 
 
 def failure_page(record: CaseRecord, task: str) -> bytes:
@@ -20,11 +19,11 @@ def failure_page(record: CaseRecord, task: str) -> bytes:
             "state": record.state,
             "code": code,
             "task": task,
-            "parameters": json.dumps(record.params, ensure_ascii=False),
+            "parameters": params_text(record.params),
             "job": record.job or "none: it was refused before it had one",
             "attempts": str(record.attempts) if record.attempts else "",
             "took": seconds_text(record.seconds),
-            "ended": record.ended_at or "",
+            "ended": (record.ended_at or "")[:19].replace("T", " ") + (" UTC" if record.ended_at else ""),
         }
     )
     noticed = "".join(f"<li>{escape(warning)}</li>" for warning in record.warnings)

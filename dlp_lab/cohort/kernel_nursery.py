@@ -8,6 +8,7 @@ need. It starts no thread, for threads do not survive a fork. When its input end
 from __future__ import annotations
 
 import contextlib
+import io
 import os
 import signal
 import sys
@@ -72,11 +73,15 @@ def preload() -> None:
 
     import matplotlib.backends.backend_agg
     import matplotlib.figure
-    import matplotlib.pyplot  # noqa: F401
+    import matplotlib.pyplot
 
     import dlp_lab.jobs.convert
     import dlp_lab.jobs.handle
     import dlp_lab.widgets.planes  # noqa: F401
+
+    figure = matplotlib.figure.Figure()
+    figure.text(0, 0, "fonts are looked for, and loaded, at the first text that is drawn")
+    figure.savefig(io.BytesIO(), format="png")
 
 
 def be_kernel(wanted: Wanted) -> NoReturn:

@@ -4,6 +4,8 @@ from __future__ import annotations
 
 import base64
 import hashlib
+import json
+from collections.abc import Mapping
 from html import escape
 
 _STYLE = """
@@ -11,12 +13,15 @@ _STYLE = """
   --good: #1d7f4e; --bad: #b3261e; --busy: #2563a8; }
 @media (prefers-color-scheme: dark) { :root { --paper: #14191f; --ink: #e3e9ee; --soft: #93a1ae; --line: #2b343d;
   --tint: #1b2229; --good: #5fc48f; --bad: #f2867e; --busy: #7db4f0; } }
-body { margin: 2rem auto; max-width: 76rem; padding: 0 1.5rem; background: var(--paper); color: var(--ink);
+body { margin: 2rem auto; max-width: 82rem; padding: 0 1.5rem; background: var(--paper); color: var(--ink);
   font: 15px/1.5 system-ui, sans-serif; }
 h1 { font-size: 1.5rem; margin: 0 0 .25rem; } h2 { font-size: 1.1rem; margin: 2rem 0 .5rem; }
 p { margin: .25rem 0; } .soft { color: var(--soft); } a { color: var(--busy); }
 .counts { display: flex; flex-wrap: wrap; gap: .75rem; margin: 1.25rem 0; }
-.count { border: 1px solid var(--line); border-radius: .5rem; padding: .5rem 1rem; min-width: 5rem; }
+.count { border: 1px solid var(--line); border-radius: .5rem; padding: .5rem 1rem; min-width: 5rem; font: inherit;
+  text-align: left; background: none; color: inherit; cursor: pointer; }
+.count:hover { background: var(--tint); } .count[aria-pressed=true] { border-color: var(--busy); }
+.count:focus-visible { outline: 2px solid var(--busy); }
 .count b { display: block; font-size: 1.4rem; font-variant-numeric: tabular-nums; }
 table { border-collapse: collapse; width: 100%; }
 th, td { padding: .4rem .7rem; text-align: left; vertical-align: middle; border-bottom: 1px solid var(--line); }
@@ -27,8 +32,10 @@ th[aria-sort=ascending] button::after { content: " \\25B4"; }
 th[aria-sort=descending] button::after { content: " \\25BE"; }
 td.number, th.number { text-align: right; font-variant-numeric: tabular-nums; white-space: nowrap; }
 tbody tr:hover { background: var(--tint); }
+.what { overflow-wrap: anywhere; min-width: 14rem; }
+.case, .links { white-space: nowrap; }
 td img { display: block; border-radius: 3px; background: #000; }
-.nothing { width: 72px; height: 48px; border-radius: 3px; background: var(--tint); }
+.nothing { width: 56px; height: 40px; border-radius: 3px; background: var(--tint); }
 .state { font-weight: 600; white-space: nowrap; }
 .succeeded { color: var(--good); } .failed, .cancelled { color: var(--bad); }
 .queued, .running, .waiting { color: var(--busy); }
@@ -88,6 +95,17 @@ def facts(pairs: dict[str, str]) -> str:
     """A list of names and values, both plain text; empty values are left out."""
     items = (f"<dt>{escape(name)}</dt><dd>{escape(value)}</dd>" for name, value in pairs.items() if value)
     return f"<dl>{''.join(items)}</dl>"
+
+
+def params_text(params: Mapping[str, object]) -> str:
+    """Such as "sigma_mm = 2, mode = nearest"."""
+    return ", ".join(f"{name} = {_value_text(value)}" for name, value in params.items())
+
+
+def _value_text(value: object) -> str:
+    if isinstance(value, float):
+        return f"{value:g}"
+    return value if isinstance(value, str) else json.dumps(value)
 
 
 def seconds_text(seconds: float | None) -> str:

@@ -12,10 +12,12 @@ from dlp_lab.cohort.case import FAILED, Case, CaseRecord
 from dlp_lab.cohort.case_result import result_is_there
 from dlp_lab.cohort.fingerprint import case_fingerprint, report_fingerprint
 from dlp_lab.cohort.inputs import Inputs
-from dlp_lab.errors import DlpError, PathRefused
+from dlp_lab.errors import BadParameters, DlpError, PathRefused
 from dlp_lab.jobs.job import JobRequest
 from dlp_lab.store.cohort_folder import CohortFolder
 from dlp_lab.store.workspace import Workspace
+from dlp_lab.tasks import task_named
+from dlp_lab.tasks.task import JsonObject
 
 Work = Literal["nothing", "report", "job"]
 
@@ -67,14 +69,20 @@ def planned(
     plans = []
     for case in cases:
         read = request.read if case.series is None else msgspec.structs.replace(request.read, series=case.series)
-        own = msgspec.structs.replace(
-            request, input_dir=case.input_dir, params={**request.params, **case.params}, read=read
-        )
+        params = _with_defaults(request.task, {**request.params, **case.params})
+        own = msgspec.structs.replace(request, input_dir=case.input_dir, params=params, read=read)
         fingerprint = case_fingerprint(own, _input_sha256(inputs, case, own))
         before = read_record(cohort, case.case_id)
         work = _work(workspace, before, fingerprint, notebook, retry_failed=retry_failed)
         plans.append(PlannedCase(case, own, fingerprint, before, work))
     return plans
+
+
+def _with_defaults(task: str, params: JsonObject) -> JsonObject:
+    try:
+        return task_named(task).from_params(params).params()
+    except BadParameters:  # for which the case will be refused
+        return params
 
 
 def _input_sha256(inputs: Inputs, case: Case, request: JobRequest) -> str:

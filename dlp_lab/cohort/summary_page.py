@@ -9,11 +9,13 @@ from collections.abc import Mapping, Sequence
 from html import escape
 
 from dlp_lab.cohort.case import CaseRecord
-from dlp_lab.cohort.page import page, seconds_text
+from dlp_lab.cohort.page import page, params_text, seconds_text
 from dlp_lab.cohort.summary_table import report_of
 
 _SECONDS_BETWEEN_LOOKS = 5
-_STATES = ("succeeded", "failed", "cancelled", "running", "queued", "waiting")
+_NO_REPORT = "no report"
+_STATES = ("succeeded", "failed", "cancelled", _NO_REPORT, "running", "queued", "waiting")
+_COLOR = {_NO_REPORT: "failed"}
 
 _SCRIPT = """
 const table = document.querySelector("table"), body = table.tBodies[0], search = document.querySelector("input");
@@ -33,13 +35,22 @@ table.tHead.addEventListener("click", event => {
   });
   body.append(...rows);
 });
-search.addEventListener("input", () => {
+const counts = [...document.querySelectorAll(".count")];
+const choose = () => {
   const words = search.value.toLowerCase().split(/\\s+/);
+  const state = counts.find(count => count.ariaPressed === "true")?.dataset.state;
   for (const row of body.rows) {
     const text = row.textContent.toLowerCase();
-    row.hidden = !words.every(word => text.includes(word));
+    row.hidden = !words.every(word => text.includes(word)) || (state !== undefined && row.dataset.state !== state);
   }
-});
+};
+search.addEventListener("input", choose);
+for (const count of counts) {
+  count.addEventListener("click", () => {
+    for (const other of counts) other.ariaPressed = String(other === count && count.ariaPressed !== "true");
+    choose();
+  });
+}
 """
 
 
@@ -69,16 +80,17 @@ def summary_page(
     heads += [_head(quantity, numeric=True) for quantity in measured]
     heads += [_head("time", numeric=True), _head("warnings", numeric=True), _head("files", sortable=False)]
     rows = "".join(_row(record, parameters, measured, thumbnails, result_folder) for record in records)
-    in_state = Counter(str(record.state) for record in records)
+    in_state = Counter(_state(record) for record in records)
     counts = "".join(
-        f'<div class="count"><b class="{state}">{in_state[state]}</b>{state}</div>'
+        f'<button class="count" aria-pressed="false" data-state="{state}">'
+        f'<b class="{_COLOR.get(state, state)}">{in_state[state]}</b>{state}</button>'
         for state in _STATES
         if in_state[state]
     )
-    same = json.dumps(_common_parameters(records, parameters), ensure_ascii=False)
+    same = params_text(_common_parameters(records, parameters))
     body = (
-        f'<h1>{escape(name)}</h1><p class="soft">{len(records)} cases, task {escape(task)}, parameters of all: '
-        f"{escape(same)}{_total(records)}</p>"
+        f'<h1>{escape(name)}</h1><p class="soft">{len(records)} cases, task {escape(task)}'
+        f"{escape(same and ', ' + same)}{_total(records)}</p>"
         f'<div class="counts">{counts}</div>'
         + ('<p class="soft" role="status">It is at work; this page looks again by itself.</p>' if is_running else "")
         + '<p><input type="search" placeholder="Search: case, state, code" aria-label="Search the cases"></p>'
@@ -120,20 +132,24 @@ def _row(
     result_folder: str,
 ) -> str:
     what = record.report_error or ("" if record.state == "succeeded" else record.message)
-    state = "no report" if record.report_error else str(record.state)
+    state = _state(record)
     code = f"<code>{escape(record.error_code)}</code> " if record.error_code else ""
     cells = [
         f"<td>{_picture(thumbnails.get(record.case_id))}</td>",
-        f"<td>{escape(record.case_id)}</td>",
-        f'<td class="state {"failed" if record.went_wrong else record.state}">{state}</td>',
-        f"<td>{code}{escape(what)}</td>",
+        f'<td class="case">{escape(record.case_id)}</td>',
+        f'<td class="state {_COLOR.get(state, state)}">{state}</td>',
+        f'<td class="what">{code}{escape(what)}</td>',
         *(_value(record.params.get(parameter)) for parameter in parameters),
         *(_value(record.measured.get(quantity)) for quantity in measured),
         _value(record.seconds, seconds_text(record.seconds)),
         _value(len(record.warnings) or None),
-        f"<td>{_links(record, result_folder)}</td>",
+        f'<td class="links">{_links(record, result_folder)}</td>',
     ]
-    return f"<tr>{''.join(cells)}</tr>"
+    return f'<tr data-state="{state}">{"".join(cells)}</tr>'
+
+
+def _state(record: CaseRecord) -> str:
+    return _NO_REPORT if record.report_error else str(record.state)
 
 
 def _picture(png: bytes | None) -> str:
