@@ -11,7 +11,6 @@ from dlp_lab.cli.series_command import add_output_form, add_read_options, read_o
 from dlp_lab.errors import BadParameters, printable
 
 COHORT = "run a task on many cases, and make one table of them all"
-_IN_FLIGHT = 64  # as in the package `cohort`, which is not loaded for a word of help
 
 
 def add_cohort(parser: argparse.ArgumentParser) -> None:
@@ -25,7 +24,7 @@ def add_cohort(parser: argparse.ArgumentParser) -> None:
     run.add_argument("--dry-run", action="store_true", help="only tell what would be done")
     run.add_argument("--retry-failed", action="store_true", help="also run cases that failed and have not changed")
     run.add_argument("--executor", choices=("local", "dask"), help="where jobs run (default: $DLP_LAB_EXECUTOR)")
-    run.add_argument("--in-flight", type=int, default=_IN_FLIGHT, help=f"jobs in the queue at once ({_IN_FLIGHT})")
+    run.add_argument("--in-flight", type=int, metavar="N", help="jobs in the queue at once (default: 64)")
     run.add_argument("--report-slots", type=int, metavar="N", help="notebooks at once (default: half the processors)")
     run.add_argument("--keep-hdf5", action="store_true", help="also keep source and result as HDF5 + JSON")
     run.add_argument("--priority", type=int, default=0, help="-100 to 100; jobs of a higher one start first")

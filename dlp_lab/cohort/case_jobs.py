@@ -39,6 +39,9 @@ class CaseJobs:
         plans: The cases to be run.
         in_flight: How many jobs wait or run at once; more would gain nothing, and be in the way of others.
         retry_failed: Whether a job of an earlier run that failed is tried again; otherwise its failure is told.
+
+    Attributes:
+        executed: How many cases were run, or refused; not those whose job an earlier run had left in the queue to end.
     """
 
     def __init__(
@@ -49,6 +52,7 @@ class CaseJobs:
         self._in_flight = in_flight
         self._retry_failed = retry_failed
         self._queued: dict[str, PlannedCase] = {}
+        self.executed = 0
 
     @property
     def are_done(self) -> bool:
@@ -69,10 +73,12 @@ class CaseJobs:
                 return  # others fill it; there will be room when their jobs have ended
             except RequestRefused as error:
                 self._waiting.popleft()
+                self.executed += 1
                 yield plan, _refused(plan, error)
             else:
                 self._waiting.popleft()
                 self._queued[job.uid] = plan
+                self.executed += not job.ended
 
     def ended(self) -> Iterator[tuple[PlannedCase, CaseRecord]]:
         """Those whose job has ended since the last call."""

@@ -27,12 +27,13 @@ from dlp_lab.jobs.job import JobRequest, OutputForm
 from dlp_lab.jobs.known_folders import KnownFolders
 from dlp_lab.jobs.service import JobService
 from dlp_lab.jobs.slots import default_slots
+from dlp_lab.jobs.stored_limits import stored_limits
 from dlp_lab.jobs.submission import checked_request
 from dlp_lab.store.cohort_folder import CohortFolder, write_replacing
 from dlp_lab.store.workspace import Workspace
 from dlp_lab.tasks import task_named
 
-IN_FLIGHT = 64
+_IN_FLIGHT = 64
 
 
 @dataclass(frozen=True)
@@ -77,7 +78,7 @@ def run_cohort(
     notebook: Path | str | None = None,
     retry_failed: bool = False,
     executor: str | None = None,
-    in_flight: int = IN_FLIGHT,
+    in_flight: int | None = None,
     report_slots: int | None = None,
     progress: bool = True,
     root: Path | str | None = None,
@@ -100,7 +101,7 @@ def run_cohort(
         retry_failed: Whether cases that failed before are run again though they have not changed.
         executor: "local" or "dask", should this process be the one that starts jobs; by default what the environment
             says.
-        in_flight: How many jobs wait or run at once.
+        in_flight: How many jobs wait or run at once; 64 by default.
         report_slots: How many notebooks are executed at once; by default half of the processors.
         progress: Whether to show a progress bar with the time left.
         root, read, keep_hdf5, priority, output_form: As in `submit`, for all cases.
@@ -113,7 +114,7 @@ def run_cohort(
     workspace = Workspace.from_environment(root)
     options = {"keep_hdf5": keep_hdf5, "read": read or {}, "priority": priority, "output_form": output_form}
     request = cohort_request(workspace, task, params or {}, **options)
-    if in_flight < 1:
+    if in_flight is not None and in_flight < 1:
         raise MalformedRequest(f"in_flight is at least 1; got {in_flight}")
     cohort = CohortFolder.of(workspace, out)
     request = msgspec.structs.replace(request, group=cohort.name)
@@ -139,14 +140,14 @@ def run_cohort(
                 cohort=cohort,
                 task=task,
                 plans=plans,
-                jobs=CaseJobs(service, to_do, in_flight=in_flight, retry_failed=retry_failed),
+                jobs=CaseJobs(service, to_do, in_flight=in_flight or _IN_FLIGHT, retry_failed=retry_failed),
                 reports=reports,
                 notebook=source or b"",
                 summary=Summary(workspace, cohort, task),
                 tell=tell,
             )
             run.run()
-    return Cohort(cohort.path, tuple(run.records.values()), run.done.jobs, run.done.reports)
+    return Cohort(cohort.path, tuple(run.records.values()), run.jobs.executed, run.executed_reports)
 
 
 def plan_cohort(
@@ -220,7 +221,8 @@ def _service(workspace: Workspace, executor: str | None) -> Iterator[JobService]
         yield job_service(workspace)
         return
     settings = replace(ExecutorSettings.from_environment(), executor=executor)
-    service = JobService(workspace, executor=settings.new_executor(workspace, default_slots(), None))
+    job_seconds = stored_limits(workspace).job_seconds
+    service = JobService(workspace, executor=settings.new_executor(workspace, default_slots(), job_seconds))
     try:
         yield service
     finally:

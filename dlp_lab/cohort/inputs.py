@@ -5,6 +5,7 @@ Files are read whole once; afterwards their names, sizes, times and inodes tell 
 
 from __future__ import annotations
 
+import contextlib
 import hashlib
 from collections.abc import Iterable
 from pathlib import Path
@@ -69,13 +70,12 @@ class Inputs:
     def __init__(self, workspace: Workspace, memory: Path) -> None:
         self._workspace = workspace
         self._memory = memory
-        self._known: dict[str, FolderContent] = {}
+        known: list[FolderContent] = []
         if memory.is_file():
-            try:
-                self._known = msgspec.json.decode(memory.read_bytes(), type=dict[str, FolderContent])
-            except (msgspec.DecodeError, UnicodeError):
-                self._known = {}
-        self._seen: dict[str, FolderContent] = {}
+            with contextlib.suppress(msgspec.DecodeError, UnicodeError):
+                known = msgspec.json.decode(memory.read_bytes(), type=list[FolderContent])
+        self._known = {content.state: content for content in known if content.state}
+        self._seen: dict[tuple[str, bool], FolderContent] = {}
 
     def content(self, input_dir: str, *, below: bool = True) -> FolderContent:
         """What is in a folder, and, if `below`, in those in it.
@@ -83,23 +83,21 @@ class Inputs:
         Raises:
             PathRefused: It does not exist, is no folder, or leaves the root.
         """
-        key = f"{input_dir}/{'**' if below else '*'}"
+        key = input_dir, below
         if key not in self._seen:
             folder = self._workspace.input_folder(input_dir)
-            root, skip = self._workspace.root, self._workspace.output_folder
-            found = folder_state(folder, root, skip, below=below)
-            state = found.hex() if found is not None else ""
-            known = self._known.get(key)
-            self._seen[key] = (
-                known if known is not None and known.state == state != "" else self._read(folder, state, below)
-            )
+            found = folder_state(folder, self._workspace.root, self._workspace.output_folder, below=below)
+            state = "" if found is None else found.hex()
+            content = self._known.get(state) or self._read(folder, state, below)
+            self._seen[key] = content
+            if state:  # which is also that of the folder without those in it, where there are none
+                self._known[state] = content
         return self._seen[key]
 
     def remember(self) -> None:
         """Keep what was seen for the next run."""
-        if self._seen != self._known:
-            write_replacing(self._memory, msgspec.json.encode(self._seen))
-            self._known = dict(self._seen)
+        seen = {content.state: content for content in self._seen.values()}
+        write_replacing(self._memory, msgspec.json.encode(list(seen.values())))
 
     def _read(self, folder: Path, state: str, below: bool) -> FolderContent:
         scan = find_series(folder, self._workspace.root, self._workspace.output_folder, below=below)

@@ -26,19 +26,6 @@ _POLL_SECONDS = 0.02
 
 
 @dataclass
-class Done:
-    """What a run did.
-
-    Attributes:
-        jobs: How many cases were run, or tried to.
-        reports: How many notebooks were executed.
-    """
-
-    jobs: int = 0
-    reports: int = 0
-
-
-@dataclass
 class CohortRun:
     """One run over the planned cases.
 
@@ -52,6 +39,8 @@ class CohortRun:
         notebook: That they are made with.
         summary: Of them all.
         tell: Called when a case is done, with how many have gone wrong.
+        records: What became of each case, so far.
+        executed_reports: How many notebooks were executed.
     """
 
     service: JobService
@@ -63,8 +52,8 @@ class CohortRun:
     notebook: bytes
     summary: Summary
     tell: Callable[[int], None]
-    done: Done = field(default_factory=Done)
     records: dict[str, CaseRecord] = field(default_factory=dict)
+    executed_reports: int = 0
     _making: dict[Future[MadeReport], PlannedCase] = field(default_factory=dict)
 
     def run(self) -> None:
@@ -108,7 +97,6 @@ class CohortRun:
         return bool(ended)
 
     def _job_ended(self, plan: PlannedCase, record: CaseRecord) -> None:
-        self.done.jobs += 1
         if record.state != "succeeded":
             self._case_done(record)
             return
@@ -131,7 +119,7 @@ class CohortRun:
             self._making[self.reports.start(plan.case.case_id, job)] = plan
 
     def _report_made(self, plan: PlannedCase, made: MadeReport) -> None:
-        self.done.reports += 1
+        self.executed_reports += 1
         self._note_report(plan, self.records[plan.case.case_id], made)
 
     def _note_report(self, plan: PlannedCase, record: CaseRecord, made: MadeReport) -> None:

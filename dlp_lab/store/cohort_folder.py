@@ -71,14 +71,14 @@ class CohortFolder:
     @property
     def inputs(self) -> Path:
         """What was found in the folders of the cases, remembered."""
-        return self.path / ".cohort" / "inputs.json"
+        return _no_link(self.path / ".cohort") / "inputs.json"
 
     def summary(self, ending: str) -> Path:
         return self.path / f"summary.{ending}"
 
     def case(self, case_id: str) -> Path:
         """Folder of a case; made when something is written to it."""
-        return self.path / "cases" / checked_case_id(case_id)
+        return _no_link(_no_link(self.path / "cases") / checked_case_id(case_id))
 
     @contextlib.contextmanager
     def held(self) -> Iterator[None]:
@@ -99,6 +99,13 @@ class CohortFolder:
             yield
         finally:
             os.close(lock)
+
+
+def _no_link(folder: Path) -> Path:
+    """A folder of ours; a link in its place was planted, and may lead anywhere."""
+    if folder.is_symlink():
+        raise PathRefused(f"{folder.name} in the folder of the cohort is a link; remove it, or name another folder")
+    return folder
 
 
 def write_replacing(path: Path, content: bytes) -> None:

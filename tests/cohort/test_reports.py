@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import csv
 import re
 import subprocess
 import sys
@@ -13,8 +14,10 @@ import pytest
 from nbformat import NotebookNode
 
 from dlp_lab.cohort import kernel_nursery
+from dlp_lab.models.registry import add_model
 from tests.cohort.conftest import Runs
 from tests.jobs.waiting import child_processes, wait_until
+from tests.models.networks import description, threshold_network, write_package
 from tests.phantom import write_phantom_series
 from tests.security.patient_data import FOLDER_SENTINEL, fill_with_sentinel, told_of
 
@@ -72,6 +75,34 @@ def test_the_report_of_each_case_shows_it_and_tells_nothing_of_the_patient(run: 
         assert "default-src 'none'" in text
         assert not re.search(r"https?://", re.sub(r'xmlns="[^"]*"', "", text))
     assert FOLDER_SENTINEL not in (cohort.path / "summary.csv").read_text()
+
+
+def test_the_report_of_a_segmentation_shows_its_structures_and_the_table_measures_them(
+    run: Runs, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setenv("DLP_LAB_MODELS", str(tmp_path / "registry"))
+    way = {"kind": "windows", "patch": [4, 4, 4]}
+    add_model(write_package(tmp_path / "package", threshold_network(0.0), description(inference=way)))
+    write_phantom_series(run.root / "ct", shape=(7, 9, 8))
+    (run.root / "cases.csv").write_text("case,folder\nchest,ct\n")
+    told = subprocess.run(  # a process of its own, for that of the jobs has the models of the tests before
+        [
+            *(sys.executable, "-m", "dlp_lab", "cohort", "run", "cases.csv", "--task", "segment"),
+            *("--out", "segmented", "--notebook", REPORT),
+        ],
+        cwd=run.root,
+        capture_output=True,
+        text=True,
+    )
+    assert told.returncode == 0, told.stderr
+    page = (run.root / "segmented/cases/chest/report.html").read_text()
+    assert page.count("data:image/png;base64,") == 1
+    assert "<th>structure</th>" in page and "model.json SHA-256" in page
+    with open(run.root / "segmented/summary.csv", newline="") as file:
+        (row,) = csv.DictReader(file)
+    (volume_ml,) = (float(value) for name, value in row.items() if name.startswith("measured ") and "(ml)" in name)
+    assert volume_ml > 0
+    assert "data:image/png" in (run.root / "segmented/summary.html").read_text()
 
 
 def test_a_report_is_made_again_for_another_notebook_and_not_for_the_same(run: Runs, tmp_path: Path) -> None:

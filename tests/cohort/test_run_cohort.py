@@ -160,6 +160,17 @@ def test_a_folder_that_is_no_cohorts_is_refused(run: Runs, out: str) -> None:
         run(out=run.root / out)
 
 
+@pytest.mark.parametrize("planted", [".cohort", "cases", "cases/case-0001"])
+def test_a_planted_link_is_not_followed(run: Runs, tmp_path: Path, planted: str) -> None:
+    elsewhere = tmp_path / "elsewhere"
+    elsewhere.mkdir()
+    (run.out / planted).parent.mkdir(parents=True)
+    (run.out / planted).symlink_to(elsewhere)
+    with pytest.raises(PathRefused, match="is a link"):
+        run()
+    assert list(elsewhere.iterdir()) == []
+
+
 RUN = (
     "import signal, sys; signal.signal(signal.SIGINT, signal.default_int_handler);"
     "from dlp_lab.cli import main; sys.exit(main(sys.argv[1:]))"
@@ -192,6 +203,7 @@ def test_a_killed_run_is_resumed_and_what_was_done_is_not_done_again(run: Runs, 
     killed.communicate()
     cohort = run(cases, "probe", params={"journal": str(journal), "seconds": 0.4})
     assert states(cohort.records) == ["succeeded"] * 8
+    assert cohort.jobs <= 8 - 3
     counts = [started(journal).count(f"p{number}") for number in range(8)]
     assert counts[:3] == [1, 1, 1]
     assert sum(counts) <= 8 + 2  # those at work when it was killed are started anew
