@@ -6,7 +6,8 @@ Small cases (the phantom, 12 x 32 x 40) are made on the fly. The time of the tas
 records have it. Then:
 
     cohort                 `run_cohort` on all cases, again with nothing to do, and with one case changed
-    cohort with reports    the same on some of them, with `notebooks/batch/case-report.ipynb`; each in a forked kernel
+    forked kernels         reports of some of them, `notebooks/batch/case-report.ipynb` and a notebook of one cell, as
+                           the cohort makes them: executed, kept, and made a page
     papermill in a shell   `papermill in.ipynb out.ipynb -p ...` for each of a subset, one after the other
     papermill + joblib     `papermill.execute_notebook` in as many processes as the cohort has kernels
     one warm kernel        papermill on one kernel that is kept, with `%reset -f` between the cases: the time to beat,
@@ -80,41 +81,64 @@ def parameters_of(root: Path, cohort: Cohort) -> list[dict[str, Any]]:
     ]
 
 
-def in_a_shell(root: Path, parameters: list[dict[str, Any]]) -> None:
+def in_a_shell(notebook: Path, root: Path, parameters: list[dict[str, Any]]) -> None:
     for number, case in enumerate(parameters):
         (root / "parameters.yaml").write_bytes(msgspec.json.encode(case))  # JSON is YAML
-        command = [sys.executable, "-m", "papermill", REPORT, root / f"{number}.ipynb", "-f", root / "parameters.yaml"]
+        command = [
+            sys.executable,
+            "-m",
+            "papermill",
+            notebook,
+            root / f"{number}.ipynb",
+            "-f",
+            root / "parameters.yaml",
+        ]
         subprocess.run([*command, "--no-progress-bar"], check=True, capture_output=True)
 
 
-def with_joblib(root: Path, parameters: list[dict[str, Any]], processes: int) -> None:
+def with_joblib(notebook: Path, root: Path, parameters: list[dict[str, Any]]) -> None:
     from joblib import Parallel, delayed
 
-    Parallel(n_jobs=processes)(
-        delayed(papermill.execute_notebook)(REPORT, root / f"{number}.ipynb", case, progress_bar=False)
+    Parallel(n_jobs=default_slots())(
+        delayed(papermill.execute_notebook)(notebook, root / f"{number}.ipynb", case, progress_bar=False)
         for number, case in enumerate(parameters)
     )
 
 
-def on_one_kernel(root: Path, parameters: list[dict[str, Any]]) -> None:
+def on_one_kernel(notebook: Path, root: Path, parameters: list[dict[str, Any]]) -> None:
     manager, client = start_new_kernel(kernel_name="python3")
     client.stop_channels()
     try:
         for number, case in enumerate(parameters):
             papermill.execute_notebook(
-                _reset_first(root), root / f"{number}.ipynb", case, progress_bar=False, km=manager
+                _reset_first(notebook, root), root / f"{number}.ipynb", case, progress_bar=False, km=manager
             )
     finally:
         manager.shutdown_kernel(now=True)
 
 
-def _reset_first(root: Path) -> Path:
-    path = root / "reset.ipynb"
+def _reset_first(notebook: Path, root: Path) -> Path:
+    path = root / f"reset-{notebook.name}"
     if not path.exists():
-        notebook = nbformat.read(REPORT, as_version=4)
-        notebook.cells.insert(0, nbformat.v4.new_code_cell("%reset -f"))
-        nbformat.write(notebook, path)
+        content = nbformat.read(notebook, as_version=4)
+        content.cells.insert(0, nbformat.v4.new_code_cell("%reset -f"))
+        nbformat.write(content, path)
     return path
+
+
+def one_cell(root: Path) -> Path:
+    """A notebook that does nearly nothing, so that what is measured is all but its work."""
+    content = nbformat.read(REPORT, as_version=4)
+    content.cells = [content.cells[0], nbformat.v4.new_code_cell("print(case_id)")]
+    nbformat.write(content, root / "one-cell.ipynb")
+    return root / "one-cell.ipynb"
+
+
+PEERS: dict[str, Callable[[Path, Path, list[dict[str, Any]]], None]] = {
+    "one warm kernel, %reset": on_one_kernel,
+    "papermill + joblib": with_joblib,
+    "papermill in a shell": in_a_shell,
+}
 
 
 def change_one(root: Path) -> None:
@@ -157,13 +181,12 @@ def main() -> int:
         lines = (root / "out/cases.csv").read_text().splitlines()[: 1 + arguments.report_cases]
         table.write_text("\n".join(lines) + "\n")
         some = run(table, out=root / "some")
-        reports = partial(run, table, out=root / "some", notebook=REPORT)
-        measured(f"reports, {kernels} forked kernels at once", len(some.records), reports)
-
         few = parameters_of(root, some)[: arguments.subset]
-        measured("one warm kernel, %reset", len(few), lambda: on_one_kernel(root, few))
-        measured(f"papermill + joblib, {kernels} processes", len(few), lambda: with_joblib(root, few, kernels))
-        measured("papermill in a shell", len(few), lambda: in_a_shell(root, few))
+        for kind, notebook in (("case report", REPORT), ("one cell", one_cell(root))):
+            reports = partial(run, table, out=root / "some", notebook=notebook)
+            measured(f"{kind}: {kernels} forked kernels at once", len(some.records), reports)
+            for peer, execute in PEERS.items():
+                measured(f"{kind}: {peer}", len(few), partial(execute, notebook, root, few))
         job_service(Workspace(root)).close()
     return 0
 

@@ -6,6 +6,7 @@ import contextlib
 import time
 from collections import deque
 from collections.abc import Iterator, Sequence
+from datetime import UTC, datetime
 
 import msgspec
 
@@ -24,9 +25,11 @@ from dlp_lab.errors import (
     RequestRefused,
 )
 from dlp_lab.jobs.job import Job
+from dlp_lab.jobs.job_times import with_times
 from dlp_lab.jobs.service import JobService
 
 _LONGEST_AT_ONCE_SECONDS = 0.2
+_SECONDS_BETWEEN_LOOKS_AT_ALL = 5.0
 # the refusal itself names the folder, which may be named for the patient
 _FOLDER_REFUSED = "its folder does not exist, is a file, or leads out of the root; cases.csv tells which it is"
 
@@ -51,7 +54,10 @@ class CaseJobs:
         self._waiting = deque(plans)
         self._in_flight = in_flight
         self._retry_failed = retry_failed
-        self._queued: dict[str, PlannedCase] = {}
+        self._queued: dict[str, list[PlannedCase]] = {}  # by the job, which cases that are the same share
+        self._done_already: list[Job] = []
+        self._revision = service.revision()
+        self._look_at_all_after = 0.0
         self.executed = 0
 
     @property
@@ -77,21 +83,34 @@ class CaseJobs:
                 yield plan, _refused(plan, error)
             else:
                 self._waiting.popleft()
-                self._queued[job.uid] = plan
-                self.executed += not job.ended
+                self._queued.setdefault(job.uid, []).append(plan)
+                if job.ended:
+                    self._done_already.append(job)
+                else:
+                    self.executed += 1
 
     def ended(self) -> Iterator[tuple[PlannedCase, CaseRecord]]:
         """Those whose job has ended since the last call."""
-        for uid, plan in list(self._queued.items()):
+        self._revision, changed = self._service.changed_since(self._revision)
+        told, self._done_already = [*self._done_already, *changed], []
+        if time.monotonic() >= self._look_at_all_after:
+            self._look_at_all_after = time.monotonic() + _SECONDS_BETWEEN_LOOKS_AT_ALL
+            told += self._all_as_they_are()
+        for job in told:
+            if job.ended and job.uid in self._queued:
+                for plan in self._queued.pop(job.uid):
+                    yield plan, _new_record(plan).with_job(with_times(job, datetime.now(UTC)))
+
+    def _all_as_they_are(self) -> list[Job]:
+        """For a queue that was replaced counts its changes anew, and what is forgotten is no change."""
+        found = []
+        for uid in list(self._queued):
             try:
-                job = self._service.get(uid)
+                found.append(self._service.get(uid))
             except NoSuchJob:
-                del self._queued[uid]
-                self._waiting.append(plan)  # somebody forgot it while it was at work
-                continue
-            if job.ended:
-                del self._queued[uid]
-                yield plan, _new_record(plan).with_job(job)
+                self._waiting.extend(self._queued.pop(uid))  # somebody forgot it while it was at work
+        self._revision = min(self._revision, self._service.revision())
+        return found
 
     def cancel(self) -> None:
         """Cancel what has not ended; what has, stays."""

@@ -99,7 +99,7 @@ def facts(pairs: dict[str, str]) -> str:
 
 def params_text(params: Mapping[str, object]) -> str:
     """Such as "sigma_mm = 2, mode = nearest"."""
-    return ", ".join(f"{name} = {_value_text(value)}" for name, value in params.items())
+    return ", ".join(f"{name} = {_value_text(value)}" for name, value in params.items() if value != "")
 
 
 def _value_text(value: object) -> str:

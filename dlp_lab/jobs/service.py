@@ -192,6 +192,14 @@ class JobService:
         self._store.get(uid)
         return read_log_part(self.workspace.job_log(uid), offset)
 
+    def revision(self) -> int:
+        """Number of the latest change of any job, from which `changed_since` goes on."""
+        return self._store.revision()
+
+    def changed_since(self, revision: int) -> tuple[int, list[Job]]:
+        """Jobs that any process changed after `revision`, and the revision they bring: one question for any number."""
+        return self._store.changed_since(revision)
+
     def add_listener(self, listener: Listener) -> None:
         """Call `listener` with the record of each job that any process changes, from a thread of the service."""
         if self._dispatcher is None:

@@ -82,7 +82,7 @@ def test_the_report_of_a_segmentation_shows_its_structures_and_the_table_measure
 ) -> None:
     monkeypatch.setenv("DLP_LAB_MODELS", str(tmp_path / "registry"))
     way = {"kind": "windows", "patch": [4, 4, 4]}
-    add_model(write_package(tmp_path / "package", threshold_network(0.0), description(inference=way)))
+    add_model(write_package(tmp_path / "package", threshold_network(-390), description(inference=way)))
     write_phantom_series(run.root / "ct", shape=(7, 9, 8))
     (run.root / "cases.csv").write_text("case,folder\nchest,ct\n")
     told = subprocess.run(  # a process of its own, for that of the jobs has the models of the tests before

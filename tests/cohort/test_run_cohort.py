@@ -85,6 +85,14 @@ def test_what_only_orders_the_queue_is_no_change(run: Runs) -> None:
     assert run(priority=5, in_flight=1).jobs == 0
 
 
+def test_cases_that_are_the_same_share_a_job_and_each_has_its_line(run: Runs) -> None:
+    cases = table(run.root, "case,folder", "a,ZZDIR0/mr", "b,ZZDIR0/mr", "c,ZZDIR1/mr")
+    records = run(cases).records
+    assert states(records) == ["succeeded"] * 3
+    assert records[0].job == records[1].job != records[2].job
+    assert run(cases).jobs == 0
+
+
 def test_a_result_that_was_deleted_is_made_again(run: Runs) -> None:
     first = run()
     assert first.records[1].job is not None
