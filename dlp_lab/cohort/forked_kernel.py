@@ -15,7 +15,9 @@ from pathlib import Path
 from typing import Any
 
 import msgspec
+import nbformat
 from jupyter_client.connect import KernelConnectionInfo
+from jupyter_client.kernelspec import KernelSpecManager, NoSuchKernel
 from jupyter_client.manager import AsyncKernelManager
 from jupyter_client.provisioning.local_provisioner import LocalProvisioner
 
@@ -137,6 +139,18 @@ class ForkedKernelManager(AsyncKernelManager):
         self.connection_file = os.fspath(self.nursery.folder / self.kernel_id)
         self.ip = os.fspath(self.nursery.folder / f"{self.kernel_id}-ipc")
         self.provisioner = _ForkedProvisioner(kernel_id=self.kernel_id, kernel_spec=self.kernel_spec, parent=self)
+
+
+def is_forked_for(notebook: Path) -> bool:
+    """Whether the kernel that a notebook names is that of this interpreter, so that the nursery can stand in for it."""
+    content = nbformat.read(notebook, as_version=4)  # type: ignore[no-untyped-call]
+    kernel = content.metadata.get("kernelspec", {})
+    try:
+        spec = KernelSpecManager().get_kernel_spec(kernel.get("name", "python3"))
+    except NoSuchKernel:
+        return False
+    own = ("python", f"python{sys.version_info.major}", sys.executable)
+    return spec.argv[0] in own and "ipykernel_launcher" in spec.argv and not spec.env
 
 
 def manager_of(nursery: Nursery) -> type[ForkedKernelManager]:

@@ -10,7 +10,7 @@ import time
 from concurrent.futures import Future, ThreadPoolExecutor
 from dataclasses import dataclass
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import Any
 
 import msgspec
 
@@ -19,9 +19,6 @@ from dlp_lab.errors import ReportFailed, printable
 from dlp_lab.jobs.job import Job
 from dlp_lab.store.cohort_folder import CohortFolder, remove_if_there, write_replacing
 from dlp_lab.store.workspace import Workspace
-
-if TYPE_CHECKING:
-    from dlp_lab.cohort.forked_kernel import Nursery
 
 _LONGEST_SENTENCE = 400
 
@@ -45,7 +42,8 @@ class Reports:
     Args:
         workspace: Where results are; it is the current folder of the notebooks.
         cohort: Where the reports are written.
-        notebook: What is executed, with the fields of the case's job as its parameters.
+        notebook: What is executed, with the fields of the case's job as its parameters. Its kernel is forked where it
+            names the one of this interpreter; any other is started as usual.
         slots: How many at a time.
         seconds: How long a cell may take; None as long as it takes.
 
@@ -59,17 +57,17 @@ class Reports:
         try:
             import papermill  # noqa: F401
 
-            from dlp_lab.cohort.forked_kernel import Nursery
+            from dlp_lab.cohort.forked_kernel import Nursery, is_forked_for
         except ImportError as error:
             raise ReportFailed(f"reports need papermill ({error}): pip install 'dlp-lab[notebook]'") from None
         for name in ("papermill", "papermill.translators", "traitlets"):
-            logging.getLogger(name).setLevel(logging.ERROR)
+            logging.getLogger(name).setLevel(logging.CRITICAL)  # what matters is in the report
         self._workspace = workspace
         self._cohort = cohort
         self._notebook = notebook
         self._seconds = seconds
         self._threads = ThreadPoolExecutor(slots, thread_name_prefix="dlp-lab-reports")
-        self._nursery: Nursery = Nursery()
+        self._nursery = Nursery() if is_forked_for(notebook) else None
         self._is_closed = threading.Event()
 
     def start(self, case_id: str, job: Job) -> Future[MadeReport]:
@@ -80,7 +78,8 @@ class Reports:
         """Stop those that are being made, and end all kernels."""
         self._is_closed.set()
         self._threads.shutdown(wait=False, cancel_futures=True)
-        self._nursery.close()
+        if self._nursery is not None:
+            self._nursery.close()
         self._threads.shutdown()
 
     def _make(self, case_id: str, job: Job) -> MadeReport:
@@ -102,8 +101,6 @@ class Reports:
         from nbclient.exceptions import CellTimeoutError, DeadKernelError
         from papermill.exceptions import PapermillExecutionError
 
-        from dlp_lab.cohort.forked_kernel import manager_of
-
         partial = target.with_name(f".{target.name}")
         with contextlib.suppress(FileNotFoundError):
             partial.unlink()
@@ -115,10 +112,10 @@ class Reports:
                 parameters,
                 progress_bar=False,
                 request_save_on_cell_execute=False,
-                kernel_manager_class=manager_of(self._nursery),
                 shutdown_kernel="immediate",
                 execution_timeout=self._seconds,
                 resources={"metadata": {"path": os.fspath(self._workspace.root)}},
+                **self._kernel_options(),
             )
         except PapermillExecutionError as error:
             sentence = printable(f"In [{error.exec_count}] of report.ipynb: {error.ename}: {error.evalue}")
@@ -134,6 +131,11 @@ class Reports:
                 if partial.stat().st_size:
                     os.replace(partial, target)
             remove_if_there(partial)
+
+    def _kernel_options(self) -> dict[str, Any]:
+        from dlp_lab.cohort.forked_kernel import manager_of
+
+        return {} if self._nursery is None else {"kernel_manager_class": manager_of(self._nursery)}
 
 
 def _parameters(workspace: Workspace, case_id: str, job: Job) -> dict[str, Any]:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import csv
+import json
 import re
 import subprocess
 import sys
@@ -145,6 +146,25 @@ def test_a_notebook_that_fails_leaves_its_traceback_and_a_page_with_the_sentence
 def test_a_kernel_that_dies_is_the_failure_of_its_case_alone(run: Runs, tmp_path: Path, end: str) -> None:
     cohort = run(notebook=notebook(tmp_path / "a.ipynb", f"if case_id == 'case-0001':\n    {end}", "print(1)"))
     assert [bool(record.report_error) for record in cohort.records] == [True, False, False]
+
+
+def test_a_notebook_that_names_a_kernel_of_its_own_gets_that_one(
+    run: Runs, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    spec = tmp_path / "jupyter/kernels/other"
+    spec.mkdir(parents=True)
+    argv = [sys.executable, "-m", "ipykernel_launcher", "-f", "{connection_file}"]
+    (spec / "kernel.json").write_text(
+        json.dumps({"argv": argv, "display_name": "Other", "language": "python", "env": {"KERNEL_OF": "other"}})
+    )
+    monkeypatch.setenv("JUPYTER_PATH", str(tmp_path / "jupyter"))
+    path = notebook(tmp_path / "a.ipynb", "import os\nprint(os.environ.get('KERNEL_OF'))")
+    content = nbformat.read(path, as_version=4)
+    content.metadata.kernelspec.name = "other"
+    nbformat.write(content, path)
+    (run.root / "cases.csv").write_text("case,folder\na,ZZDIR0/mr\n")
+    cohort = run(run.root / "cases.csv", notebook=path)
+    assert outputs(cohort.path / "cases/a/report.ipynb") == "other\n"
 
 
 def test_no_kernel_is_left_at_the_end(run: Runs, tmp_path: Path) -> None:
