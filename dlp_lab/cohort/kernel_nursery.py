@@ -8,6 +8,8 @@ need. It starts no thread, for threads do not survive a fork. When its input end
 from __future__ import annotations
 
 import contextlib
+import gc
+import importlib
 import io
 import os
 import signal
@@ -18,6 +20,11 @@ from typing import NoReturn
 import msgspec
 
 READY = b"ready\n"
+_PRELOADED = (
+    *("ipykernel.kernelapp", "ipykernel.ipkernel", "ipykernel.debugger"),
+    *("matplotlib.pyplot", "matplotlib.backends.backend_agg", "IPython.core.pylabtools"),
+    *("dlp_lab.jobs.convert", "dlp_lab.jobs.handle", "dlp_lab.widgets.planes", "dlp_lab.store.hdf5", "pydicom"),
+)
 
 
 class Wanted(msgspec.Struct, frozen=True):
@@ -36,6 +43,7 @@ def main() -> None:
     """Fork kernels until the input ends."""
     signal.signal(signal.SIGINT, signal.SIG_IGN)  # Ctrl-C is for who asked for the kernels
     preload()
+    gc.freeze()  # else the first collection in each kernel would copy all of it
     alive: set[int] = set()
 
     def reap(*_: object) -> None:
@@ -70,14 +78,10 @@ def preload() -> None:
     for variable in ("OMP_NUM_THREADS", "OPENBLAS_NUM_THREADS", "MKL_NUM_THREADS"):
         os.environ.setdefault(variable, "1")
     os.environ["MPLBACKEND"] = "module://matplotlib_inline.backend_inline"  # as in any kernel; read at the import
-
-    import matplotlib.backends.backend_agg
+    os.environ.setdefault("PYDEVD_DISABLE_FILE_VALIDATION", "1")  # no word of debuggers where nobody debugs
+    for module in _PRELOADED:
+        importlib.import_module(module)
     import matplotlib.figure
-    import matplotlib.pyplot
-
-    import dlp_lab.jobs.convert
-    import dlp_lab.jobs.handle
-    import dlp_lab.widgets.planes  # noqa: F401
 
     figure = matplotlib.figure.Figure()
     figure.text(0, 0, "fonts are looked for, and loaded, at the first text that is drawn")

@@ -70,7 +70,7 @@ def page(
     """
     style = _STYLE + (_REPORT_STYLE if has_own_styles else "")
     styles = "'unsafe-inline'" if has_own_styles else f"'sha256-{_digest(style)}'"
-    policy = f"default-src 'none'; img-src data:; style-src {styles}"
+    policy = f"default-src 'none'; base-uri 'none'; form-action 'none'; img-src data:; style-src {styles}"
     if script:
         policy += f"; script-src 'sha256-{_digest(script)}'"
     lines = [

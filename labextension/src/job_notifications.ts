@@ -12,7 +12,7 @@ export type NotifyOf = 'all' | 'failed' | 'none';
 /** Jobs that end within this time share one notification. */
 const TOGETHER_MS = 1500;
 
-/** Tells of jobs that end: one by name, many by their number. A cancelled job was cancelled by somebody who knows. */
+/** Tells of jobs that end: one by name, many by their number, a group at its end. A cancelled job was cancelled by somebody who knows. */
 export class JobNotifications implements IDisposable {
   constructor(
     private readonly _model: JobsModel,
@@ -43,8 +43,23 @@ export class JobNotifications implements IDisposable {
       (end.state === 'succeeded' && this.notifyOf === 'all');
     if (isToldOf && this.notifyOf !== 'none') {
       this._ends.push(end);
+    }
+    if (this._ends.length > 0 && !this._isOfGroupAtWork(end.uid)) {
       void this._tell.invoke();
     }
+  }
+
+  /** Whether others of its group have not ended: a group is told of when the last of those listed has. */
+  private _isOfGroupAtWork(uid: string): boolean {
+    const group = this._model.job(uid)?.group ?? null;
+    return (
+      group !== null &&
+      this._model.jobs.some(
+        job =>
+          job.group === group &&
+          (job.state === 'queued' || job.state === 'running')
+      )
+    );
   }
 
   private async _tellAll(): Promise<void> {

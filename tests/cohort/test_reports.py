@@ -176,7 +176,10 @@ def test_no_kernel_is_left_at_the_end(run: Runs, tmp_path: Path) -> None:
     assert len(child_processes() - before) <= 3  # those of the queue, which stays
 
 
-def test_what_is_preloaded_for_kernels_starts_no_thread() -> None:
-    script = f"import os, {kernel_nursery.__name__} as n; n.preload(); print(len(os.listdir('/proc/self/task')))"
+def test_what_is_preloaded_for_kernels_is_there_and_starts_no_thread() -> None:
+    script = (
+        f"import os, sys, {kernel_nursery.__name__} as nursery; nursery.preload();"
+        "print(len(os.listdir('/proc/self/task')), {'ipykernel.kernelapp', 'matplotlib.pyplot'} <= set(sys.modules))"
+    )
     told = subprocess.run([sys.executable, "-c", script], capture_output=True, text=True, check=True)
-    assert told.stdout == "1\n"
+    assert (told.stdout, told.stderr) == ("1 True\n", "")

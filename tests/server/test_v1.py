@@ -201,7 +201,8 @@ async def test_the_listing_is_filtered_by_task_folder_and_moment_and_followed_by
     fetch: Fetch, jp_root_dir: Path
 ) -> None:
     write_phantom_series(jp_root_dir / "Head/one & two")
-    for request in (REQUEST, {"task": "probe", "input_dir": "Head/one & two"}, {"task": "probe", "input_dir": "Head"}):
+    in_group = {"task": "probe", "input_dir": "Head", "group": "heads & more"}
+    for request in (REQUEST, {"task": "probe", "input_dir": "Head/one & two"}, in_group):
         assert (await fetch("api/v1/jobs", request)).code == 201
         await asyncio.sleep(0.002)  # so that each has a millisecond of its own
     everything = await listing(fetch)
@@ -211,6 +212,8 @@ async def test_the_listing_is_filtered_by_task_folder_and_moment_and_followed_by
         return [job.uid for job in (await listing(fetch, query)).jobs]
 
     assert await found("task=probe") == [newest, middle]
+    assert await found("group=heads %26 more") == [newest]
+    assert await found("group=heads") == []
     assert await found("about=ONE %26 two") == [middle]
     assert await found("about=head&task=3dblur") == []
     assert await found("submitted_after=2020-01-01") == [newest, middle, oldest]
@@ -284,6 +287,7 @@ async def test_a_job_is_cancelled_once(fetch: Fetch) -> None:
         ("api/v1/jobs", {"task": "3dblur"}, 400, "MALFORMED_REQUEST"),
         ("api/v1/jobs", {**REQUEST, "colour": 1}, 400, "MALFORMED_REQUEST"),
         ("api/v1/jobs", "{", 400, "MALFORMED_REQUEST"),
+        ("api/v1/jobs", {**REQUEST, "group": ""}, 400, "MALFORMED_REQUEST"),
         ("api/v1/jobs/" + "0" * 32, None, 404, "NO_SUCH_JOB"),
         ("api/v1/jobs/" + "0" * 32 + "/cancel", {}, 404, "NO_SUCH_JOB"),
         ("api/v1/jobs/" + "0" * 32 + "/retry", {}, 404, "NO_SUCH_JOB"),

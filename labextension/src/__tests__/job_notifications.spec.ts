@@ -62,6 +62,15 @@ describe('JobNotifications', () => {
     expect(await told()).toEqual(['error: 2 jobs have ended. 1 failed.']);
   });
 
+  it('tells of a group once, when none of it is at work', async () => {
+    server.jobs = server.jobs.map(job => ({ ...job, group: 'heads' }));
+    await model.refresh();
+    end({ a: 'succeeded', b: 'failed' });
+    expect(await told()).toEqual([]);
+    end({ c: 'cancelled' });
+    expect(await told()).toEqual(['error: 2 jobs have ended. 1 failed.']);
+  });
+
   it('tells of those that the user wants to hear of', async () => {
     notifications.notifyOf = 'failed';
     end({ a: 'succeeded' });
