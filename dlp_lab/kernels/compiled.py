@@ -21,7 +21,9 @@ The code is made for the processor that runs it, and lives in memory alone.
 from __future__ import annotations
 
 import ctypes
+import mmap
 import os
+import sys
 from collections.abc import Callable, Sequence
 from functools import cache
 from typing import Any, Final
@@ -57,11 +59,13 @@ class CompiledPasses:
     Raises:
         ImportError: llvmlite is not installed.
         RuntimeError: It does not know this processor.
+        OSError: The system lets no process make code (Linux).
     """
 
     def __init__(self) -> None:
         from llvmlite import binding, ir
 
+        _refuse_where_code_is_forbidden()
         module = ir.Module("weighted_sums")
         _Definition(module, "high", sums=_HIGH, vectors=2)
         _Definition(module, "wide", sums=1, vectors=_WIDE)
@@ -99,6 +103,12 @@ class CompiledPasses:
                 ]
                 pointers = out.ctypes.data, into.ctypes.data, weights.ctypes.data
                 loop(*pointers, taps, planes, count, columns, *strides)
+
+
+def _refuse_where_code_is_forbidden() -> None:
+    """Ask for memory whose content may be executed: LLVM, refused some, would end the process."""
+    if sys.platform == "linux":
+        mmap.mmap(-1, mmap.PAGESIZE, prot=mmap.PROT_READ | mmap.PROT_WRITE | mmap.PROT_EXEC).close()
 
 
 class _Definition:

@@ -183,7 +183,7 @@ def test_a_volume_that_fits_into_the_memory_is_done_whole(root, monkeypatch):
 
 
 def test_a_volume_larger_than_its_share_of_the_memory_is_done_in_slabs(root, monkeypatch):
-    monkeypatch.setattr(memory_share, "free_memory_bytes", lambda: 2 * 53 * 20 * 24 * 6 - 2)
+    monkeypatch.setattr(memory_share, "free_memory_bytes", lambda: 10 * 53 * 20 * 24 * 6 - 10)
     monkeypatch.setattr(pipeline, "read_volume", None)
     assert len(done(root, next(UIDS))) == 54
 
