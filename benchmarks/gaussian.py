@@ -18,8 +18,11 @@ Then two curves: cost over sigma, and over the number of slices.
 
 from __future__ import annotations
 
-import importlib.util
 import os
+
+os.environ["OPENBLAS_NUM_THREADS"] = "1"  # as in the processes of jobs, whose threads are the filter's own
+
+import importlib.util
 import statistics
 import subprocess
 import sys

@@ -21,7 +21,9 @@ The code is made for the processor that runs it, and lives in memory alone.
 from __future__ import annotations
 
 import ctypes
+import mmap
 import os
+import sys
 from collections.abc import Callable, Sequence
 from functools import cache
 from typing import Any, Final
@@ -57,14 +59,16 @@ class CompiledPasses:
     Raises:
         ImportError: llvmlite is not installed.
         RuntimeError: It does not know this processor.
+        OSError: The system lets no process make code (Linux).
     """
 
     def __init__(self) -> None:
         from llvmlite import binding, ir
 
+        _refuse_where_code_is_forbidden()
         module = ir.Module("weighted_sums")
-        _define(module, "high", sums=_HIGH, vectors=2)
-        _define(module, "wide", sums=1, vectors=_WIDE)
+        _Definition(module, "high", sums=_HIGH, vectors=2)
+        _Definition(module, "wide", sums=1, vectors=_WIDE)
         binding.initialize_native_target()
         binding.initialize_native_asmprinter()
         machine = binding.Target.from_default_triple().create_target_machine(
@@ -86,7 +90,7 @@ class CompiledPasses:
         self._sum(sums.swapaxes(0, 1), lines.swapaxes(0, 1), weights, axis=1)
 
     def _sum(self, sums: Floats, lines: Floats, weights: Floats, axis: int) -> None:
-        """Sums along the rows or columns of each plane."""
+        """Sums along the rows or columns of each plane. Python's lock is let go of meanwhile."""
         planes, rows, columns = sums.shape
         taps = len(weights)
         high = rows - rows % _HIGH if axis == 1 and taps >= _HIGH else 0
@@ -101,122 +105,137 @@ class CompiledPasses:
                 loop(*pointers, taps, planes, count, columns, *strides)
 
 
-def _define(module: Any, name: str, sums: int, vectors: int) -> None:
-    """Define the loop for stretches that are `sums` lines high and `vectors` vectors wide.
+def _refuse_where_code_is_forbidden() -> None:
+    """Ask for memory whose content may be executed: LLVM, refused some, would end the process."""
+    if sys.platform == "linux":
+        mmap.mmap(-1, mmap.PAGESIZE, prot=mmap.PROT_READ | mmap.PROT_WRITE | mmap.PROT_EXEC).close()
 
-    Arguments of the function, all distances in floats:
-        sums, lines, weights: Where the arrays begin.
+
+class _Definition:
+    """The loop for stretches that are `sums` lines high and `vectors` vectors wide, in LLVM's words.
+
+    Arguments of the function that is defined; all distances are in floats:
+        into, lines, weights: Where the arrays begin.
         taps, planes, rows, columns: How many; a row is `sums` lines here.
-        sum_plane, sum_row, sum_line: From one plane, row and line of sums to the next.
+        into_plane, into_row, into_line: From one plane, row and line of sums to the next.
         plane, row, tap: From one plane, row and tap of what is summed to the next.
     """
-    from llvmlite import ir
 
-    pointer, count = ir.PointerType(ir.FloatType()), ir.IntType(64)
-    function = ir.Function(module, ir.FunctionType(ir.VoidType(), [pointer] * 3 + [count] * 10), name)
-    into, lines, weights, taps, planes, rows, columns, sum_plane, sum_row, sum_line, plane, row, tap = function.args
-    builder = ir.IRBuilder(function.append_basic_block())
+    def __init__(self, module: Any, name: str, sums: int, vectors: int) -> None:
+        from llvmlite import ir
 
-    def stretch(target: Any, source: Any, lanes: int, width: int) -> None:
-        """Make `sums` lines of `lanes * width` sums each."""
-        kind = ir.VectorType(ir.FloatType(), lanes)
+        self._float, self._count = ir.FloatType(), ir.IntType(64)
+        arguments = [ir.PointerType(self._float)] * 3 + [self._count] * 10
+        function = ir.Function(module, ir.FunctionType(ir.VoidType(), arguments), name)
+        into, lines, self._weights, self._taps, planes, rows, self._columns, *distances = function.args
+        into_plane, into_row, self._into_line, plane, row, self._tap = distances
+        self._builder = ir.IRBuilder(function.append_basic_block())
+        self._sums, self._vectors = sums, vectors
 
-        def vector_at(place: Any, number: int) -> Any:
-            return builder.bitcast(builder.gep(place, [count(number * lanes)]), ir.PointerType(kind))
+        def each_row(p: Any, r: Any) -> None:
+            self._row(self._at(into, (p, into_plane), (r, into_row)), self._at(lines, (p, plane), (r, row)))
 
-        def add_line(number: Any, totals: Sequence[Any], which: range) -> list[Any]:
-            """Add the line `number` to the totals of those sums that it is a tap of."""
-            place = builder.gep(source, [builder.mul(number, tap)])
-            values = [builder.load(vector_at(place, v), align=4) for v in range(width)]
-            added = list(totals)
-            for s in which:
-                weight = _repeated(builder, builder.load(builder.gep(weights, [builder.sub(number, count(s))])), lanes)
-                for v, value in enumerate(values, start=s * width):
-                    added[v] = builder.fadd(totals[v], builder.fmul(weight, value, flags=_FUSED), flags=_FUSED)
-            return added
+        self._each(0, planes, 1, lambda p: self._each(0, rows, 1, lambda r: each_row(p, r)))
+        self._builder.ret_void()
 
-        totals = [ir.Constant(kind, [0.0] * lanes)] * (sums * width)
-        # the first and last lines are taps of some of the sums only; those between, of all
-        for n in range(sums - 1):
-            totals = add_line(count(n), totals, range(n + 1))
-        totals = _loop(
-            builder, count(sums - 1), taps, count(1), lambda n, sofar: add_line(n, sofar, range(sums)), totals
-        )
-        for n in range(sums - 1):
-            totals = add_line(builder.add(taps, count(n)), totals, range(n + 1, sums))
-        for s in range(sums):
-            line = builder.gep(target, [builder.mul(sum_line, count(s))])
-            for v in range(width):
-                builder.store(totals[s * width + v], vector_at(line, v), align=4)
+    def _row(self, into: Any, lines: Any) -> None:
+        """A row: stretches as wide as fit, then columns one by one."""
+        done: Any = 0
+        for lanes, vectors in ((_LANES, self._vectors), (1, 1)):
+            step = self._number(lanes * vectors)
+            end = self._builder.mul(self._builder.sdiv(self._columns, step), step)
 
-    def row_of_stretches(target: Any, source: Any) -> None:
-        done: Any = count(0)
-        for lanes, width in ((_LANES, vectors), (1, 1)):
-            step = count(lanes * width)
-            end = builder.mul(builder.sdiv(columns, step), step)
+            def stretch(x: Any, lanes: int = lanes, vectors: int = vectors) -> None:
+                self._stretch(self._at(into, (x, 1)), self._at(lines, (x, 1)), lanes, vectors)
 
-            def one(x: Any, lanes: int = lanes, width: int = width) -> None:
-                stretch(builder.gep(target, [x]), builder.gep(source, [x]), lanes, width)
-
-            _each(builder, done, end, step, one)
+            self._each(done, end, step, stretch)
             done = end
 
-    def each_row(p: Any) -> None:
-        target, source = (builder.gep(a, [builder.mul(p, s)]) for a, s in ((into, sum_plane), (lines, plane)))
-        _each(
-            builder,
-            count(0),
-            rows,
-            count(1),
-            lambda r: row_of_stretches(
-                builder.gep(target, [builder.mul(r, sum_row)]), builder.gep(source, [builder.mul(r, row)])
-            ),
-        )
+    def _stretch(self, into: Any, lines: Any, lanes: int, vectors: int) -> None:
+        """A stretch of `vectors` vectors of `lanes` columns each; its sums are in registers all the while."""
+        from llvmlite import ir
 
-    _each(builder, count(0), planes, count(1), each_row)
-    builder.ret_void()
+        kind, sums = ir.VectorType(self._float, lanes), self._sums
 
+        def vector(place: Any, number: int) -> Any:
+            return self._builder.bitcast(self._at(place, (number, lanes)), ir.PointerType(kind))
 
-def _repeated(builder: Any, value: Any, lanes: int) -> Any:
-    """A vector of equal values."""
-    from llvmlite import ir
+        def added(n: Any, totals: Sequence[Any], which: range) -> list[Any]:
+            """The totals with line `n`, which is a tap of these of the sums."""
+            line = self._at(lines, (n, self._tap))
+            values = [self._builder.load(vector(line, v), align=4) for v in range(vectors)]
+            new = list(totals)
+            for s in which:
+                weight = self._repeated(self._builder.load(self._at(self._weights, (n, 1), (s, -1))), lanes)
+                for v, value in enumerate(values, start=s * vectors):
+                    new[v] = self._builder.fadd(
+                        totals[v], self._builder.fmul(weight, value, flags=_FUSED), flags=_FUSED
+                    )
+            return new
 
-    undefined = ir.Constant(ir.VectorType(value.type, lanes), ir.Undefined)
-    first = builder.insert_element(undefined, value, ir.IntType(32)(0))
-    return builder.shuffle_vector(first, undefined, ir.Constant(ir.VectorType(ir.IntType(32), lanes), [0] * lanes))
+        totals: list[Any] = [ir.Constant(kind, [0.0] * lanes)] * (sums * vectors)
+        # the first and the last lines are taps of some of the sums only, those between of all
+        for n in range(sums - 1):
+            totals = added(n, totals, range(n + 1))
+        totals = self._loop(sums - 1, self._taps, 1, lambda n, sofar: added(n, sofar, range(sums)), totals)
+        for n in range(sums - 1):
+            totals = added(self._builder.add(self._taps, self._number(n)), totals, range(n + 1, sums))
+        for s in range(sums):
+            for v in range(vectors):
+                place = vector(self._at(into, (s, self._into_line)), v)
+                self._builder.store(totals[s * vectors + v], place, align=4)
 
+    def _number(self, value: Any) -> Any:
+        """A whole number, or what is one already."""
+        return self._count(value) if isinstance(value, int) else value
 
-def _each(builder: Any, start: Any, stop: Any, step: Any, body: Callable[[Any], None]) -> None:
-    """`for n in range(start, stop, step): body(n)`."""
+    def _at(self, place: Any, *steps: tuple[Any, Any]) -> Any:
+        """The place that many distances farther: each of `steps` is a number and a distance."""
+        for number, distance in steps:
+            offset = self._builder.mul(self._number(number), self._number(distance))
+            place = self._builder.gep(place, [offset])
+        return place
 
-    def without_totals(n: Any, _: Sequence[Any]) -> list[Any]:
-        body(n)
-        return []
+    def _repeated(self, value: Any, lanes: int) -> Any:
+        """A vector of equal values."""
+        from llvmlite import ir
 
-    _loop(builder, start, stop, step, without_totals, [])
+        undefined, lane = ir.Constant(ir.VectorType(self._float, lanes), ir.Undefined), ir.IntType(32)
+        first = self._builder.insert_element(undefined, value, lane(0))
+        return self._builder.shuffle_vector(first, undefined, ir.Constant(ir.VectorType(lane, lanes), [0] * lanes))
 
+    def _each(self, start: Any, stop: Any, step: Any, body: Callable[[Any], None]) -> None:
+        """`for n in range(start, stop, step): body(n)`."""
 
-def _loop(
-    builder: Any,
-    start: Any,
-    stop: Any,
-    step: Any,
-    body: Callable[[Any, Sequence[Any]], list[Any]],
-    totals: Sequence[Any],
-) -> list[Any]:
-    """`for n in range(start, stop, step): totals = body(n, totals)`, and what the totals are afterwards."""
-    before, head, inside, after = builder.block, *(builder.append_basic_block() for _ in range(3))
-    builder.branch(head)
-    builder.position_at_end(head)
-    carried = [builder.phi(value.type) for value in (start, *totals)]
-    for phi, value in zip(carried, (start, *totals), strict=True):
-        phi.add_incoming(value, before)
-    n, *current = carried
-    builder.cbranch(builder.icmp_signed("<", n, stop), inside, after)
-    builder.position_at_end(inside)
-    results = body(n, current)
-    for phi, value in zip(carried, (builder.add(n, step), *results), strict=True):
-        phi.add_incoming(value, builder.block)
-    builder.branch(head)
-    builder.position_at_end(after)
-    return current
+        def without_totals(n: Any, _: Sequence[Any]) -> list[Any]:
+            body(n)
+            return []
+
+        self._loop(start, stop, step, without_totals, [])
+
+    def _loop(
+        self,
+        start: Any,
+        stop: Any,
+        step: Any,
+        body: Callable[[Any, Sequence[Any]], list[Any]],
+        totals: Sequence[Any],
+    ) -> list[Any]:
+        """`for n in range(start, stop, step): totals = body(n, totals)`, and what the totals are afterwards."""
+        builder = self._builder
+        before, head, inside, after = builder.block, *(builder.append_basic_block() for _ in range(3))
+        builder.branch(head)
+        builder.position_at_end(head)
+        first = [self._number(start), *totals]
+        carried = [builder.phi(value.type) for value in first]
+        for phi, value in zip(carried, first, strict=True):
+            phi.add_incoming(value, before)
+        n, *current = carried
+        builder.cbranch(builder.icmp_signed("<", n, self._number(stop)), inside, after)
+        builder.position_at_end(inside)
+        following = [builder.add(n, self._number(step)), *body(n, current)]
+        for phi, value in zip(carried, following, strict=True):
+            phi.add_incoming(value, builder.block)
+        builder.branch(head)
+        builder.position_at_end(after)
+        return current

@@ -27,11 +27,11 @@ def group(tmp_path, monkeypatch):
     return tell
 
 
-def test_half_of_the_free_memory_may_be_taken_unless_the_environment_says_otherwise(monkeypatch):
+def test_a_tenth_of_the_free_memory_may_be_taken_unless_the_environment_says_otherwise(monkeypatch):
     monkeypatch.setattr(memory_share, "free_memory_bytes", lambda: 1000)
     monkeypatch.delenv(memory_share.SHARE_VARIABLE, raising=False)
-    assert fits(500)
-    assert not fits(501)
+    assert fits(100)
+    assert not fits(101)
     monkeypatch.setenv(memory_share.SHARE_VARIABLE, "0.25")
     assert fits(250)
     assert not fits(251)

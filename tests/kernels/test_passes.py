@@ -8,6 +8,7 @@ import sys
 import numpy as np
 import pytest
 
+from dlp_lab.kernels import compiled
 from dlp_lab.kernels.compiled import FORBIDDEN_VARIABLE, CompiledPasses
 from dlp_lab.kernels.passes import BandedPasses, PlainPasses
 
@@ -80,6 +81,15 @@ def test_machine_code_is_not_made_where_it_is_forbidden():
         "assert compiled_passes() is None; assert 'llvmlite' not in sys.modules"
     )
     subprocess.run([sys.executable, "-c", code], check=True, env={FORBIDDEN_VARIABLE: "1"})
+
+
+@pytest.mark.skipif(sys.platform != "linux", reason="elsewhere the system is not asked")
+def test_where_the_system_forbids_code_there_is_none_and_no_error(monkeypatch):
+    def forbidden(*_, prot):
+        raise PermissionError(13, "Permission denied")
+
+    monkeypatch.setattr(compiled.mmap, "mmap", forbidden)
+    assert compiled.compiled_passes.__wrapped__() is None
 
 
 def test_without_llvmlite_there_is_no_machine_code_and_no_error():
