@@ -81,7 +81,7 @@ class ContiguousVolume:
         self.grid = volume.geometry
 
     async def plane(self, axis: int, index: int) -> NDArray[Any]:
-        return await asyncio.to_thread(self._voxels.plane, axis, index)
+        return await self._voxels.plane_in_thread(axis, index)
 
     async def slices(self, first: int, count: int) -> NDArray[Any]:
         return await asyncio.to_thread(self._voxels.slices, first, count)
@@ -131,7 +131,7 @@ class AssembledVolume:
         if axis == 0 and self._locations:
             return await asyncio.to_thread(read_slice, self._locations[index], rows, columns, self.info.dtype)
         await self._in_working_file({index} if axis == 0 else set(range(slices)))
-        return await asyncio.to_thread(self._voxels.plane, axis, index)
+        return await self._voxels.plane_in_thread(axis, index)
 
     async def slices(self, first: int, count: int) -> NDArray[Any]:
         if self._locations:

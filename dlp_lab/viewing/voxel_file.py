@@ -6,7 +6,10 @@ pages of a map count as its memory.
 
 from __future__ import annotations
 
+import asyncio
 import os
+import threading
+from concurrent.futures import CancelledError
 from typing import Any
 
 import numpy as np
@@ -40,11 +43,24 @@ class VoxelFile:
     def __del__(self) -> None:
         os.close(self._descriptor)
 
-    def plane(self, axis: int, index: int) -> NDArray[Any]:
+    async def plane_in_thread(self, axis: int, index: int) -> NDArray[Any]:
+        """The same as `plane`. When it is cancelled, reading does not go on either."""
+        given_up = threading.Event()
+        try:
+            return await asyncio.to_thread(self.plane, axis, index, given_up)
+        finally:
+            given_up.set()
+
+    def plane(self, axis: int, index: int, given_up: threading.Event | None = None) -> NDArray[Any]:
         """The voxels whose index along `axis` is `index`; the other two axes stay in their order.
+
+        Args:
+            axis, index: Which plane.
+            given_up: Set when nobody waits for it any more.
 
         Raises:
             Hdf5Error: The file is shorter than it was.
+            CancelledError: It was given up.
         """
         slices, rows, columns = self._shape
         if axis == 0:
@@ -54,7 +70,7 @@ class VoxelFile:
             for k in range(slices):
                 self._fill((k * rows + index) * columns, plane[k])
             return plane
-        first, planes = self._neighbours(index)
+        first, planes = self._neighbours(index, given_up or threading.Event())
         return planes[:, :, index - first]
 
     def slices(self, first: int, count: int) -> NDArray[Any]:
@@ -66,7 +82,7 @@ class VoxelFile:
         _, rows, columns = self._shape
         return self._read(first * rows * columns, (count, rows, columns))
 
-    def _neighbours(self, index: int) -> tuple[int, NDArray[Any]]:
+    def _neighbours(self, index: int, given_up: threading.Event) -> tuple[int, NDArray[Any]]:
         """Planes of axis 2 among which is `index`, and the index of the first.
 
         One of them needs a look at all of the file, and the others beside it come at no cost: so the last few are kept.
@@ -82,6 +98,8 @@ class VoxelFile:
         step = max(1, _BLOCK_BYTES // (rows * columns * self._dtype.itemsize))
         block = np.empty((min(step, slices), rows, columns), self._dtype)
         for k in range(0, slices, step):
+            if given_up.is_set():
+                raise CancelledError
             part = block[: min(step, slices - k)]
             self._fill(k * rows * columns, part)
             planes[k : k + step] = part[:, :, first : first + count]

@@ -2,8 +2,11 @@
 
 from __future__ import annotations
 
+import asyncio
 import os
+import threading
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 import pytest
@@ -22,6 +25,30 @@ def test_every_plane_of_every_axis_is_read_in_any_order(
     for axis, length in enumerate(shape):
         for index in np.random.default_rng(1).permutation(length)[:40]:
             assert np.array_equal(file.plane(axis, int(index)), np.take(values, index, axis)), (axis, index)
+
+
+def test_reading_stops_when_nobody_waits_for_the_plane(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    (tmp_path / "voxels").write_bytes(bytes(600 * 70 * 37 * 2))
+    file = VoxelFile(os.open(tmp_path / "voxels", os.O_RDONLY), np.dtype("<i2"), (600, 70, 37))
+    begun, may_go_on, reads = threading.Event(), threading.Event(), []
+    preadv = os.preadv
+
+    def waiting(*arguments: Any) -> int:
+        reads.append(arguments)
+        begun.set()
+        may_go_on.wait(10)
+        return preadv(*arguments)
+
+    async def give_up() -> None:
+        asked = asyncio.ensure_future(file.plane_in_thread(2, 20))
+        await asyncio.to_thread(begun.wait, 10)
+        asked.cancel()
+        await asyncio.wait([asked])
+        may_go_on.set()
+
+    monkeypatch.setattr(os, "preadv", waiting)
+    asyncio.run(give_up())  # waits for its threads
+    assert len(reads) == 1
 
 
 def test_the_file_is_closed_with_the_last_reference(tmp_path: Path) -> None:

@@ -16,7 +16,7 @@ export type AskForPlanes = (
 /** At most so many planes travel together; the server takes no more. */
 const MOST_TOGETHER = 6;
 /** Planes along an axis that took longer than this hold up no others. */
-const SLOW_MS = 150;
+const SLOW_MS = 100;
 
 interface Asked {
   place: PlanePlace;
