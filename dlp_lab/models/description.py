@@ -78,6 +78,26 @@ class CentredGrid(_Part, frozen=True, tag_field="kind", tag="centred"):
     size: _Patch
 
 
+class StretchedGrid(_Part, frozen=True, tag_field="kind", tag="stretched"):
+    """The source's extent, or that of the part that is looked at, in a fixed number of voxels, whatever their size."""
+
+    size: _Patch
+
+
+class Locator(_Part, frozen=True):
+    """A coarse look first: another network finds the box that the model then looks at.
+
+    It sees the whole source in `size` voxels, after the same steps, and has the input and the output of the model. The
+    box holds the planes of which more than `least_share` belongs to the largest connected structure that it finds, and
+    is widened by `margin` of its length to either side.
+    """
+
+    file: FileName
+    size: _Patch
+    least_share: _Share = 0.0
+    margin: _Share = 0.1
+
+
 # ---- what is done to the values --------------------------------------------------------------------------------------
 
 
@@ -87,12 +107,18 @@ class Resample(_Part, frozen=True, tag_field="do", tag="resample"):
     order: Literal[0, 1, 3] = 1
 
 
-class Clip(_Part, frozen=True, tag_field="do", tag="clip"):
+class _ValueStep(_Part, frozen=True, kw_only=True):
+    """A change of values, of all channels or of some."""
+
+    only_channels: tuple[_Text, ...] = ()
+
+
+class Clip(_ValueStep, frozen=True, tag_field="do", tag="clip"):
     low: float
     high: float
 
 
-class ScaleRange(_Part, frozen=True, tag_field="do", tag="scale_range"):
+class ScaleRange(_ValueStep, frozen=True, tag_field="do", tag="scale_range"):
     """`from_low` becomes `to_low` and `from_high` becomes `to_high`, all between and beyond in proportion."""
 
     from_low: float
@@ -102,7 +128,7 @@ class ScaleRange(_Part, frozen=True, tag_field="do", tag="scale_range"):
     clip: bool = False
 
 
-class PercentileScale(_Part, frozen=True, tag_field="do", tag="percentile_scale"):
+class PercentileScale(_ValueStep, frozen=True, tag_field="do", tag="percentile_scale"):
     """As `scale_range`, from percentiles of the image's own values; None for its least or greatest value.
 
     `epsilon` is added to the span that is divided by.
@@ -117,7 +143,7 @@ class PercentileScale(_Part, frozen=True, tag_field="do", tag="percentile_scale"
     epsilon: Annotated[float, Meta(ge=0)] = 0.0
 
 
-class ZScore(_Part, frozen=True, tag_field="do", tag="zscore"):
+class ZScore(_ValueStep, frozen=True, tag_field="do", tag="zscore"):
     """Less `mean`, over `std`; those of the image itself where they are not given."""
 
     mean: float | None = None
@@ -125,7 +151,7 @@ class ZScore(_Part, frozen=True, tag_field="do", tag="zscore"):
     nonzero: bool = False
 
 
-class PiecewiseLinear(_Part, frozen=True, tag_field="do", tag="piecewise_linear"):
+class PiecewiseLinear(_ValueStep, frozen=True, tag_field="do", tag="piecewise_linear"):
     """Each value of `from_values` becomes the one of `to_values`, linear between them, constant beyond."""
 
     from_values: Annotated[tuple[float, ...], Meta(min_length=2, max_length=64)]
@@ -175,12 +201,16 @@ class Output(_Part, frozen=True):
     channel for each label in their order; where one is above 0, later ones over earlier ones) or "labels" (one channel
     of numbers).
     `back_to_source` says what is interpolated: the network's values, or its labels (nearest).
+    `largest_component` keeps of each label the largest connected part alone (neighbours by faces, edges and corners),
+    `fill_holes` then gives it the background that it encloses.
     """
 
     name: _Text
     kind: Literal["softmax", "sigmoid_regions", "labels"]
     labels: Annotated[tuple[LabelDescription, ...], Meta(min_length=1, max_length=1024)]
     back_to_source: Literal["values", "labels"] = "values"
+    largest_component: bool = False
+    fill_holes: bool = False
 
 
 class Constraints(_Part, frozen=True):
@@ -216,12 +246,13 @@ class ModelDescription(_Part, frozen=True):
     sha256: dict[FileName, Annotated[str, Meta(pattern="^[0-9a-f]{64}$")]]
     input: Input
     orientation: Annotated[str, Meta(pattern="^[LRPASI]{3}$")] | None
-    grid: NativeGrid | SpacedGrid | CentredGrid
+    grid: NativeGrid | SpacedGrid | CentredGrid | StretchedGrid
     steps: Annotated[tuple[Step, ...], Meta(min_length=1, max_length=32)]
     inference: Whole | Tiles | Windows
     output: Output
     folds: Annotated[tuple[FileName, ...], Meta(min_length=1, max_length=16)] = ("model.onnx",)
     citation: Annotated[str, Meta(max_length=1024)] = ""
     crop: Crop | None = None
+    locator: Locator | None = None
     constraints: Constraints = Constraints()
     selftest: SelfTest | None = None

@@ -15,7 +15,7 @@ from numpy.typing import NDArray
 
 from dlp_lab.errors import InputUnsuitable
 from dlp_lab.geometry import FloatArray, Geometry, Reorientation, patient_axes
-from dlp_lab.models.description import CentredGrid, Crop, ModelDescription, SpacedGrid
+from dlp_lab.models.description import CentredGrid, Crop, ModelDescription, SpacedGrid, StretchedGrid
 
 _UNCHANGED = Reorientation((0, 1, 2), (False, False, False))
 _PARALLEL = 1e-9
@@ -57,34 +57,71 @@ class NetworkGrid:
         )
 
 
-def network_grid(description: ModelDescription, source: Geometry, voxels: NDArray[Any]) -> NetworkGrid:
+@dataclass(frozen=True)
+class Box:
+    """A part of the oriented source: its first index and its lengths."""
+
+    start: tuple[int, int, int]
+    size: tuple[int, int, int]
+
+
+def whole_grid(description: ModelDescription, source: Geometry, size: tuple[int, int, int]) -> NetworkGrid:
+    """All of the source in `size` voxels."""
+    turn = orientation_of(description, source)
+    return _stretched(turn, np.zeros(3), np.asarray(turn.grid(source).shape), np.asarray(size))
+
+
+def orientation_of(description: ModelDescription, source: Geometry) -> Reorientation:
+    """How the source's axes become the network's.
+
+    Raises:
+        VolumeError: The source's axes are too oblique to be told apart.
+    """
+    letters = description.orientation
+    return _UNCHANGED if letters is None else Reorientation.towards(source, letters)
+
+
+def network_grid(
+    description: ModelDescription, source: Geometry, voxels: NDArray[Any], located: Box | None = None
+) -> NetworkGrid:
     """Where a network looks.
 
     Args:
         description: Of the network.
         source: Grid of the image.
         voxels: Its values; looked at only where the description crops by them.
+        located: The part of the oriented source that its locator found; all of it if None.
 
     Raises:
         InputUnsuitable: It would have more voxels than can be held.
         VolumeError: The source's axes are too oblique to be told apart.
     """
     letters = description.orientation
-    turn = _UNCHANGED if letters is None else Reorientation.towards(source, letters)
+    turn = orientation_of(description, source)
     oriented = turn.grid(source)
     start, size = np.zeros(3), np.asarray(oriented.shape)
-    if description.crop is not None:
+    if located is not None:
+        start, size = np.asarray(located.start, float), np.asarray(located.size)
+    elif description.crop is not None:
         start, size = _box(turn.view(voxels), oriented, description.crop)
     wanted = description.grid
     if isinstance(wanted, CentredGrid):
         assert letters is not None
         return _centred(turn, oriented, wanted, letters, start + (size - 1) / 2)
-    scale = np.ones(3)
     shape = size
     if isinstance(wanted, SpacedGrid):
         shape = np.maximum(1, np.rint(size * oriented.spacing_kji_mm / np.asarray(wanted.spacing_mm))).astype(int)
-        scale = size / shape  # the outer edges of both grids are the same planes
+    elif isinstance(wanted, StretchedGrid):
+        shape = np.asarray(wanted.size)
+    return _stretched(turn, start, size, shape)
+
+
+def _stretched(
+    turn: Reorientation, start: FloatArray, size: NDArray[np.int64], shape: NDArray[np.int64]
+) -> NetworkGrid:
+    """The box in as many voxels as `shape` says; the outer edges of both are the same planes."""
     _refuse_too_large(shape)
+    scale = size / shape
     return NetworkGrid(turn, _triple(shape), np.diag(scale), start + (scale - 1) / 2)
 
 

@@ -2,9 +2,8 @@
 
 from __future__ import annotations
 
-import math
 import os
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass
 
 import numpy as np
@@ -13,12 +12,11 @@ from numpy.typing import NDArray
 from dlp_lab.errors import InputUnsuitable
 from dlp_lab.geometry import Geometry
 from dlp_lab.label_map import Code, Label, LabelMap
+from dlp_lab.models.cleaning import clean
 from dlp_lab.models.description import LabelDescription, ModelDescription, Tiles, Whole, Windows
-from dlp_lab.models.grid import NetworkGrid, network_grid
-from dlp_lab.models.intensity import apply_steps, split_at_resample
 from dlp_lab.models.network import Network
 from dlp_lab.models.painting import LabelPainter
-from dlp_lab.models.resampling import to_network
+from dlp_lab.models.preparing import prepared
 from dlp_lab.models.tiling import (
     Block,
     Shape,
@@ -88,87 +86,87 @@ def refuse_geometry(description: ModelDescription, geometry: Geometry) -> None:
             )
 
 
-def refuse_modality(description: ModelDescription, modality: str | None) -> None:
+def refuse_modality(description: ModelDescription, modality: str | None, channel: int = 0) -> None:
     """Refuse images of another modality than the model was trained on.
 
     Raises:
         InputUnsuitable: The message names both.
     """
-    known = description.input.channels[0].modality
-    if known and modality not in known:
+    wanted = description.input.channels[channel]
+    if wanted.modality and modality not in wanted.modality:
+        of_channel = f" as {wanted.name}" if len(description.input.channels) > 1 else ""
         raise InputUnsuitable(
-            f"model {description.name} is made for {' and '.join(known)}; the series is {modality or 'of no modality'}"
+            f"model {description.name} is made for {' and '.join(wanted.modality)}{of_channel}; "
+            f"the series is {modality or 'of no modality'}"
         )
+
+
+def refuse_channels(description: ModelDescription, volumes: Sequence[Volume]) -> None:
+    """Refuse volumes that are not the channels of the model.
+
+    Raises:
+        InputUnsuitable: Their number, grid, modality, spacing or extent is not what the model takes.
+    """
+    channels = description.input.channels
+    if len(volumes) != len(channels):
+        raise InputUnsuitable(
+            f"model {description.name} takes {len(channels)} series ({', '.join(channel.name for channel in channels)})"
+            f"; got {len(volumes)}"
+        )
+    refuse_geometry(description, volumes[0].geometry)
+    for number, volume in enumerate(volumes):
+        refuse_modality(description, volume.modality, number)
+        if not volume.geometry.matches(volumes[0].geometry):
+            raise InputUnsuitable(
+                f"{channels[number].name} does not lie on the grid of {channels[0].name}; resample it to that grid"
+            )
 
 
 def segment(
     network: Network,
-    volume: Volume,
+    volumes: Volume | Sequence[Volume],
     report: Report = lambda fraction, message: None,
     *,
     with_fractions: bool = False,
     memory: Memory | None = None,
 ) -> LabelMap:
-    """Run a network on a volume.
+    """Run a network that finds structures.
 
     Args:
         network: Loaded.
-        volume: The image; it stays untouched.
+        volumes: The image; for several channels one each, in their order and on one grid. They stay untouched.
         report: Told of every pass of the network; may raise to stop between two.
         with_fractions: Whether how surely each label is there is wanted too.
         memory: What the run may take; what suits the machine if omitted.
 
     Returns:
-        Labels on the grid of `volume`.
+        Labels on the grid of the image.
 
     Raises:
         InputUnsuitable: The image is not of the kind that the model was made for.
         ModelRefused: The network does not make what its description says.
     """
     description = network.package.description
-    refuse_geometry(description, volume.geometry)
-    refuse_modality(description, volume.modality)
+    volumes = [volumes] if isinstance(volumes, Volume) else volumes
+    refuse_channels(description, volumes)
+    volume = volumes[0]
     if with_fractions and (description.output.kind == "labels" or description.output.back_to_source == "labels"):
         raise InputUnsuitable(f"model {description.name} tells labels alone, and not how surely; ask for binary ones")
     report(0.0, "preparing the image")
-    grid = network_grid(description, volume.geometry, volume.voxels)
-    image, grid = _prepared(description, volume, grid)
-    painter = LabelPainter(grid, volume.geometry.shape, description.output, with_fractions)
-    for block in _blocks(network, image, report, memory or Memory.of_machine()):
+    image = prepared(network, volumes)
+    painter = LabelPainter(image.grid, volume.geometry.shape, description.output, with_fractions)
+    for block in _blocks(network, image.voxels, report, memory or Memory.of_machine()):
         painter.paint(block)
+    clean(painter.labels, description.output)
     report(1.0, "segmented")
     labels = tuple(_label(label) for label in description.output.labels)
     return LabelMap(painter.labels, volume.geometry, labels, painter.fractions)
 
 
-def _prepared(description: ModelDescription, volume: Volume, grid: NetworkGrid) -> tuple[FloatVolume, NetworkGrid]:
-    """The network's input, padded as its way of running needs, and the grid it lies on."""
-    before, resample, after = split_at_resample(description.steps)
-    oriented = grid.reorientation.view(volume.voxels)
-    if before:
-        oriented = apply_steps(np.array(oriented, np.float32, order="C"), before, volume.modality)
-    image = apply_steps(to_network(oriented, grid, resample.order), after, volume.modality)
-    if not np.isfinite(image).all():
-        raise InputUnsuitable("the image has values that are not finite, of which no network makes sense")
-    way = description.inference
-    if isinstance(way, Tiles):
-        return image, grid
-    if isinstance(way, Whole):
-        shape = [math.ceil(n / way.divisible_by) * way.divisible_by for n in grid.shape]
-    else:
-        shape = [max(n, p) for n, p in zip(grid.shape, way.patch, strict=True)]
-    if tuple(shape) == grid.shape:
-        return image, grid
-    start = [(n - own) // 2 for n, own in zip(shape, grid.shape, strict=True)]
-    padded = np.full(shape, way.pad_value, np.float32)
-    padded[tuple(slice(s, s + n) for s, n in zip(start, grid.shape, strict=True))] = image
-    return padded, grid.padded(shape, start)
-
-
 def _blocks(network: Network, image: FloatVolume, report: Report, memory: Memory) -> Iterator[Block]:
     description = network.package.description
     way = description.inference
-    shape: Shape = (image.shape[0], image.shape[1], image.shape[2])
+    shape: Shape = (image.shape[1], image.shape[2], image.shape[3])
     if isinstance(way, Whole):
         report(0.05, "running the network")
         yield whole_block(network.run(image))
@@ -210,7 +208,7 @@ def _mirrored(run: Callable[[FloatVolume], FloatVolume], windows: Windows) -> Ca
     def mirrored(image: FloatVolume) -> FloatVolume:
         total: FloatVolume | None = None
         for mirror in combinations:
-            scores = run(np.ascontiguousarray(np.flip(image, tuple(mirror))))
+            scores = run(np.ascontiguousarray(np.flip(image, tuple(axis + 1 for axis in mirror))))
             back = np.flip(scores, tuple(axis + 1 for axis in mirror))
             total = np.array(back) if total is None else np.add(total, back, out=total)
         assert total is not None

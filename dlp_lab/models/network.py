@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING
 import numpy as np
 from numpy.typing import NDArray
 
-from dlp_lab.errors import DlpError, ModelRefused, ModelsMissing
+from dlp_lab.errors import ModelRefused, ModelsMissing
 from dlp_lab.models.description import ModelDescription
 from dlp_lab.models.package import ModelPackage
 from dlp_lab.models.processors import threads_to_use
@@ -33,17 +33,19 @@ class Network:
     Attributes:
         package: What was loaded.
         provider: Of ONNX Runtime, that really runs it, such as "CPUExecutionProvider".
+        locators: One session of the network that looks first; none where the package has no locator.
     """
 
     package: ModelPackage
     sessions: tuple[onnxruntime.InferenceSession, ...]
     provider: str
+    locators: tuple[onnxruntime.InferenceSession, ...] = ()
 
     def run(self, image: NDArray[np.float32]) -> FloatVolume:
         """Run all folds on one image.
 
         Args:
-            image: `(a, b, c)` in the network's axes, contiguous.
+            image: `(channels, a, b, c)` in the network's axes, contiguous.
 
         Returns:
             `(channels, a, b, c)` mean over the folds.
@@ -51,21 +53,28 @@ class Network:
         Raises:
             ModelRefused: The output has another shape than the input.
         """
+        return self._mean_of(self.sessions, image)
+
+    def locate(self, image: NDArray[np.float32]) -> FloatVolume:
+        """Run the locator on one image; as `run`."""
+        return self._mean_of(self.locators, image)
+
+    def _mean_of(self, sessions: tuple[onnxruntime.InferenceSession, ...], image: NDArray[np.float32]) -> FloatVolume:
         description = self.package.description
         total: FloatVolume | None = None
-        for session in self.sessions:
-            feed = {description.input.name: image[np.newaxis, np.newaxis]}
+        for session in sessions:
+            feed = {description.input.name: image[np.newaxis]}
             (made,) = session.run([description.output.name], feed)
-            if made.ndim != 5 or made.shape[0] != 1 or made.shape[2:] != image.shape:
+            if made.ndim != 5 or made.shape[0] != 1 or made.shape[2:] != image.shape[1:]:
                 raise ModelRefused(
-                    f"model {description.name} makes {made.shape} of an input {(1, 1, *image.shape)}; "
+                    f"model {description.name} makes {made.shape} of an input {(1, *image.shape)}; "
                     "(1, channels, ...) of the same lengths is needed"
                 )
             scores = np.asarray(made[0], np.float32)
             total = scores if total is None else np.add(total, scores, out=total)
         assert total is not None
-        if len(self.sessions) > 1:
-            total /= len(self.sessions)
+        if len(sessions) > 1:
+            total /= len(sessions)
         self._check_channels(total)
         return total
 
@@ -109,18 +118,18 @@ def _loaded(package: ModelPackage, threads: int) -> Network:
     options.log_severity_level = 3  # errors; they come as exceptions too
     available = onnxruntime.get_available_providers()
     providers = [name for name in _PROVIDERS if name in available]
+    contents = package.networks()
+    folds, locator = len(contents), package.description.locator
+    if locator is not None:
+        contents.append(package.network(locator.file))
     try:
-        sessions = tuple(
-            onnxruntime.InferenceSession(content, options, providers=providers) for content in package.networks()
-        )
-    except DlpError:
-        raise
+        sessions = tuple(onnxruntime.InferenceSession(content, options, providers=providers) for content in contents)
     except Exception as error:  # ONNX Runtime has many classes, of which none is public
         name = package.description.name
         raise ModelRefused(f"model {name} cannot be loaded: {str(error)[:300]}") from None
     for session in sessions:
         _refuse_other_ends(session, package.description)
-    return Network(package, sessions, sessions[0].get_providers()[0])
+    return Network(package, sessions[:folds], sessions[0].get_providers()[0], sessions[folds:])
 
 
 def _refuse_other_ends(session: onnxruntime.InferenceSession, description: ModelDescription) -> None:

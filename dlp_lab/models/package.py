@@ -58,12 +58,17 @@ class ModelPackage:
         Raises:
             ModelRefused: As `content`; also when one is not to be run.
         """
-        contents = []
-        for name in self.description.folds:
-            content = self.content(name)
-            refuse_unsafe_network(content, name)
-            contents.append(content)
-        return contents
+        return [self.network(name) for name in self.description.folds]
+
+    def network(self, name: str) -> bytes:
+        """One network, checked.
+
+        Raises:
+            ModelRefused: As `networks`.
+        """
+        content = self.content(name)
+        refuse_unsafe_network(content, name)
+        return content
 
 
 def read_description(folder: Path) -> ModelPackage:
@@ -89,6 +94,8 @@ def read_package(folder: Path) -> ModelPackage:
     """
     package = read_description(folder)
     package.networks()
+    if package.description.locator is not None:
+        package.network(package.description.locator.file)
     selftest = package.description.selftest
     if selftest is not None:
         package.content(selftest.file)
@@ -112,11 +119,15 @@ def _refuse_contradictions(description: ModelDescription) -> None:
     numbers = [label.number for label in description.output.labels]
     if numbers != sorted(set(numbers)):
         raise ModelRefused(f"{DESCRIPTION}: labels must be numbered in growing order, each once; got {numbers}")
+    if description.locator is not None and description.crop is not None:
+        raise ModelRefused(f"{DESCRIPTION}: crop and locator both say where to look; give one of them")
+    if description.locator is not None and description.output.kind != "softmax":
+        raise ModelRefused(f"{DESCRIPTION}: a locator needs an output of kind softmax, as its own is taken for one")
     if description.output.kind == "labels" and isinstance(description.inference, Windows):
         raise ModelRefused(f"{DESCRIPTION}: labels cannot be blended; give the output before its arg max")
-    if len(description.input.channels) > 1:
-        raise ModelRefused(f"{DESCRIPTION}: networks of several input channels are not run; this one has "
-                           f"{len(description.input.channels)}")  # fmt: skip
+    channels = [channel.name for channel in description.input.channels]
+    if len(set(channels)) < len(channels):
+        raise ModelRefused(f"{DESCRIPTION}: every input channel needs a name of its own; got {', '.join(channels)}")
 
 
 def _read(folder: Path, name: str, limit: int) -> bytes:

@@ -67,17 +67,18 @@ def tile_count(shape: Shape, tile: Shape) -> int:
 
 def tile_blocks(image: FloatVolume, tile: Shape, halo: Sequence[int], run: RunNetwork) -> Iterator[Block]:
     """Run a network tile by tile; every value is that of a run on the whole volume."""
+    shape = image.shape[1:]
     for start in itertools.product(
-        range(0, image.shape[0], tile[0]), range(0, image.shape[1], tile[1]), range(0, image.shape[2], tile[2])
+        range(0, shape[0], tile[0]), range(0, shape[1], tile[1]), range(0, shape[2], tile[2])
     ):
-        stop = [min(n, s + t) for n, s, t in zip(image.shape, start, tile, strict=True)]
-        needed = [min(n, e + 1) for n, e in zip(image.shape, stop, strict=True)]
+        stop = [min(n, s + t) for n, s, t in zip(shape, start, tile, strict=True)]
+        needed = [min(n, e + 1) for n, e in zip(shape, stop, strict=True)]
         first = [max(0, s - h) for s, h in zip(start, halo, strict=True)]
-        last = [min(n, e + h) for n, e, h in zip(image.shape, needed, halo, strict=True)]
-        scores = run(np.ascontiguousarray(image[_box(first, last)]))
+        last = [min(n, e + h) for n, e, h in zip(shape, needed, halo, strict=True)]
+        scores = run(np.ascontiguousarray(image[(slice(None), *_box(first, last))]))
         inner = _box(np.subtract(start, first).tolist(), np.subtract(needed, first).tolist())
         low = [float(s) if s else -math.inf for s in start]
-        high = [float(e) if e < n else math.inf for e, n in zip(stop, image.shape, strict=True)]
+        high = [float(e) if e < n else math.inf for e, n in zip(stop, shape, strict=True)]
         yield Block(scores[(slice(None), *inner)], start, (low[0], low[1], low[2]), (high[0], high[1], high[2]))
 
 
@@ -141,25 +142,26 @@ def window_blocks(
     A block is a view of the sums: it must be done with before the next one is asked for.
 
     Args:
-        image: `(a, b, c)`, at least as large as a window.
+        image: `(channels, a, b, c)`, at least as large as a window.
         axes: The windows along each axis.
         channels: Of the network's result.
         rows: See `rows_at_once`.
         run: Runs the network on one window.
     """
-    for first_row in range(0, image.shape[1], rows):
-        end_row = min(image.shape[1], first_row + rows)
+    for first_row in range(0, image.shape[2], rows):
+        end_row = min(image.shape[2], first_row + rows)
         yield from _blended(image, axes, channels, first_row, end_row, run)
 
 
 def _blended(
     image: FloatVolume, axes: Sequence[WindowAxis], channels: int, first_row: int, end_row: int, run: RunNetwork
 ) -> Iterator[Block]:
-    depth, length = axes[0].size, image.shape[0]
-    last_row = min(image.shape[1], end_row + 1)
+    length, height, width = image.shape[1:]
+    depth = axes[0].size
+    last_row = min(height, end_row + 1)
     # plane 0 is the last one of the block before
-    sums = np.zeros((channels, depth + 1, last_row - first_row, image.shape[2]), np.float32)
-    own_rows = float(first_row) if first_row else -math.inf, float(end_row) if end_row < image.shape[1] else math.inf
+    sums = np.zeros((channels, depth + 1, last_row - first_row, width), np.float32)
+    own_rows = float(first_row) if first_row else -math.inf, float(end_row) if end_row < height else math.inf
     for number, start in enumerate(axes[0].starts):
         for row in _reaching(axes[1], first_row, last_row):
             for column in range(len(axes[2].starts)):
@@ -188,7 +190,7 @@ def _add_window(
 ) -> None:
     start = [axis.starts[number] for axis, number in zip(axes, window, strict=True)]
     stop = [s + axis.size for s, axis in zip(start, axes, strict=True)]
-    scores = run(np.ascontiguousarray(image[_box(start, stop)]))
+    scores = run(np.ascontiguousarray(image[(slice(None), *_box(start, stop))]))
     deep, down, along = (axis.weights[number] for axis, number in zip(axes, window, strict=True))
     low = max(start[1], first_row)
     high = min(stop[1], first_row + sums.shape[2])

@@ -83,11 +83,16 @@ def description(labels: int = 1, **others: Any) -> dict[str, Any]:
     }
 
 
+def sha256_of(content: bytes) -> str:
+    """As a description gives it."""
+    return hashlib.sha256(content).hexdigest()
+
+
 def write_package(folder: Path, network: onnx.ModelProto | bytes, described: dict[str, Any]) -> Path:
     """Write a package; the SHA-256 is that of the network, if `described` gives none."""
     folder.mkdir(parents=True, exist_ok=True)
     content = network if isinstance(network, bytes) else network.SerializeToString()
     (folder / "model.onnx").write_bytes(content)
-    hashes = {"sha256": {"model.onnx": hashlib.sha256(content).hexdigest()}}
+    hashes = {"sha256": {"model.onnx": sha256_of(content)}}
     (folder / "model.json").write_text(json.dumps({**hashes, **described}))
     return folder

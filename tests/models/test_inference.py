@@ -132,7 +132,7 @@ def _by_the_book(run: Network, voxels: np.ndarray, blend: str) -> np.ndarray:
     axes = [WindowAxis.over(n, size, windows).starts for n, size in zip(voxels.shape, patch, strict=True)]
     for start in itertools.product(*axes):
         box = tuple(slice(s, s + n) for s, n in zip(start, patch, strict=True))
-        sums[(slice(None), *box)] += run.run(np.ascontiguousarray(voxels[box], np.float32)) * weight
+        sums[(slice(None), *box)] += run.run(np.ascontiguousarray(voxels[box], np.float32)[np.newaxis]) * weight
         weights[box] += weight
     return (sums / weights).argmax(axis=0).astype(np.uint8)
 
