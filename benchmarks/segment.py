@@ -52,9 +52,9 @@ class TimedNetwork(Network):
 
     seconds: list[float] = dataclasses.field(default_factory=list)
 
-    def run(self, image: NDArray[np.float32]) -> NDArray[np.float32]:
+    def run(self, image: NDArray[np.float32], into: NDArray[np.float32] | None = None) -> NDArray[np.float32]:
         start = time.perf_counter()
-        scores = super().run(image)
+        scores = super().run(image, into)
         self.seconds.append(time.perf_counter() - start)
         return scores
 

@@ -17,18 +17,8 @@ from dlp_lab.models.description import LabelDescription, ModelDescription, Tiles
 from dlp_lab.models.network import Network
 from dlp_lab.models.painting import LabelPainter
 from dlp_lab.models.preparing import prepared
-from dlp_lab.models.tiling import (
-    Block,
-    Shape,
-    WindowAxis,
-    rows_at_once,
-    tile_blocks,
-    tile_count,
-    tile_shape,
-    whole_block,
-    window_blocks,
-    window_count,
-)
+from dlp_lab.models.tiling import Block, RunNetwork, Shape, tile_blocks, tile_count, tile_shape, whole_block
+from dlp_lab.models.windows import WindowAxis, rows_at_once, window_blocks, window_count
 from dlp_lab.volume import Volume
 
 FloatVolume = NDArray[np.float32]
@@ -183,35 +173,33 @@ def _blocks(network: Network, image: FloatVolume, report: Report, memory: Memory
         yield from window_blocks(image, axes, channels, rows, run)
 
 
-def _counted(
-    run: Callable[[FloatVolume], FloatVolume], passes: int, report: Report
-) -> Callable[[FloatVolume], FloatVolume]:
+def _counted(run: RunNetwork, passes: int, report: Report) -> RunNetwork:
     """`run`, telling before each pass which it is."""
     done = 0
 
-    def counted(image: FloatVolume) -> FloatVolume:
+    def counted(image: FloatVolume, into: FloatVolume | None = None) -> FloatVolume:
         nonlocal done
         report(0.05 + 0.95 * done / passes, f"running the network, part {done + 1} of {passes}")
         done += 1
-        return run(image)
+        return run(image, into)
 
     return counted
 
 
-def _mirrored(run: Callable[[FloatVolume], FloatVolume], windows: Windows) -> Callable[[FloatVolume], FloatVolume]:
+def _mirrored(run: RunNetwork, windows: Windows) -> RunNetwork:
     """`run`, and the mean with the results for the image mirrored along every combination of axes, mirrored back."""
     axes = windows.mirror_axes
     combinations = [[axis for bit, axis in enumerate(axes) if number >> bit & 1] for number in range(2 ** len(axes))]
     if len(combinations) == 1:
         return run
+    turned: FloatVolume | None = None
 
-    def mirrored(image: FloatVolume) -> FloatVolume:
-        total: FloatVolume | None = None
-        for mirror in combinations:
-            scores = run(np.ascontiguousarray(np.flip(image, tuple(axis + 1 for axis in mirror))))
-            back = np.flip(scores, tuple(axis + 1 for axis in mirror))
-            total = np.array(back) if total is None else np.add(total, back, out=total)
-        assert total is not None
+    def mirrored(image: FloatVolume, into: FloatVolume | None = None) -> FloatVolume:
+        nonlocal turned
+        total = run(image, into)
+        for mirror in combinations[1:]:
+            turned = run(np.ascontiguousarray(np.flip(image, tuple(axis + 1 for axis in mirror))), turned)
+            total += np.flip(turned, tuple(axis + 1 for axis in mirror))
         total /= len(combinations)
         return total
 

@@ -41,11 +41,13 @@ class Network:
     provider: str
     locators: tuple[onnxruntime.InferenceSession, ...] = ()
 
-    def run(self, image: NDArray[np.float32]) -> FloatVolume:
+    def run(self, image: FloatVolume, into: FloatVolume | None = None) -> FloatVolume:
         """Run all folds on one image.
 
         Args:
             image: `(channels, a, b, c)` in the network's axes, contiguous.
+            into: What an earlier run of the same lengths gave, and is no longer needed. The result is written there,
+                so that the system need not find and clear memory for every pass.
 
         Returns:
             `(channels, a, b, c)` mean over the folds.
@@ -53,30 +55,47 @@ class Network:
         Raises:
             ModelRefused: The output has another shape than the input.
         """
-        return self._mean_of(self.sessions, image)
-
-    def locate(self, image: NDArray[np.float32]) -> FloatVolume:
-        """Run the locator on one image; as `run`."""
-        return self._mean_of(self.locators, image)
-
-    def _mean_of(self, sessions: tuple[onnxruntime.InferenceSession, ...], image: NDArray[np.float32]) -> FloatVolume:
-        description = self.package.description
-        total: FloatVolume | None = None
-        for session in sessions:
-            feed = {description.input.name: image[np.newaxis]}
-            (made,) = session.run([description.output.name], feed)
-            if made.ndim != 5 or made.shape[0] != 1 or made.shape[2:] != image.shape[1:]:
-                raise ModelRefused(
-                    f"model {description.name} makes {made.shape} of an input {(1, *image.shape)}; "
-                    "(1, channels, ...) of the same lengths is needed"
-                )
-            scores = np.asarray(made[0], np.float32)
-            total = scores if total is None else np.add(total, scores, out=total)
-        assert total is not None
-        if len(sessions) > 1:
-            total /= len(sessions)
-        self._check_channels(total)
+        first, *others = self.sessions
+        total = self._passed(first, image, into)
+        for session in others:
+            total += self._passed(session, image, None)
+        if others:
+            total /= len(self.sessions)
         return total
+
+    def locate(self, image: FloatVolume) -> FloatVolume:
+        """Run the locator on one image; as `run`."""
+        (locator,) = self.locators
+        return self._passed(locator, image, None)
+
+    def _passed(
+        self, session: onnxruntime.InferenceSession, image: FloatVolume, into: FloatVolume | None
+    ) -> FloatVolume:
+        """The result of one fold, checked."""
+        description = self.package.description
+        feed, name = image[np.newaxis], description.output.name
+        if into is not None and self.has_float_output and into.shape[1:] == image.shape[1:] and into.flags.c_contiguous:
+            binding = session.io_binding()
+            binding.bind_cpu_input(description.input.name, feed)
+            binding.bind_output(name, "cpu", 0, np.float32, (1, *into.shape), into.ctypes.data)
+            session.run_with_iobinding(binding)
+            return into
+        (made,) = session.run([name], {description.input.name: feed})
+        if made.ndim != 5 or made.shape[0] != 1 or made.shape[2:] != image.shape[1:]:
+            raise ModelRefused(
+                f"model {description.name} makes {made.shape} of an input {(1, *image.shape)}; "
+                "(1, channels, ...) of the same lengths is needed"
+            )
+        scores = np.asarray(made[0], np.float32)
+        self._check_channels(scores)
+        return scores
+
+    @property
+    def has_float_output(self) -> bool:
+        """Whether what the network makes is float32 as it is."""
+        name = self.package.description.output.name
+        types = {entry.type for session in self.sessions for entry in session.get_outputs() if entry.name == name}
+        return types == {"tensor(float)"}
 
     def _check_channels(self, scores: FloatVolume) -> None:
         output = self.package.description.output

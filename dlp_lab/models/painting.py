@@ -7,8 +7,6 @@ borders are interpolated, plane by plane and channel by channel.
 
 from __future__ import annotations
 
-import itertools
-from collections.abc import Iterable, Iterator, Sequence
 from typing import Any
 
 import numpy as np
@@ -17,13 +15,16 @@ from numpy.typing import NDArray
 from dlp_lab.geometry import FloatArray
 from dlp_lab.models.description import Output
 from dlp_lab.models.grid import NetworkGrid
+from dlp_lab.models.processors import in_parts
+from dlp_lab.models.resampling import AxisPlaces, interpolated_plane, values_at
 from dlp_lab.models.tiling import Block
-
-FloatVolume = NDArray[np.float32]
-Mask = NDArray[np.bool_]
+from dlp_lab.models.winners import FloatVolume, Mask, WinnerChoice, Winners, mixed_cells
 
 _EDGE = 0.5 + 1e-6
 """Voxels whose centre lies up to this far beyond the network's outermost centres are within its outermost voxels."""
+
+_MANY = 1 / 6
+"""Share of the places in a plane beyond which it takes less time to interpolate all than to look for some."""
 
 
 class LabelPainter:
@@ -44,95 +45,120 @@ class LabelPainter:
         self, grid: NetworkGrid, source_shape: tuple[int, int, int], output: Output, with_fractions: bool = False
     ) -> None:
         self._grid, self._output = grid, output
+        self._choice = WinnerChoice(output)
         self._numbers = [label.number for label in output.labels]
-        dtype = np.uint8 if self._numbers[-1] < 256 else np.uint16
-        self.labels: NDArray[Any] = np.zeros(source_shape, dtype)
+        self.labels: NDArray[Any] = np.zeros(source_shape, self._choice.dtype)
         self.fractions = np.zeros((len(self._numbers), *source_shape), np.uint8) if with_fractions else None
         # views, in the network's order of axes
         self._labels = grid.reorientation.view(self.labels)
         self._fractions = [] if self.fractions is None else [grid.reorientation.view(label) for label in self.fractions]
-        # a channel without a label is as good as background
-        self._label_of = np.zeros(self._numbers[-1] + 1, dtype)
-        self._label_of[self._numbers] = self._numbers
         self._into = np.linalg.inv(grid.matrix)
 
     def paint(self, block: Block) -> None:
         """Take over the part of the result that `block` owns."""
-        winners = self._winners(block.scores)
-        is_between = (
-            self._output.kind != "labels" and self._output.back_to_source == "values" and not self._grid.is_source
-        )
-        is_mixed = _mixed_cells(winners) if is_between else None
-        channels = [np.ascontiguousarray(channel).ravel() for channel in block.scores]
+        if self._grid.is_source:
+            self._paint_same_voxels(block)
+            return
+        winners = self._choice.of_block(block.scores)
+        is_between = self._output.kind != "labels" and self._output.back_to_source == "values"
+        is_mixed = mixed_cells(winners) if is_between else None
+        paint_plane = self._paint_parallel_plane if self._grid.is_parallel else self._paint_oblique_plane
+
+        def paint(first: int, end: int) -> None:
+            for plane in range(first, end):
+                paint_plane(plane, block, winners, is_mixed)
+
+        in_parts(paint, self._labels.shape[0])
+
+    def _paint_same_voxels(self, block: Block) -> None:
+        """Where the network's voxels are the source's, nothing lies between two."""
+        ranges = []
+        for axis, offset in enumerate(self._grid.offset.astype(int).tolist()):
+            start, length = block.start[axis], block.scores.shape[axis + 1]
+            first = max(start, -offset, block.owned_from[axis])
+            end = min(start + length, self._labels.shape[axis] - offset, block.owned_to[axis])
+            ranges.append((int(first), max(int(first), int(end)), start, offset))
+        (planes, rows, columns) = ranges
+        inner = tuple(slice(first - start, end - start) for first, end, start, _ in (rows, columns))
+        outer = tuple(slice(first + offset, end + offset) for first, end, _, offset in (rows, columns))
+
+        def paint(first: int, end: int) -> None:
+            for plane in range(planes[0] + first, planes[0] + end):
+                scores = block.scores[:, plane - planes[2]][:, inner[0], inner[1]]
+                self._labels[(plane + planes[3], *outer)] = self._choice.labels(self._choice.of_channels(scores))
+                if self._fractions:
+                    for view, share in zip(self._fractions, self._shares(scores), strict=True):
+                        view[(plane + planes[3], *outer)] = np.rint(share * 255)
+
+        in_parts(paint, planes[1] - planes[0])
+
+    def _paint_parallel_plane(self, plane: int, block: Block, winners: Winners, is_mixed: Mask | None) -> None:
+        """Paint a plane of the source where each axis of places can be looked at by itself."""
+        places, where = [], []
+        for axis, length in enumerate(self._labels.shape):
+            indices = np.array([plane]) if axis == 0 else np.arange(length)
+            at = self._into[axis, axis] * (indices - self._grid.offset[axis])
+            owned = indices[self._is_owned(at, axis, block)]
+            if owned.size == 0:
+                return
+            where.append(slice(int(owned[0]), int(owned[-1]) + 1))
+            places.append(self._held(at[owned - indices[0]], axis, block))
+        if self._fractions:
+            points = np.stack([along.ravel() for along in np.meshgrid(*places, indexing="ij")])
+            self._paint_surely(plane, (where[1], where[2]), block, points)
+            return
+        painted = _looked_up(winners, [np.floor(along + 0.5) for along in places])
+        if is_mixed is not None:
+            rows, columns = np.nonzero(_looked_up(is_mixed, [np.floor(along) for along in places]))
+            if rows.size > _MANY * painted.size:
+                axes = [AxisPlaces.of(along, length) for along, length in zip(places, winners.shape, strict=True)]
+                painted = self._choice.of_channels(interpolated_plane(channel, axes, 0) for channel in block.scores)
+            elif rows.size:
+                points = np.stack([np.full(rows.shape, places[0]), places[1][rows], places[2][columns]])
+                painted[rows, columns] = self._choice.of_channels(values_at(block.scores, points))
+        self._labels[plane][where[1], where[2]] = self._choice.labels(painted)
+
+    def _paint_oblique_plane(self, plane: int, block: Block, winners: Winners, is_mixed: Mask | None) -> None:
+        """Paint a plane of the source that lies in any way in the network's volume."""
         rows = np.arange(self._labels.shape[1], dtype=np.float64)[:, np.newaxis]
         columns = np.arange(self._labels.shape[2], dtype=np.float64)
-        for plane in range(self._labels.shape[0]):
-            place = self._into @ (np.array([plane, 0, 0]) - self._grid.offset)
-            at = [place[axis] + self._into[axis, 1] * rows + self._into[axis, 2] * columns for axis in range(3)]
-            is_owned = self._owned(at, block)
-            if is_owned is None:
-                continue
-            points = self._local(at, is_owned, block)
-            painted = winners[_nearest(points)]
-            if self._fractions:
-                scores = np.stack(list(_interpolated(channels, points, winners.shape)))
-                for view, share in zip(self._fractions, self._shares(scores), strict=True):
-                    view[plane][is_owned] = np.rint(share * 255)
-                painted = self._winner(scores)
-            elif is_mixed is not None:
-                unsure = is_mixed[tuple(np.floor(points).astype(np.intp))]
-                painted[unsure] = self._winner(_interpolated(channels, points[:, unsure], winners.shape))
-            self._labels[plane][is_owned] = self._label_of[painted]
+        first = self._into @ (np.array([plane, 0, 0]) - self._grid.offset)
+        is_owned = np.ones(self._labels.shape[1:], bool)
+        coordinates = []
+        for axis in range(3):
+            at = first[axis] + self._into[axis, 1] * rows + self._into[axis, 2] * columns
+            is_owned &= self._is_owned(at, axis, block)
+            if not is_owned.any():
+                return
+            coordinates.append(at)
+        points = np.stack([self._held(at[is_owned], axis, block) for axis, at in enumerate(coordinates)])
+        if self._fractions:
+            self._paint_surely(plane, is_owned, block, points)
+            return
+        painted = winners[tuple(np.floor(points + 0.5).astype(np.intp))]
+        if is_mixed is not None:
+            unsure = is_mixed[tuple(np.floor(points).astype(np.intp))]
+            painted[unsure] = self._choice.of_channels(values_at(block.scores, points[:, unsure]))
+        self._labels[plane][is_owned] = self._choice.labels(painted)
 
-    def _owned(self, at: list[FloatArray], block: Block) -> Mask | None:
-        """Which voxels of a plane, at these places of the network's volume, the block answers for; None for none."""
-        owned: Mask | None = None
-        for axis, coordinates in enumerate(at):
-            low = max(block.owned_from[axis], -_EDGE)
-            end = block.owned_to[axis]
-            last = self._grid.shape[axis] - 1 + _EDGE
-            if coordinates.min() > last or coordinates.max() < low or coordinates.min() >= end:
-                return None
-            along = (coordinates >= low) & (coordinates < end) & (coordinates <= last)
-            owned = along if owned is None else owned & along
-        assert owned is not None
-        owned = np.broadcast_to(owned, self._labels.shape[1:])
-        return owned if owned.any() else None
+    def _paint_surely(self, plane: int, where: Mask | tuple[slice, slice], block: Block, points: FloatArray) -> None:
+        """Paint labels, and how surely, at the voxels `where` of a plane, which lie at `points`, `(3, n)`."""
+        scores = np.stack(list(values_at(block.scores, points)))
+        shape = self._labels[plane][where].shape
+        self._labels[plane][where] = self._choice.labels(self._choice.of_channels(scores)).reshape(shape)
+        for view, share in zip(self._fractions, self._shares(scores), strict=True):
+            view[plane][where] = np.rint(share * 255).reshape(shape)
 
-    def _local(self, at: list[FloatArray], owned: Mask, block: Block) -> FloatArray:
-        """Places `(3, n)` of the owned voxels, counted from the block's first voxel and held within the volume."""
-        points = np.empty((3, int(owned.sum())))
-        for axis, coordinates in enumerate(at):
-            held = np.clip(coordinates, 0, self._grid.shape[axis] - 1) - block.start[axis]
-            points[axis] = np.broadcast_to(held, owned.shape)[owned]
-        return points
+    def _is_owned(self, at: FloatArray, axis: int, block: Block) -> Mask:
+        """Which of the coordinates along an axis of the network's volume the block answers for."""
+        last = self._grid.shape[axis] - 1 + _EDGE
+        is_owned: Mask = (at >= max(block.owned_from[axis], -_EDGE)) & (at < block.owned_to[axis]) & (at <= last)
+        return is_owned
 
-    def _winners(self, scores: FloatVolume) -> NDArray[np.uint16]:
-        """What wins at each of the network's voxels."""
-        if self._output.kind == "labels":
-            found = np.rint(scores[0])
-            return np.where((found > 0) & (found <= self._numbers[-1]), found, 0).astype(np.uint16)
-        winners = np.empty(scores.shape[1:], np.uint16)
-        for plane in range(scores.shape[1]):
-            winners[plane] = self._winner(scores[:, plane])
-        return winners
-
-    def _winner(self, channels: Iterable[FloatVolume]) -> NDArray[np.uint16]:
-        """What wins at each place, from values that come channel by channel: a channel, or a label of regions."""
-        best: FloatVolume | None = None
-        winner = np.zeros(0, np.uint16)
-        for channel, values in enumerate(channels):
-            if best is None:
-                best, winner = np.array(values), np.zeros(values.shape, np.uint16)
-                if self._output.kind == "softmax":
-                    continue
-            if self._output.kind == "sigmoid_regions":
-                winner[values > 0] = self._numbers[channel]
-                continue
-            is_better = values > best
-            np.copyto(best, values, where=is_better)
-            winner[is_better] = channel
-        return winner
+    def _held(self, at: FloatArray, axis: int, block: Block) -> FloatArray:
+        """Coordinates held within the network's volume, and counted from the block's first voxel."""
+        held: FloatArray = np.clip(at, 0, self._grid.shape[axis] - 1) - block.start[axis]
+        return held
 
     def _shares(self, scores: FloatVolume) -> FloatVolume:
         """How surely each label is there, 0 to 1, `(label, ...)`."""
@@ -142,50 +168,7 @@ class LabelPainter:
         return np.asarray(powers[self._numbers] / powers.sum(axis=0), np.float32)
 
 
-def _mixed_cells(winners: NDArray[np.uint16]) -> Mask:
-    """Whether different labels win at the eight voxels around the places from a voxel to the next ones."""
-    is_mixed = np.zeros(winners.shape, bool)
-    low = high = winners
-    for axis in range(3):
-        steps = [slice(None)] * 3
-        steps[axis] = slice(1, None)
-        shifted = tuple(steps)
-        steps[axis] = slice(None, -1)
-        kept = tuple(steps)
-        lower, higher = low.copy(), high.copy()
-        np.minimum(low[kept], low[shifted], out=lower[kept])
-        np.maximum(high[kept], high[shifted], out=higher[kept])
-        low, high = lower, higher
-    np.not_equal(low, high, out=is_mixed)
-    return is_mixed
-
-
-def _nearest(points: FloatArray) -> tuple[NDArray[np.intp], ...]:
-    return tuple(np.floor(points + 0.5).astype(np.intp))
-
-
-def _interpolated(channels: Sequence[FloatVolume], points: FloatArray, shape: tuple[int, ...]) -> Iterator[FloatVolume]:
-    """Values of each channel at the points, linear between the eight voxels around each.
-
-    Voxels and weights are the same for all channels, which is why it is done here and not by scipy, channel by channel.
-
-    Args:
-        channels: Each of `shape`, flat.
-        points: `(3, n)` places within that shape.
-    """
-    low = np.floor(points).astype(np.intp)
-    beyond = (points - low).astype(np.float32)
-    corners, weights = [], []
-    for corner in itertools.product((0, 1), repeat=3):
-        index = np.zeros(points.shape[1], np.intp)
-        weight = np.ones(points.shape[1], np.float32)
-        for axis, step in enumerate(corner):
-            index = index * shape[axis] + np.minimum(low[axis] + step, shape[axis] - 1)
-            weight *= beyond[axis] if step else 1 - beyond[axis]
-        corners.append(index)
-        weights.append(weight)
-    for channel in channels:
-        made = np.zeros(points.shape[1], np.float32)
-        for index, weight in zip(corners, weights, strict=True):
-            made += channel[index] * weight
-        yield made
+def _looked_up(values: NDArray[Any], places: list[FloatArray]) -> NDArray[Any]:
+    """A new plane `(b, c)` of what `values`, `(a, b, c)`, has at one place of the first axis and all of the others."""
+    (plane,), rows, columns = (along.astype(np.intp) for along in places)
+    return np.take(np.take(values[plane], rows, axis=0), columns, axis=1)

@@ -67,7 +67,7 @@ def prepared(network: Network, volumes: Sequence[Volume]) -> PreparedImage:
         located = box_of(found, description.locator, sources[0].oriented.shape)
     grid = network_grid(description, volumes[0].geometry, volumes[0].voxels, located)
     image, scaling = _filled(description, sources, grid)
-    if not np.isfinite(image).all():
+    if not all(np.isfinite(plane).all() for values in image for plane in values):
         raise InputUnsuitable("the image has values that are not finite, of which no network makes sense")
     padded, grid = _padded(description, image, grid)
     return PreparedImage(padded, grid, scaling)

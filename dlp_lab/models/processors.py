@@ -3,8 +3,10 @@
 from __future__ import annotations
 
 import contextlib
+import itertools
 import os
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
+from concurrent.futures import ThreadPoolExecutor
 from contextvars import ContextVar
 
 _threads: ContextVar[int | None] = ContextVar("threads", default=None)
@@ -23,3 +25,24 @@ def shared_processors(threads: int | None) -> Iterator[None]:
 def threads_to_use() -> int:
     """The share of whoever runs this, or as many threads as the process may run on."""
     return _threads.get() or len(os.sched_getaffinity(0))
+
+
+def in_parts(work: Callable[[int, int], None], length: int) -> None:
+    """Do `work(first, end)` for parts that together are `range(length)`, each on a thread of its own.
+
+    Worth it where the work is numpy's on large arrays, which lets go of the interpreter's lock. The threads end with
+    it, for a process that is to take another job must have none left.
+
+    Raises:
+        Exception: What the work raised.
+    """
+    count = max(1, min(threads_to_use(), length))
+    ends = [length * number // count for number in range(count + 1)]
+    if count == 1:
+        work(0, length)
+        return
+    with ThreadPoolExecutor(count - 1) as threads:
+        others = [threads.submit(work, first, end) for first, end in itertools.pairwise(ends[1:])]
+        work(0, ends[1])
+        for other in others:
+            other.result()

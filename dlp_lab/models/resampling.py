@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from concurrent.futures import ThreadPoolExecutor
+import itertools
+from collections.abc import Iterator
 from dataclasses import dataclass
 from typing import Any, Literal
 
@@ -11,11 +12,9 @@ from numpy.typing import NDArray
 
 from dlp_lab.geometry import FloatArray
 from dlp_lab.models.grid import NetworkGrid
-from dlp_lab.models.processors import threads_to_use
+from dlp_lab.models.processors import in_parts
 
 FloatVolume = NDArray[np.float32]
-
-_SLAB_VOXELS = 2**20
 
 
 def to_network(oriented: NDArray[Any], grid: NetworkGrid, order: Literal[0, 1, 3]) -> FloatVolume:
@@ -35,15 +34,25 @@ def to_network(oriented: NDArray[Any], grid: NetworkGrid, order: Literal[0, 1, 3
     if grid.is_source:
         start = grid.offset.astype(int)
         box = tuple(slice(first, first + length) for first, length in zip(start, grid.shape, strict=True))
-        return np.array(oriented[box], np.float32, order="C")
+        made = np.empty(grid.shape, np.float32)
+
+        def copy(first: int, end: int) -> None:
+            made[first:end] = oriented[box][first:end]
+
+        in_parts(copy, grid.shape[0])
+        return made
     if grid.is_parallel and order <= 1:
         axes = [
             AxisPlaces.of(grid.offset[axis] + grid.matrix[axis, axis] * np.arange(length), oriented.shape[axis], order)
             for axis, length in enumerate(grid.shape)
         ]
         made = np.empty(grid.shape, np.float32)
-        for plane in range(grid.shape[0]):
-            made[plane] = interpolated_plane(oriented, axes, plane)
+
+        def fill(first: int, end: int) -> None:
+            for plane in range(first, end):
+                made[plane] = interpolated_plane(oriented, axes, plane)
+
+        in_parts(fill, grid.shape[0])
         return made
     return _transformed(oriented, grid, order)
 
@@ -60,14 +69,12 @@ def _transformed(oriented: NDArray[Any], grid: NetworkGrid, order: Literal[0, 1,
         values = coefficients
     mode: Literal["nearest", "constant"] = "nearest" if grid.is_parallel else "constant"
 
-    def fill(first: int) -> None:
-        slab = made[first : first + step]
+    def fill(first: int, end: int) -> None:
         offset = grid.offset + grid.matrix[:, 0] * first
+        slab = made[first:end]
         ndimage.affine_transform(values, grid.matrix, offset, output=slab, order=order, mode=mode, prefilter=False)
 
-    step = max(1, _SLAB_VOXELS // (grid.shape[1] * grid.shape[2]))
-    with ThreadPoolExecutor(threads_to_use()) as threads:
-        list(threads.map(fill, range(0, grid.shape[0], step)))
+    in_parts(fill, grid.shape[0])
     return made
 
 
@@ -101,9 +108,56 @@ def interpolated_plane(values: NDArray[Any], axes: list[AxisPlaces], plane: int)
     made: FloatVolume = values[first.low[plane]].astype(np.float32)
     weight = first.weight[plane]
     if weight:
-        made *= 1 - weight
-        made += values[first.high[plane]].astype(np.float32) * weight
+        made = _between(made, values[first.high[plane]].astype(np.float32), weight)
     return _along(_along(made, rows, 0), columns, 1)
+
+
+def values_at(scores: FloatVolume, points: FloatArray) -> Iterator[FloatVolume]:
+    """Values of each channel at the same places, linear between the eight voxels around each.
+
+    Voxels and weights are found once for all channels, and channels are read where they lie.
+
+    Args:
+        scores: `(channels, a, b, c)`; the last axis is contiguous.
+        points: `(3, n)` places within the volume.
+
+    Returns:
+        For each channel in turn `(n,)`.
+    """
+    strides = [stride // scores.itemsize for stride in scores.strides[1:]]
+    first = np.zeros(points.shape[1], np.intp)
+    beyond = []
+    for axis, length in enumerate(scores.shape[1:]):
+        low = np.minimum(points[axis].astype(np.intp), max(0, length - 2))
+        beyond.append((points[axis] - low).astype(np.float32))
+        first += low * strides[axis]
+        if length == 1:
+            strides[axis] = 0
+    offsets = [sum(pair) for pair in itertools.product((0, strides[0]), (0, strides[1]), (0, strides[2]))]
+    span = 1 + sum(
+        (length - 1) * stride // scores.itemsize
+        for length, stride in zip(scores.shape[1:], scores.strides[1:], strict=True)
+    )
+    for channel in scores:
+        # the memory that the channel lies in, which may be part of a larger array
+        flat = np.lib.stride_tricks.as_strided(channel, (span,), (scores.itemsize,), writeable=False)
+        # mode "raise" would go by way of a copy
+        around = [np.take(flat[offset:], first, mode="clip") for offset in offsets]
+        for weight in beyond:
+            half = len(around) // 2
+            around = [_between(low, high, weight) for low, high in zip(around[:half], around[half:], strict=True)]
+        yield around[0]
+
+
+def _between(low: FloatVolume, high: FloatVolume, weight: NDArray[np.float32] | np.float32) -> FloatVolume:
+    """From `low` to `high` by a share of the way; both are used up.
+
+    The one formula of this module, so that the same places get the same values, to the last bit, whichever way.
+    """
+    low *= 1 - weight
+    high *= weight
+    low += high
+    return low
 
 
 def _along(values: FloatVolume, places: AxisPlaces, axis: int) -> FloatVolume:
@@ -111,6 +165,4 @@ def _along(values: FloatVolume, places: AxisPlaces, axis: int) -> FloatVolume:
     if places.is_exact:
         return made
     weight = places.weight[:, np.newaxis] if axis == 0 else places.weight
-    made *= 1 - weight
-    made += np.take(values, places.high, axis=axis) * weight
-    return made
+    return _between(made, np.take(values, places.high, axis=axis), weight)

@@ -13,7 +13,7 @@ from dlp_lab.models.description import Windows
 from dlp_lab.models.inference import Memory, segment
 from dlp_lab.models.network import Network, load
 from dlp_lab.models.package import read_package
-from dlp_lab.models.tiling import WindowAxis, rows_at_once
+from dlp_lab.models.windows import WindowAxis, rows_at_once
 from dlp_lab.volume import Volume
 from tests.models.networks import description, label, neighbourhood_network, threshold_network, write_package
 from tests.phantom import ORIENTATIONS, value_at
