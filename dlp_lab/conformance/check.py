@@ -24,20 +24,26 @@ from dlp_lab.errors import DicomError, NoDicom, PathRefused
 from dlp_lab.volume import Volume
 
 
-def check_derived(source_folder: Path, derived_folder: Path, options: ReadOptions = DEFAULT_OPTIONS) -> CheckReport:
+def check_derived(
+    source_folder: Path,
+    derived_folder: Path,
+    options: ReadOptions = DEFAULT_OPTIONS,
+    others: Sequence[Path] = (),
+) -> CheckReport:
     """Check the derived series in one folder against its source in another.
 
     Args:
         source_folder: Holds the one series it was derived from, which must be one that dlp-lab reads.
         derived_folder: Holds the derived series, and perhaps its record.
         options: How the source was read, where it needed a choice or a repair.
+        others: Folders of other series that the derived one was made from too.
 
     Raises:
         CheckersMissing: A program that is needed is not installed.
         DlpError: A folder holds nothing that could be checked, or the source is refused.
     """
     require_programs()
-    for folder in (source_folder, derived_folder):
+    for folder in (source_folder, derived_folder, *others):
         if not folder.is_dir():
             raise PathRefused(f"{folder} is not a folder; give the source's folder, then that of the derived series")
     source = one_series(source_folder, options)
@@ -50,8 +56,9 @@ def check_derived(source_folder: Path, derived_folder: Path, options: ReadOption
     with warnings.catch_warnings():
         # pydicom warns of values that break the standard, some by showing them; that is for the layers to say
         warnings.simplefilter("ignore")
-        validators = check_validators(source.headers, derived)
-        pair = read_pair(source.headers, derived)
+        beside = [header for folder in others for header in _images(folder)]
+        validators = check_validators(source.headers, derived, beside)
+        pair = read_pair(source.headers, derived, beside)
         return CheckReport((validators, check_rules(pair), *_independent_layers(source, pair, derived_folder, options)))
 
 

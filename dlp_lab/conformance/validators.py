@@ -25,11 +25,12 @@ _LISTS = (
 )
 
 
-def check_validators(source: Sequence[Header], derived: Sequence[Header]) -> LayerReport:
-    """Ask both programs about both series."""
+def check_validators(source: Sequence[Header], derived: Sequence[Header], others: Sequence[Header] = ()) -> LayerReport:
+    """Ask both programs about both series; `others` are images that the derived ones may refer to too."""
     with tempfile.TemporaryDirectory() as made:
         files = {header.path: header for header in source}.values()
         paths = [_recognizable(header, Path(made, f"{k:05d}")) for k, header in enumerate(files)]
+        paths += list({header.path: None for header in others})
         return _compare(paths, list({header.path: None for header in derived}), _unlistable(source))
 
 

@@ -198,19 +198,36 @@ class Output(_Part, frozen=True):
     """What comes out.
 
     `kind` is "softmax" (a channel for the background and for each label, the greatest wins), "sigmoid_regions" (a
-    channel for each label in their order; where one is above 0, later ones over earlier ones) or "labels" (one channel
-    of numbers).
+    channel for each label in their order; where one is above 0, later ones over earlier ones), "labels" (one channel
+    of numbers) or "image" (one channel of values).
     `back_to_source` says what is interpolated: the network's values, or its labels (nearest).
     `largest_component` keeps of each label the largest connected part alone (neighbours by faces, edges and corners),
     `fill_holes` then gives it the background that it encloses.
+
+    Of an image: `undo_scaling` says that its values are on the scale of the first channel's after the steps, and come
+    back to that of the source. `unit` is theirs if not the source's, by its name in DICOM, such as "HU". `derivation`
+    is what was done, of CID 7203 (PS3.16).
     """
 
     name: _Text
-    kind: Literal["softmax", "sigmoid_regions", "labels"]
-    labels: Annotated[tuple[LabelDescription, ...], Meta(min_length=1, max_length=1024)]
+    kind: Literal["softmax", "sigmoid_regions", "labels", "image"]
+    labels: Annotated[tuple[LabelDescription, ...], Meta(max_length=1024)] = ()
     back_to_source: Literal["values", "labels"] = "values"
     largest_component: bool = False
     fill_holes: bool = False
+    undo_scaling: bool = False
+    unit: Annotated[str, Meta(pattern="^[A-Z0-9]{1,16}$")] | None = None
+    derivation: CodedConcept | None = None
+
+    @property
+    def channels(self) -> int:
+        """How many the network makes."""
+        return {
+            "softmax": self.labels[-1].number + 1 if self.labels else 1,
+            "sigmoid_regions": len(self.labels),
+            "labels": 1,
+            "image": 1,
+        }[self.kind]
 
 
 class Constraints(_Part, frozen=True):
@@ -222,10 +239,15 @@ class Constraints(_Part, frozen=True):
 
 
 class SelfTest(_Part, frozen=True):
-    """A file of numpy's npz with `image` and `labels` `(k, j, i)` and `affine_kji_to_lps`, and the least Dice."""
+    """A file of numpy's npz: `image` `(k, j, i)` or `(channel, k, j, i)`, `affine_kji_to_lps`, and what it becomes.
+
+    That is `labels` `(k, j, i)`, found again with a Dice coefficient of at least `dice_min`; of models that make images
+    `result`, met within `tolerance` of its span.
+    """
 
     file: FileName
     dice_min: _Share = 0.99
+    tolerance: _Share = 1e-3
 
 
 class Crop(_Part, frozen=True):

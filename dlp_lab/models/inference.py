@@ -10,13 +10,13 @@ import numpy as np
 from numpy.typing import NDArray
 
 from dlp_lab.errors import InputUnsuitable
-from dlp_lab.geometry import Geometry
 from dlp_lab.label_map import Code, Label, LabelMap
 from dlp_lab.models.cleaning import clean
-from dlp_lab.models.description import LabelDescription, ModelDescription, Tiles, Whole, Windows
+from dlp_lab.models.description import LabelDescription, Tiles, Whole, Windows
 from dlp_lab.models.network import Network
 from dlp_lab.models.painting import LabelPainter
 from dlp_lab.models.preparing import prepared
+from dlp_lab.models.suitability import refuse_unsuitable
 from dlp_lab.models.tiling import Block, RunNetwork, Shape, tile_blocks, tile_count, tile_shape, whole_block
 from dlp_lab.models.windows import WindowAxis, rows_at_once, window_blocks, window_count
 from dlp_lab.volume import Volume
@@ -47,71 +47,6 @@ class Memory:
         return cls(max(2**28, free // 3))
 
 
-def refuse_geometry(description: ModelDescription, geometry: Geometry) -> None:
-    """Refuse a grid that the model was not made for.
-
-    Raises:
-        InputUnsuitable: The message says what was expected.
-    """
-    limits, spacing = description.constraints, geometry.spacing_kji_mm
-    shown = " x ".join(f"{mm:.3g}" for mm in spacing)
-    if limits.spacing_max_mm is not None and max(spacing) > limits.spacing_max_mm * (1 + 1e-3):
-        raise InputUnsuitable(
-            f"model {description.name} takes voxels of at most {limits.spacing_max_mm:g} mm, and those of the series "
-            f"are {shown} mm; choose a finer series"
-        )
-    if limits.spacing_min_mm is not None and min(spacing) < limits.spacing_min_mm * (1 - 1e-3):
-        raise InputUnsuitable(
-            f"model {description.name} takes voxels of at least {limits.spacing_min_mm:g} mm, and those of the series "
-            f"are {shown} mm; choose a coarser series"
-        )
-    if limits.min_extent_mm is not None:
-        extents = sorted(n * mm for n, mm in zip(geometry.shape, spacing, strict=True))
-        needed = sorted(limits.min_extent_mm)
-        if any(extent < least for extent, least in zip(extents, needed, strict=True)):
-            covered = " x ".join(f"{mm:.0f}" for mm in extents)
-            wanted = " x ".join(f"{mm:g}" for mm in needed)
-            raise InputUnsuitable(
-                f"model {description.name} needs {wanted} mm of the body; the series covers {covered}"
-            )
-
-
-def refuse_modality(description: ModelDescription, modality: str | None, channel: int = 0) -> None:
-    """Refuse images of another modality than the model was trained on.
-
-    Raises:
-        InputUnsuitable: The message names both.
-    """
-    wanted = description.input.channels[channel]
-    if wanted.modality and modality not in wanted.modality:
-        of_channel = f" as {wanted.name}" if len(description.input.channels) > 1 else ""
-        raise InputUnsuitable(
-            f"model {description.name} is made for {' and '.join(wanted.modality)}{of_channel}; "
-            f"the series is {modality or 'of no modality'}"
-        )
-
-
-def refuse_channels(description: ModelDescription, volumes: Sequence[Volume]) -> None:
-    """Refuse volumes that are not the channels of the model.
-
-    Raises:
-        InputUnsuitable: Their number, grid, modality, spacing or extent is not what the model takes.
-    """
-    channels = description.input.channels
-    if len(volumes) != len(channels):
-        raise InputUnsuitable(
-            f"model {description.name} takes {len(channels)} series ({', '.join(channel.name for channel in channels)})"
-            f"; got {len(volumes)}"
-        )
-    refuse_geometry(description, volumes[0].geometry)
-    for number, volume in enumerate(volumes):
-        refuse_modality(description, volume.modality, number)
-        if not volume.geometry.matches(volumes[0].geometry):
-            raise InputUnsuitable(
-                f"{channels[number].name} does not lie on the grid of {channels[0].name}; resample it to that grid"
-            )
-
-
 def segment(
     network: Network,
     volumes: Volume | Sequence[Volume],
@@ -138,14 +73,14 @@ def segment(
     """
     description = network.package.description
     volumes = [volumes] if isinstance(volumes, Volume) else volumes
-    refuse_channels(description, volumes)
+    refuse_unsuitable(description, volumes)
     volume = volumes[0]
     if with_fractions and (description.output.kind == "labels" or description.output.back_to_source == "labels"):
         raise InputUnsuitable(f"model {description.name} tells labels alone, and not how surely; ask for binary ones")
     report(0.0, "preparing the image")
     image = prepared(network, volumes)
     painter = LabelPainter(image.grid, volume.geometry.shape, description.output, with_fractions)
-    for block in _blocks(network, image.voxels, report, memory or Memory.of_machine()):
+    for block in score_blocks(network, image.voxels, report, memory or Memory.of_machine()):
         painter.paint(block)
     clean(painter.labels, description.output)
     report(1.0, "segmented")
@@ -153,7 +88,15 @@ def segment(
     return LabelMap(painter.labels, volume.geometry, labels, painter.fractions)
 
 
-def _blocks(network: Network, image: FloatVolume, report: Report, memory: Memory) -> Iterator[Block]:
+def score_blocks(network: Network, image: FloatVolume, report: Report, memory: Memory) -> Iterator[Block]:
+    """The network's values for all of its input, block by block, in the way that its package says.
+
+    Args:
+        network: Loaded.
+        image: `(channel, a, b, c)`, prepared.
+        report: Told of every pass.
+        memory: What the run may take.
+    """
     description = network.package.description
     way = description.inference
     shape: Shape = (image.shape[1], image.shape[2], image.shape[3])
@@ -166,8 +109,7 @@ def _blocks(network: Network, image: FloatVolume, report: Report, memory: Memory
         yield from tile_blocks(image, tile, way.halo, run)
     else:
         axes = [WindowAxis.over(n, size, way) for n, size in zip(shape, way.patch, strict=True)]
-        output = description.output
-        channels = output.labels[-1].number + 1 if output.kind == "softmax" else len(output.labels)
+        channels = description.output.channels
         rows = rows_at_once(shape, way.patch, channels, memory.blended_bytes)
         run = _counted(_mirrored(network.run, way), window_count(axes, shape, rows), report)
         yield from window_blocks(image, axes, channels, rows, run)

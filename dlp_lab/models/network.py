@@ -99,11 +99,11 @@ class Network:
 
     def _check_channels(self, scores: FloatVolume) -> None:
         output = self.package.description.output
-        needed = {"labels": 1, "sigmoid_regions": len(output.labels), "softmax": output.labels[-1].number + 1}
-        if len(scores) != needed[output.kind]:
+        if len(scores) != output.channels:
+            of = f" of {len(output.labels)} labels" if output.labels else ""
             raise ModelRefused(
-                f"model {self.package.description.name} makes {len(scores)} channels; {needed[output.kind]} are needed "
-                f"for its output {output.kind} of {len(output.labels)} labels"
+                f"model {self.package.description.name} makes {len(scores)} channels; {output.channels} are needed "
+                f"for its output {output.kind}{of}"
             )
 
 

@@ -123,11 +123,32 @@ def _refuse_contradictions(description: ModelDescription) -> None:
         raise ModelRefused(f"{DESCRIPTION}: crop and locator both say where to look; give one of them")
     if description.locator is not None and description.output.kind != "softmax":
         raise ModelRefused(f"{DESCRIPTION}: a locator needs an output of kind softmax, as its own is taken for one")
+    if description.output.kind == "image":
+        _refuse_contradictions_of_image(description)
+    elif not description.output.labels:
+        raise ModelRefused(f"{DESCRIPTION}: an output of kind {description.output.kind} needs its labels")
     if description.output.kind == "labels" and isinstance(description.inference, Windows):
         raise ModelRefused(f"{DESCRIPTION}: labels cannot be blended; give the output before its arg max")
     channels = [channel.name for channel in description.input.channels]
     if len(set(channels)) < len(channels):
         raise ModelRefused(f"{DESCRIPTION}: every input channel needs a name of its own; got {', '.join(channels)}")
+
+
+def _refuse_contradictions_of_image(description: ModelDescription) -> None:
+    output = description.output
+    if output.labels or output.largest_component or output.fill_holes:
+        raise ModelRefused(f"{DESCRIPTION}: an output of kind image has no labels, and nothing is done to them")
+    if description.crop is not None or description.locator is not None or isinstance(description.grid, CentredGrid):
+        raise ModelRefused(
+            f"{DESCRIPTION}: an image has a value at every voxel of its source; leave out crop and locator, and take a "
+            "grid that covers the source: native, spacing or stretched"
+        )
+    if output.undo_scaling and any(isinstance(step, PiecewiseLinear) for step in description.steps):
+        raise ModelRefused(f"{DESCRIPTION}: undo_scaling cannot undo piecewise_linear")
+    if output.undo_scaling and output.unit is not None:
+        raise ModelRefused(
+            f"{DESCRIPTION}: values that come back to the source's scale are in its unit; leave out unit"
+        )
 
 
 def _read(folder: Path, name: str, limit: int) -> bytes:

@@ -44,10 +44,13 @@ def prepared(network: Network, volumes: Sequence[Volume]) -> PreparedImage:
         volumes: One for each channel, all on one grid.
 
     Raises:
-        InputUnsuitable: The values are not finite, or too many voxels would be needed.
+        InputUnsuitable: The grids differ, values are not finite, or too many voxels would be needed.
         ModelRefused: The locator does not make what it should.
     """
     description = network.package.description
+    for channel, volume in zip(description.input.channels, volumes, strict=True):
+        if not volume.geometry.matches(volumes[0].geometry):
+            raise InputUnsuitable(f"{channel.name} does not lie on the grid of the first channel; resample it first")
     before, _, _ = split_at_resample(description.steps)
     turn = orientation_of(description, volumes[0].geometry)
     channels = description.input.channels
