@@ -1,4 +1,4 @@
-"""The whole check of a derived series: validators, rules, geometry and values."""
+"""The whole check of a derived series, or of a segmentation: validators, rules, geometry and values."""
 
 from __future__ import annotations
 
@@ -9,11 +9,12 @@ from pathlib import Path
 from dlp_lab.conformance.findings import CheckReport, Finding, LayerReport
 from dlp_lab.conformance.frame_values import read_frames
 from dlp_lab.conformance.independent_reading import NotOneVolume, read_with_dcm2niix
-from dlp_lab.conformance.pair import Pair, read_pair
+from dlp_lab.conformance.pair import Pair, read_pair, read_slices
 from dlp_lab.conformance.placement import check_placement, unevenness_mm
 from dlp_lab.conformance.programs import require_programs
 from dlp_lab.conformance.recorded_values import check_recorded_values
 from dlp_lab.conformance.rules import check_rules
+from dlp_lab.conformance.segmentation_check import check_segmentation, segmentation_in
 from dlp_lab.conformance.validators import check_validators
 from dlp_lab.dicom.folder import find_series
 from dlp_lab.dicom.header import Header
@@ -47,6 +48,13 @@ def check_derived(
         if not folder.is_dir():
             raise PathRefused(f"{folder} is not a folder; give the source's folder, then that of the derived series")
     source = one_series(source_folder, options)
+    found = segmentation_in(find_series(derived_folder))
+    if found is not None:
+        beside = [header for folder in others for header in _images(folder)]
+        with warnings.catch_warnings():
+            warnings.simplefilter("ignore")  # as below
+            slices = read_slices(source.headers)
+            return check_segmentation(slices, found, beside, resampled=source.resampling is not None)
     try:
         derived = _images(derived_folder)
     except NoDicom:

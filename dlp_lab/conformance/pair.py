@@ -134,13 +134,18 @@ def read_pair(source: Sequence[Header], derived: Sequence[Header], others: Seque
         source, derived: Headers in any order.
         others: Of the other series that the result was made from too.
     """
-    before = tuple(_read_slices(source))
+    before = read_slices(source)
     places = np.array([slice_.header.position_lps_mm or (np.nan,) * 3 for slice_ in before], dtype=np.float64)
     return Pair(
         before,
         tuple(_beside_source(slice_, before, places) for slice_ in _read_slices(derived)),
         {header.sop_instance_uid: header.sop_class_uid for header in others},
     )
+
+
+def read_slices(headers: Sequence[Header]) -> tuple[Slice, ...]:
+    """The data sets of slices, in any order."""
+    return tuple(_read_slices(headers))
 
 
 def _beside_source(slice_: Slice, source: tuple[Slice, ...], places: np.ndarray[Any, Any]) -> DerivedSlice:

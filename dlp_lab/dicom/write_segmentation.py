@@ -129,6 +129,9 @@ def write_segmentation(
         _settle_uids(segmentation, series_uid)
         if source.headers[0].frame is not None:
             _name_frames(segmentation, source)
+        # of source and arguments highdicom takes the source's, and scanners write the gap between slices here
+        measures = segmentation.SharedFunctionalGroupsSequence[0].PixelMeasuresSequence[0]
+        measures.SpacingBetweenSlices = decimal(source.geometry.spacing_kji_mm[0])
         _name_other_series(segmentation, derivation.other_sources)
         segmentation.ContentCreatorName = None  # Type 2 (PS3.3 Table 10-12): nobody, and present
         segmentation.save_as(path)
