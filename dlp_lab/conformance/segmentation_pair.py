@@ -117,6 +117,15 @@ class SegmentationPair:
         return float(np.ptp(along)) / (len(places) - 1)
 
     @cached_property
+    def sideways_mm(self) -> float:
+        """How far the last slice of the source lies beside the normal through the first, as after a gantry tilt."""
+        places = np.array([slice_.header.position_lps_mm for slice_ in self.source], dtype=np.float64)
+        normal = slice_normal(self.source[0].header.orientation or ())
+        ends = places[np.argsort(places @ normal)[[0, -1]]]
+        across = ends[1] - ends[0]
+        return float(np.linalg.norm(across - (across @ normal) * normal))
+
+    @cached_property
     def voxel_counts(self) -> dict[int, int]:
         """Voxels of each segment, of those that a description or a frame names."""
         counts = dict.fromkeys(self.segments, 0)

@@ -16,7 +16,7 @@ from dlp_lab.conformance.programs import dcmqi_program, run_dcmqi
 from dlp_lab.conformance.segmentation_pair import SegmentationPair
 
 _UNEVEN_MM = 0.01
-"""dcmqi takes stacks for even ones, and puts frames of others beside their places."""
+"""dcmqi takes stacks for even and upright ones, and puts frames of others beside their places."""
 _PLACE_VOXELS = 0.05
 _RAS_TO_LPS = np.diag([-1.0, -1.0, 1.0, 1.0])
 
@@ -29,7 +29,8 @@ def check_readers(pair: SegmentationPair) -> LayerReport:
     else:
         asked.append("highdicom")
         findings += _by_highdicom(pair)
-    is_read = pair.ds.get("SegmentationType") in ("BINARY", "LABELMAP") and unevenness_mm(pair.source) <= _UNEVEN_MM
+    is_even = max(unevenness_mm(pair.source), pair.sideways_mm) <= _UNEVEN_MM
+    is_read = pair.ds.get("SegmentationType") in ("BINARY", "LABELMAP") and is_even
     if dcmqi_program() is None or not is_read:
         absent.append("dcmqi-reads-the-same")
     else:
@@ -52,11 +53,11 @@ def _by_highdicom(pair: SegmentationPair) -> list[Finding]:
     }
     try:
         read = highdicom.seg.segread(pair.path)
-        if headers[0].frame is None:
+        if pair.source[0].frame is None:
             uids = [str(header.sop_instance_uid) for header in headers]
             found = read.get_pixels_by_source_instance(uids, **options)
         else:
-            frames = [(header.frame or 0) + 1 for header in headers]
+            frames = [(slice_.frame or 0) + 1 for slice_ in pair.source]
             found = read.get_pixels_by_source_frame(str(headers[0].sop_instance_uid), frames, **options)
     except Exception as error:  # of many kinds, on a file that it does not understand
         return [_finding("highdicom-reads-the-same", f"highdicom cannot read it ({type(error).__name__})")]

@@ -209,10 +209,11 @@ def frames_refer_to_source(pair: SegmentationPair) -> str | None:
         if slice_ is None:
             continue  # which is for `frames-in-place` to say
         header = slice_.header
-        wanted = header.sop_instance_uid, header.sop_class_uid, None if header.frame is None else header.frame + 1
+        wanted = header.sop_instance_uid, header.sop_class_uid, None if slice_.frame is None else slice_.frame + 1
         own = [
-            (item.get("ReferencedSOPInstanceUID"), item.get("ReferencedSOPClassUID"), item.get("ReferencedFrameNumber"))
+            (item.ReferencedSOPInstanceUID, item.ReferencedSOPClassUID, None if number is None else int(number))
             for item in frame.references
+            for number in [item.get("ReferencedFrameNumber")]
             if "121322" in codes_in(item.get("PurposeOfReferenceCodeSequence"))
         ]
         if wanted not in own:

@@ -131,7 +131,8 @@ def write_segmentation(
             _name_frames(segmentation, source)
         # of source and arguments highdicom takes the source's, and scanners write the gap between slices here
         measures = segmentation.SharedFunctionalGroupsSequence[0].PixelMeasuresSequence[0]
-        measures.SpacingBetweenSlices = decimal(source.geometry.spacing_kji_mm[0])
+        tilt = np.radians(source.geometry.tilt_degrees)
+        measures.SpacingBetweenSlices = decimal(source.geometry.spacing_kji_mm[0] * np.cos(tilt))  # along the normal
         _name_other_series(segmentation, derivation.other_sources)
         segmentation.ContentCreatorName = None  # Type 2 (PS3.3 Table 10-12): nobody, and present
         segmentation.save_as(path)
