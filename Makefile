@@ -4,6 +4,7 @@
 # make test         lint, types, import contracts, all tests (browser tests where there is a Chromium)
 # make screenshots  pictures of the JupyterLab panel, in build/screenshots/
 # make bench        measurements beside named peers
+# make .venv-judges  an environment with PyTorch, MONAI and nnU-Net, which judge our networks, in build/judges-venv
 # make storm        jobs under fire (storm, poison), a queue under load (load), what a job costs (job_overhead), on Dask too
 # make fuzz         60 s in search of files that break a reader (Linux)
 # make format       what the linters can mend by themselves
@@ -26,7 +27,7 @@ INPUTS := pyproject.toml hatch_build.py $(wildcard dlp_lab/__init__.py) \
 	labextension/package.json labextension/yarn.lock labextension/tsconfig.json \
 	labextension/bundle_widget.mjs
 
-.PHONY: demo demo-segment lab test test-python test-frontend test-ui lint screenshots bench storm fuzz format clean
+.PHONY: demo demo-segment lab test test-python test-frontend test-ui lint screenshots bench storm fuzz format clean .venv-judges
 
 demo: $(VENV)/.demo $(DEMO_SLICES)
 	$(BIN)/python -m tools.demo $(DEMO_SLICES) $(DEMO)
@@ -65,6 +66,8 @@ bench: $(VENV)/.test $(DEMO_SLICES)
 	$(BIN)/python -m benchmarks.hdf5
 	$(BIN)/python -m benchmarks.phantom_table
 	$(BIN)/python -m benchmarks.viewer
+	$(BIN)/python -m benchmarks.segment
+	$(BIN)/python -m benchmarks.segment --memory
 
 storm: $(VENV)/.test
 	$(BIN)/python -m benchmarks.storm
@@ -79,6 +82,13 @@ fuzz: $(VENV)/.test
 	$(BIN)/python -m tools.fuzz dicom 30
 	$(BIN)/python -m tools.fuzz headers 15
 	$(BIN)/python -m tools.fuzz hdf5 15
+
+.venv-judges: build/judges-venv/.done
+
+build/judges-venv/.done: tests/parity/requirements.txt
+	$(PYTHON) -m venv build/judges-venv
+	build/judges-venv/bin/pip install --quiet --requirement $<
+	touch $@
 
 format: $(VENV)/.frontend
 	$(BIN)/ruff check --fix .

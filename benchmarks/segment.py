@@ -1,16 +1,20 @@
 """What running a network costs beyond the network's own passes, and how memory grows with the number of classes.
 
-    python -m benchmarks.segment [LENGTH]
+    python -m benchmarks.segment [--length 256] [--rounds 5]
+    python -m benchmarks.segment --memory [--length 192] [--classes 2 10 25 50 100]
 
-A volume of LENGTH voxels a side (default 256) of blobs, on the network's own grid and on one of other voxels. The
-network looks at single voxels, so its passes take next to no time, and what is measured is all the rest: cutting,
-blending, choosing labels. Whole volume, windows of 96 with a quarter of overlap, tiles. Each in turn, median of three
-rounds; memory is the peak of a process of its own, less that of the same process before the run.
+A volume of blobs, on the network's own grid and on one of other voxels. The network looks at single voxels, so its
+passes take next to no time, and what is measured is all the rest: cutting, blending, choosing labels. Whole volume,
+windows of 96 with a quarter of overlap, tiles. Each in turn; the median of the rounds, the least, and processor time,
+which a busy machine changes less.
+
+With --memory: the most that a run takes of memory, in a process of its own, beyond what there was with the volume and
+the network loaded; a picture of the curve lies in build/segment-memory.png.
 """
 
 from __future__ import annotations
 
-import dataclasses
+import argparse
 import json
 import statistics
 import subprocess
@@ -20,20 +24,12 @@ import time
 from pathlib import Path
 from typing import Any
 
-import numpy as np
-from numpy.typing import NDArray
-from scipy import ndimage
-
-from dlp_lab.geometry import Geometry
-from dlp_lab.models.inference import Memory, segment
-from dlp_lab.models.network import Network, load
-from dlp_lab.models.package import read_package
+from benchmarks.timed_network import TimedNetwork, blobs, forget_most_memory, memory_mib, package, single_voxels
+from dlp_lab.models.inference import segment
+from dlp_lab.models.memory import Memory
 from dlp_lab.volume import Volume
-from tests.models.networks import description, threshold_network, write_package
 
-ROUNDS = 3
-CLASSES = (2, 25, 100)
-MEMORY_LENGTH = 192
+PICTURE = Path("build/segment-memory.png")
 WINDOWS = {"kind": "windows", "patch": [96, 96, 96], "overlap": 0.25}
 WAYS: dict[str, dict[str, Any]] = {
     "whole": {"kind": "whole"},
@@ -44,87 +40,117 @@ GRIDS: dict[str, dict[str, Any]] = {
     "own voxels": {"kind": "native"},
     "voxels of 1.2 mm": {"kind": "spacing", "spacing_mm": [1.2, 1.2, 1.2]},
 }
+LIMITS = (2**30, 2**28)
+"""Of the sums of blended windows."""
 
 
-@dataclasses.dataclass(frozen=True, eq=False)
-class TimedNetwork(Network):
-    """A network that adds up how long its passes take."""
-
-    seconds: list[float] = dataclasses.field(default_factory=list)
-
-    def run(self, image: NDArray[np.float32], into: NDArray[np.float32] | None = None) -> NDArray[np.float32]:
-        start = time.perf_counter()
-        scores = super().run(image, into)
-        self.seconds.append(time.perf_counter() - start)
-        return scores
+def beside_the_network(ready: TimedNetwork, image: Volume) -> tuple[float, float, float]:
+    """Seconds of one run: of the network, of all the rest by the clock, and of the rest in processor time."""
+    before = sum(ready.seconds), sum(ready.processor_seconds)
+    start, processor_start = time.perf_counter(), time.process_time()
+    segment(ready, image, memory=Memory(2**29))
+    took, processor_took = time.perf_counter() - start, time.process_time() - processor_start
+    inside = sum(ready.seconds) - before[0]
+    return inside, took - inside, processor_took - (sum(ready.processor_seconds) - before[1])
 
 
-def volume(length: int) -> Volume:
-    """Blobs of a CT's range, some centimetres wide."""
-    shape = (length, length, length)
-    noise = ndimage.gaussian_filter(np.random.default_rng(0).normal(size=shape).astype(np.float32), 6, truncate=2)
-    voxels = np.rint(500 + 600 / noise.std() * noise).astype(np.int16)
-    return Volume(voxels, Geometry(shape, np.eye(4)[[2, 1, 0, 3]]), modality="CT")
+def print_times(length: int, rounds: int) -> None:
+    image = blobs(length)
+    print(f"{length}^3 int16, 3 classes, a network of single voxels; seconds")
+    print(f"{'':34}{'passes':>8}{'network':>10}{'the rest':>10}{'least':>8}{'processor':>11}")
+    with tempfile.TemporaryDirectory() as folder:
+        rows = {
+            f"{way}, {grid}": package(
+                Path(folder, way, grid), single_voxels(3), 3, inference=WAYS[way], grid=GRIDS[grid]
+            )
+            for way in WAYS
+            for grid in GRIDS
+        }
+        for ready in rows.values():
+            segment(ready, image, memory=Memory(2**29))  # ONNX Runtime and the system make room at first
+            ready.seconds.clear()
+        figures = {name: [] for name in rows}
+        for _ in range(rounds):
+            for name, ready in rows.items():
+                figures[name].append(beside_the_network(ready, image))
+    for name, ready in rows.items():
+        network, rest, processor = zip(*figures[name], strict=True)
+        print(
+            f"{name:34}{len(ready.seconds) // rounds:8}{statistics.median(network):10.2f}"
+            f"{statistics.median(rest):10.2f}{min(rest):8.2f}{statistics.median(processor):11.2f}"
+        )
 
 
-def network(folder: Path, classes: int, way: dict[str, Any], grid: dict[str, Any]) -> TimedNetwork:
-    """One that tells `classes` ranges of values apart."""
-    thresholds = np.linspace(-900, 1900, classes)
-    described = description(classes, inference=way, grid=grid, orientation=None)
-    loaded = load(read_package(write_package(folder, threshold_network(*thresholds), described)))
-    return TimedNetwork(loaded.package, loaded.sessions, loaded.provider)
-
-
-def memory_mib(entry: str) -> float:
-    """What the system says of this process's memory: VmRSS is what it has, VmHWM the most it had."""
-    status = Path("/proc/self/status").read_text()
-    return int(next(line.split()[1] for line in status.splitlines() if line.startswith(entry))) / 1024
-
-
-def measure_memory(classes: int, blended_bytes: int) -> None:
+def measure_memory(length: int, classes: int, blended_bytes: int) -> None:
     """In a process of its own: print what a run takes beyond what there was before."""
     with tempfile.TemporaryDirectory() as folder:
-        image = volume(MEMORY_LENGTH)
-        ready = network(Path(folder), classes, WINDOWS, GRIDS["voxels of 1.2 mm"])
+        image = blobs(length)
+        channels = classes + 1
+        grid = GRIDS["voxels of 1.2 mm"]
+        ready = package(Path(folder), single_voxels(channels), channels, inference=WINDOWS, grid=grid)
         before = memory_mib("VmRSS")
-        Path("/proc/self/clear_refs").write_text("5")  # forgets the most there was
+        forget_most_memory()
         start = time.perf_counter()
         segment(ready, image, memory=Memory(2**30, blended_bytes))
-        took = time.perf_counter() - start
-        print(json.dumps({"mib": memory_mib("VmHWM") - before, "passes": len(ready.seconds), "seconds": took}))
+        told = {
+            "mib": memory_mib("VmHWM") - before,
+            "process_mib": memory_mib("VmHWM"),
+            "passes": len(ready.seconds),
+            "seconds": time.perf_counter() - start,
+        }
+        print(json.dumps(told))
+
+
+def print_memory(length: int, classes: list[int]) -> None:
+    print(f"{length}^3, windows of 96, voxels of 1.2 mm; MiB beyond the volume and the loaded network")
+    print(f"{'labels':>8}{'sums at most':>14}{'peak':>8}{'process':>9}{'passes':>8}{'seconds':>9}")
+    curves: dict[int, list[float]] = {limit: [] for limit in LIMITS}
+    for count in classes:
+        for limit in LIMITS:
+            command = [sys.executable, "-m", "benchmarks.segment", "--of-one", str(length), str(count), str(limit)]
+            found = json.loads(subprocess.run(command, check=True, capture_output=True, text=True).stdout)
+            curves[limit].append(found["mib"])
+            print(
+                f"{count:8}{limit >> 20:10} MiB{found['mib']:8.0f}{found['process_mib']:9.0f}{found['passes']:8}"
+                f"{found['seconds']:9.1f}",
+                flush=True,
+            )
+    _draw(length, classes, curves)
+
+
+def _draw(length: int, classes: list[int], curves: dict[int, list[float]]) -> None:
+    from matplotlib.figure import Figure
+
+    figure = Figure(figsize=(6, 4), layout="constrained")
+    axes = figure.subplots()
+    values = [(count + 1) * (length / 1.2) ** 3 * 4 / 2**20 for count in classes]
+    axes.plot(classes, values, "--", color="grey", label="values of all voxels and labels at once")
+    for limit, peaks in curves.items():
+        axes.plot(classes, peaks, "o-", label=f"dlp-lab, sums of at most {limit >> 20} MiB")
+    axes.set_xlabel("labels")
+    axes.set_ylabel("most memory of a run, MiB")
+    axes.set_title(f"{length}³ voxels, windows of 96³")
+    axes.legend()
+    PICTURE.parent.mkdir(exist_ok=True)
+    figure.savefig(PICTURE, dpi=120)
+    print(f"picture: {PICTURE}")
 
 
 def main() -> None:
-    """Print both tables."""
-    length = int(sys.argv[1]) if len(sys.argv) > 1 else 256
-    image = volume(length)
-    print(f"{length}^3 int16, 3 classes, a network of single voxels; seconds")
-    print(f"{'':34}{'passes':>8}{'network':>10}{'the rest':>10}")
-    for way_name, way in WAYS.items():
-        for grid_name, grid in GRIDS.items():
-            rounds = []
-            for _ in range(ROUNDS):
-                with tempfile.TemporaryDirectory() as folder:
-                    ready = network(Path(folder), 2, way, grid)
-                    start = time.perf_counter()
-                    segment(ready, image, memory=Memory(2**29))
-                    rounds.append((time.perf_counter() - start, sum(ready.seconds), len(ready.seconds)))
-            whole = statistics.median(r[0] - r[1] for r in rounds)
-            inside = statistics.median(r[1] for r in rounds)
-            print(f"{way_name + ', ' + grid_name:34}{rounds[0][2]:8}{inside:10.2f}{whole:10.2f}")
-    print(f"\n{MEMORY_LENGTH}^3, windows of 96, voxels of 1.2 mm; MiB beyond the volume and the loaded network")
-    print(f"{'classes':>8}{'sums at most':>14}{'peak':>8}{'passes':>8}{'seconds':>9}")
-    for classes in CLASSES:
-        for blended_bytes in (2**30, 2**28):
-            command = [sys.executable, "-m", "benchmarks.segment", "memory", str(classes), str(blended_bytes)]
-            found = json.loads(subprocess.run(command, check=True, capture_output=True, text=True).stdout)
-            print(
-                f"{classes:8}{blended_bytes >> 20:10} MiB{found['mib']:8.0f}{found['passes']:8}{found['seconds']:9.1f}"
-            )
+    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
+    parser.add_argument("--length", type=int)
+    parser.add_argument("--rounds", type=int, default=5)
+    parser.add_argument("--memory", action="store_true")
+    parser.add_argument("--classes", type=int, nargs="+", default=[2, 10, 25, 50, 100], help="labels, with --memory")
+    parser.add_argument("--of-one", type=int, nargs=3, help=argparse.SUPPRESS)
+    asked = parser.parse_args()
+    if asked.of_one:
+        measure_memory(*asked.of_one)
+    elif asked.memory:
+        print_memory(asked.length or 192, asked.classes)
+    else:
+        print_times(asked.length or 256, asked.rounds)
 
 
 if __name__ == "__main__":
-    if sys.argv[1:2] == ["memory"]:
-        measure_memory(int(sys.argv[2]), int(sys.argv[3]))
-    else:
-        main()
+    main()

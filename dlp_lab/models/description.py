@@ -19,6 +19,9 @@ _Text = Annotated[str, Meta(min_length=1, max_length=256)]
 _Modality = Annotated[str, Meta(pattern="^[A-Z]{2}$")]
 _Patch = tuple[_Length, _Length, _Length]
 
+AxisNumber = Literal[0, 1, 2]
+"""Of an array's three axes."""
+
 FileName = Annotated[str, Meta(pattern=r"^[A-Za-z0-9][A-Za-z0-9._-]{0,127}$")]
 """Of a file in the package's own folder, never a path."""
 
@@ -66,9 +69,14 @@ class NativeGrid(_Part, frozen=True, tag_field="kind", tag="native"):
 
 
 class SpacedGrid(_Part, frozen=True, tag_field="kind", tag="spacing"):
-    """The source's extent in voxels of another size; the outer edges stay where they are."""
+    """The source's extent in voxels of another size; None leaves an axis as it is.
 
-    spacing_mm: tuple[_Positive, _Positive, _Positive]
+    Either the outer edges stay where they are, and the voxels are a little larger or smaller for it, or the centre of
+    the first voxel stays, and they have just that size.
+    """
+
+    spacing_mm: tuple[_Positive | None, _Positive | None, _Positive | None]
+    align: Literal["edges", "first_centre"] = "edges"
 
 
 class CentredGrid(_Part, frozen=True, tag_field="kind", tag="centred"):
@@ -82,6 +90,9 @@ class StretchedGrid(_Part, frozen=True, tag_field="kind", tag="stretched"):
     """The source's extent, or that of the part that is looked at, in a fixed number of voxels, whatever their size."""
 
     size: _Patch
+
+
+Grid = NativeGrid | SpacedGrid | CentredGrid | StretchedGrid
 
 
 class Locator(_Part, frozen=True):
@@ -102,9 +113,30 @@ class Locator(_Part, frozen=True):
 
 
 class Resample(_Part, frozen=True, tag_field="do", tag="resample"):
-    """From the source's grid to the network's. Exactly once; the steps before see the source's voxels."""
+    """From the source's grid to the network's. Exactly once; the steps before see the source's voxels.
+
+    `method` "resize" is that of `skimage.transform.resize`: nothing beyond the edges is seen but their own values, and
+    what splines make lies within the least and the greatest value. Where one axis is more than `coarse_ratio` times as
+    coarse as the finest, in the source or else in the network's grid, planes across it are resized each by itself, and
+    then along it by nearest neighbours.
+    """
 
     order: Literal[0, 1, 3] = 1
+    method: Literal["spline", "resize"] = "spline"
+    coarse_ratio: Annotated[float, Meta(ge=1, le=1000)] | None = None
+
+
+class Crop(_Part, frozen=True, tag_field="do", tag="crop"):
+    """Only a box is looked at from here on; what lies outside is background.
+
+    The box holds all values above `threshold`, or all that are not zero, and a margin around them. Where there are no
+    such values it is everything.
+    """
+
+    of: Literal["above", "nonzero"] = "above"
+    threshold: float = 0.0
+    margin_mm: Annotated[float, Meta(ge=0, le=1000)] = 0.0
+    margin_voxels: Annotated[int, Meta(ge=0, le=512)] = 0
 
 
 class _ValueStep(_Part, frozen=True, kw_only=True):
@@ -144,11 +176,15 @@ class PercentileScale(_ValueStep, frozen=True, tag_field="do", tag="percentile_s
 
 
 class ZScore(_ValueStep, frozen=True, tag_field="do", tag="zscore"):
-    """Less `mean`, over `std`; those of the image itself where they are not given."""
+    """Less `mean`, over `std`; those of the image itself where they are not given.
+
+    With `nonzero` zeros are neither looked at nor changed; with `fill_holes` those that others enclose are.
+    """
 
     mean: float | None = None
     std: _Positive | None = None
     nonzero: bool = False
+    fill_holes: bool = False
 
 
 class PiecewiseLinear(_ValueStep, frozen=True, tag_field="do", tag="piecewise_linear"):
@@ -159,7 +195,7 @@ class PiecewiseLinear(_ValueStep, frozen=True, tag_field="do", tag="piecewise_li
     only_modality: tuple[_Modality, ...] = ()
 
 
-Step = Resample | Clip | ScaleRange | PercentileScale | ZScore | PiecewiseLinear
+Step = Resample | Crop | Clip | ScaleRange | PercentileScale | ZScore | PiecewiseLinear
 
 
 # ---- how the network is run ------------------------------------------------------------------------------------------
@@ -184,14 +220,21 @@ class Tiles(_Part, frozen=True, tag_field="kind", tag="tiles"):
 
 
 class Windows(_Part, frozen=True, tag_field="kind", tag="windows"):
-    """Overlapping windows of one size, the mean of their results weighted by `blend`."""
+    """Overlapping windows of one size, the mean of their results weighted by `blend`.
+
+    They are spread evenly, or in steps of one length, the last moved back into the volume. The weight is greatest in
+    the middle, or at the voxel behind it where the size is even; `least_weight` is a share of the greatest.
+    """
 
     patch: _Patch
     overlap: Annotated[float, Meta(ge=0, lt=1)] = 0.5
+    spread: Literal["even", "fixed"] = "even"
     blend: Literal["constant", "gaussian"] = "gaussian"
     sigma_scale: Annotated[float, Meta(gt=0, le=10)] = 0.125
+    peak: Literal["middle", "behind_middle"] = "middle"
+    least_weight: Annotated[float, Meta(ge=0, le=1)] = 0.0
     pad_value: float = 0.0
-    mirror_axes: tuple[Literal[0, 1, 2], ...] = ()
+    mirror_axes: tuple[AxisNumber, ...] = ()
 
 
 class Output(_Part, frozen=True):
@@ -199,8 +242,10 @@ class Output(_Part, frozen=True):
 
     `kind` is "softmax" (a channel for the background and for each label, the greatest wins), "sigmoid_regions" (a
     channel for each label in their order; where one is above 0, later ones over earlier ones), "labels" (one channel
-    of numbers) or "image" (one channel of values).
-    `back_to_source` says what is interpolated: the network's values, or its labels (nearest).
+    of numbers) or "image" (one channel of values). `regions_order` has the number that each channel of regions paints,
+    where it is not that order.
+    `back_to_source` says what is interpolated: the network's values, the probabilities made of them, or its labels
+    (nearest). Along an axis that is more than `coarse_ratio` times as coarse as the finest it is always the nearest.
     `largest_component` keeps of each label the largest connected part alone (neighbours by faces, edges and corners),
     `fill_holes` then gives it the background that it encloses.
 
@@ -212,7 +257,9 @@ class Output(_Part, frozen=True):
     name: _Text
     kind: Literal["softmax", "sigmoid_regions", "labels", "image"]
     labels: Annotated[tuple[LabelDescription, ...], Meta(max_length=1024)] = ()
-    back_to_source: Literal["values", "labels"] = "values"
+    back_to_source: Literal["values", "probabilities", "labels"] = "values"
+    coarse_ratio: Annotated[float, Meta(ge=1, le=1000)] | None = None
+    regions_order: Annotated[tuple[Annotated[int, Meta(ge=1, le=65535)], ...], Meta(max_length=1024)] = ()
     largest_component: bool = False
     fill_holes: bool = False
     undo_scaling: bool = False
@@ -250,13 +297,6 @@ class SelfTest(_Part, frozen=True):
     tolerance: _Share = 1e-3
 
 
-class Crop(_Part, frozen=True):
-    """Only the box of source voxels above `threshold`, and `margin_mm` around it, is resampled and looked at."""
-
-    threshold: float = 0.0
-    margin_mm: Annotated[float, Meta(ge=0, le=1000)] = 0.0
-
-
 class ModelDescription(_Part, frozen=True):
     """All of `model.json`."""
 
@@ -268,13 +308,13 @@ class ModelDescription(_Part, frozen=True):
     sha256: dict[FileName, Annotated[str, Meta(pattern="^[0-9a-f]{64}$")]]
     input: Input
     orientation: Annotated[str, Meta(pattern="^[LRPASI]{3}$")] | None
-    grid: NativeGrid | SpacedGrid | CentredGrid | StretchedGrid
+    grid: Grid
     steps: Annotated[tuple[Step, ...], Meta(min_length=1, max_length=32)]
     inference: Whole | Tiles | Windows
     output: Output
     folds: Annotated[tuple[FileName, ...], Meta(min_length=1, max_length=16)] = ("model.onnx",)
     citation: Annotated[str, Meta(max_length=1024)] = ""
-    crop: Crop | None = None
     locator: Locator | None = None
+    axis_order: tuple[AxisNumber, AxisNumber, AxisNumber] = (0, 1, 2)
     constraints: Constraints = Constraints()
     selftest: SelfTest | None = None

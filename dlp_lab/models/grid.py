@@ -15,10 +15,10 @@ from numpy.typing import NDArray
 
 from dlp_lab.errors import InputUnsuitable
 from dlp_lab.geometry import FloatArray, Geometry, Reorientation, patient_axes
-from dlp_lab.models.description import CentredGrid, Crop, ModelDescription, SpacedGrid, StretchedGrid
+from dlp_lab.models.description import CentredGrid, Crop, Grid, ModelDescription, SpacedGrid, StretchedGrid
 
-_UNCHANGED = Reorientation((0, 1, 2), (False, False, False))
 _PARALLEL = 1e-9
+_SAME_SPACING = 1e-6
 MAX_VOXELS = 2**31
 
 
@@ -30,12 +30,14 @@ class NetworkGrid:
         reorientation: From the source's axes to the network's.
         shape: Lengths of the network's volume.
         matrix, offset: From an index of the network's volume to one of the oriented source, `(3, 3)` and `(3,)`.
+        padding: How many voxels at the start and at the end of each axis are no part of the image, and of its result.
     """
 
     reorientation: Reorientation
     shape: tuple[int, int, int]
     matrix: FloatArray
     offset: FloatArray
+    padding: tuple[tuple[int, int], ...] = ((0, 0), (0, 0), (0, 0))
 
     @property
     def is_parallel(self) -> bool:
@@ -47,82 +49,100 @@ class NetworkGrid:
         """Whether the voxels are the source's own."""
         return np.array_equal(self.matrix, np.eye(3)) and bool((self.offset == np.rint(self.offset)).all())
 
+    def part(self, box: Sequence[slice]) -> NetworkGrid:
+        """The voxels of a box alone."""
+        start = np.asarray([along.start for along in box], float)
+        shape = np.asarray([along.stop - along.start for along in box])
+        return NetworkGrid(self.reorientation, _triple(shape), self.matrix, self.offset + self.matrix @ start)
+
     def padded(self, shape: Sequence[int], before: Sequence[int]) -> NetworkGrid:
         """The grid with `before` voxels more at the start of each axis, and lengths of `shape`."""
+        after = [wanted - own - first for wanted, own, first in zip(shape, self.shape, before, strict=True)]
         return NetworkGrid(
             self.reorientation,
             (int(shape[0]), int(shape[1]), int(shape[2])),
             self.matrix,
             self.offset - self.matrix @ np.asarray(before, float),
+            tuple(zip(before, after, strict=True)),
         )
 
-
-@dataclass(frozen=True)
-class Box:
-    """A part of the oriented source: its first index and its lengths."""
-
-    start: tuple[int, int, int]
-    size: tuple[int, int, int]
+    def ends(self, axis: int) -> tuple[int, int]:
+        """Index of the first and of the last voxel that is no padding."""
+        before, after = self.padding[axis]
+        return before, self.shape[axis] - 1 - after
 
 
-def whole_grid(description: ModelDescription, source: Geometry, size: tuple[int, int, int]) -> NetworkGrid:
-    """All of the source in `size` voxels."""
-    turn = orientation_of(description, source)
-    return _stretched(turn, np.zeros(3), np.asarray(turn.grid(source).shape), np.asarray(size))
-
-
-def orientation_of(description: ModelDescription, source: Geometry) -> Reorientation:
-    """How the source's axes become the network's.
+def oriented_grid(description: ModelDescription, source: Geometry) -> NetworkGrid:
+    """The source's own voxels, their axes in the order and direction of the network's.
 
     Raises:
         VolumeError: The source's axes are too oblique to be told apart.
     """
     letters = description.orientation
-    return _UNCHANGED if letters is None else Reorientation.towards(source, letters)
+    if letters is None:
+        turn = Reorientation(description.axis_order, (False, False, False))
+    else:
+        turn = Reorientation.towards(source, letters)
+    return NetworkGrid(turn, turn.grid(source).shape, np.eye(3), np.zeros(3))
 
 
-def network_grid(
-    description: ModelDescription, source: Geometry, voxels: NDArray[Any], located: Box | None = None
-) -> NetworkGrid:
+def network_grid(description: ModelDescription, source: Geometry, looked_at: NetworkGrid) -> NetworkGrid:
     """Where a network looks.
 
     Args:
         description: Of the network.
         source: Grid of the image.
-        voxels: Its values; looked at only where the description crops by them.
-        located: The part of the oriented source that its locator found; all of it if None.
+        looked_at: The part of the oriented source that matters: a box of its voxels, or all.
 
     Raises:
         InputUnsuitable: It would have more voxels than can be held.
-        VolumeError: The source's axes are too oblique to be told apart.
     """
-    letters = description.orientation
-    turn = orientation_of(description, source)
-    oriented = turn.grid(source)
-    start, size = np.zeros(3), np.asarray(oriented.shape)
-    if located is not None:
-        start, size = np.asarray(located.start, float), np.asarray(located.size)
-    elif description.crop is not None:
-        start, size = _box(turn.view(voxels), oriented, description.crop)
+    oriented = looked_at.reorientation.grid(source)
+    start, size = looked_at.offset, np.asarray(looked_at.shape)
     wanted = description.grid
     if isinstance(wanted, CentredGrid):
-        assert letters is not None
-        return _centred(turn, oriented, wanted, letters, start + (size - 1) / 2)
-    shape = size
+        assert description.orientation is not None
+        return _centred(looked_at.reorientation, oriented, wanted, description.orientation, start + (size - 1) / 2)
+    if isinstance(wanted, StretchedGrid):
+        return stretched_grid(looked_at, wanted.size)
+    scale, shift, shape = np.ones(3), np.zeros(3), size
     if isinstance(wanted, SpacedGrid):
-        shape = np.maximum(1, np.rint(size * oriented.spacing_kji_mm / np.asarray(wanted.spacing_mm))).astype(int)
-    elif isinstance(wanted, StretchedGrid):
-        shape = np.asarray(wanted.size)
-    return _stretched(turn, start, size, shape)
-
-
-def _stretched(
-    turn: Reorientation, start: FloatArray, size: NDArray[np.int64], shape: NDArray[np.int64]
-) -> NetworkGrid:
-    """The box in as many voxels as `shape` says; the outer edges of both are the same planes."""
+        ratio = np.asarray(oriented.spacing_kji_mm) / spacing_mm(wanted, oriented)
+        if wanted.align == "edges":
+            shape = np.maximum(1, np.rint(ratio * size)).astype(int)
+            scale = size / shape  # the outer edges of both grids are the same planes
+            shift = (scale - 1) / 2
+        else:
+            shape = np.rint(ratio * (size - 1)).astype(int) + 1
+            scale = 1 / ratio
     _refuse_too_large(shape)
-    scale = size / shape
-    return NetworkGrid(turn, _triple(shape), np.diag(scale), start + (scale - 1) / 2)
+    return NetworkGrid(looked_at.reorientation, _triple(shape), np.diag(scale), start + shift)
+
+
+def stretched_grid(looked_at: NetworkGrid, size: tuple[int, int, int]) -> NetworkGrid:
+    """A part of the oriented source in `size` voxels; the outer edges of both are the same planes."""
+    _refuse_too_large(size)
+    scale = np.asarray(looked_at.shape) / np.asarray(size)
+    return NetworkGrid(looked_at.reorientation, size, np.diag(scale), looked_at.offset + (scale - 1) / 2)
+
+
+def spacing_mm(wanted: Grid, oriented: Geometry) -> FloatArray:
+    """Size `(3,)` of the network's voxels, in the order of its axes, as far as its description gives it."""
+    own = oriented.spacing_kji_mm
+    if not isinstance(wanted, SpacedGrid | CentredGrid):
+        return np.asarray(own)
+    return np.asarray([mm or of_source for mm, of_source in zip(wanted.spacing_mm, own, strict=True)])
+
+
+def coarse_axis(first_mm: Sequence[float], second_mm: Sequence[float], ratio: float | None) -> int | None:
+    """The one axis that is more than `ratio` times as coarse as the finest, in the first grid or else in the second."""
+    if ratio is None:
+        return None
+    for spacing in (np.asarray(first_mm), np.asarray(second_mm)):
+        if spacing.max() / spacing.min() > ratio:
+            coarsest = np.flatnonzero(spacing > spacing.max() * (1 - _SAME_SPACING))
+            return int(coarsest[0]) if coarsest.size == 1 else None
+    return None
 
 
 def _centred(
@@ -136,19 +156,18 @@ def _centred(
     return NetworkGrid(turn, wanted.size, into[:3, :3] @ steps, into[:3, :3] @ first + into[:3, 3])
 
 
-def _box(values: NDArray[Any], oriented: Geometry, crop: Crop) -> tuple[FloatArray, NDArray[np.int64]]:
-    """First index and size of the box of values above the threshold; everything where there are none."""
-    lows, highs = [], []
-    inside = values > crop.threshold
-    for axis, spacing in enumerate(oriented.spacing_kji_mm):
+def foreground_box(values: NDArray[Any], crop: Crop, spacings_mm: Sequence[float]) -> tuple[slice, slice, slice]:
+    """The box that `crop` leaves of `(a, b, c)` values; everything where there are none such."""
+    inside = values != 0 if crop.of == "nonzero" else values > crop.threshold
+    box = []
+    for axis, spacing in enumerate(spacings_mm):
         others = tuple(other for other in range(3) if other != axis)
         found = np.flatnonzero(inside.any(axis=others))
         if found.size == 0:
-            return np.zeros(3), np.asarray(oriented.shape)
-        margin = round(crop.margin_mm / spacing)
-        lows.append(max(0, found[0] - margin))
-        highs.append(min(values.shape[axis], found[-1] + 1 + margin))
-    return np.asarray(lows, float), np.subtract(highs, lows)
+            return slice(0, values.shape[0]), slice(0, values.shape[1]), slice(0, values.shape[2])
+        margin = round(crop.margin_mm / spacing) + crop.margin_voxels
+        box.append(slice(max(0, int(found[0]) - margin), min(values.shape[axis], int(found[-1]) + 1 + margin)))
+    return box[0], box[1], box[2]
 
 
 def _refuse_too_large(shape: Sequence[int] | NDArray[np.int64]) -> None:

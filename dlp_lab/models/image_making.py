@@ -9,10 +9,11 @@ import numpy as np
 from numpy.typing import NDArray
 
 from dlp_lab.models.description import ModelDescription, NativeGrid, Tiles
-from dlp_lab.models.grid import NetworkGrid, orientation_of
-from dlp_lab.models.inference import Memory, Report, score_blocks
+from dlp_lab.models.grid import NetworkGrid, oriented_grid
+from dlp_lab.models.inference import Report, score_blocks
+from dlp_lab.models.memory import Memory
 from dlp_lab.models.network import Network
-from dlp_lab.models.preparing import prepared
+from dlp_lab.models.preparation import prepared_image
 from dlp_lab.models.resampling import to_network
 from dlp_lab.models.suitability import refuse_unsuitable
 from dlp_lab.models.tiling import Block
@@ -47,7 +48,7 @@ def make_image(
     volumes = [volumes] if isinstance(volumes, Volume) else volumes
     refuse_unsuitable(description, volumes)
     report(0.0, "preparing the image")
-    image = prepared(network, volumes)
+    image = prepared_image(network, volumes)
     made = np.empty(image.grid.shape, np.float32)
     for block in score_blocks(network, image.voxels, report, memory or Memory.of_machine()):
         _take_over(made, block)
@@ -65,7 +66,7 @@ def reach_slices(description: ModelDescription, volume: Volume) -> int | None:
     way = description.inference
     if not isinstance(way, Tiles) or not isinstance(description.grid, NativeGrid):
         return None
-    return way.halo[orientation_of(description, volume.geometry).permutation.index(0)]
+    return way.halo[oriented_grid(description, volume.geometry).reorientation.permutation.index(0)]
 
 
 def _take_over(made: FloatVolume, block: Block) -> None:
@@ -81,11 +82,13 @@ def _take_over(made: FloatVolume, block: Block) -> None:
 
 
 def _on_source(made: FloatVolume, grid: NetworkGrid, source_shape: tuple[int, ...]) -> FloatVolume:
-    """The values at the source's voxels, linear between the network's and constant beyond the outermost."""
+    """The values at the source's voxels, linear between the network's, constant beyond its outermost."""
     voxels = np.empty(source_shape, np.float32)
     oriented = grid.reorientation.view(voxels)
     into = np.asarray(np.linalg.inv(grid.matrix), np.float64)
     a, b, c = oriented.shape
-    back = NetworkGrid(grid.reorientation, (a, b, c), into, -into @ grid.offset)
-    oriented[...] = to_network(made, back, 1)
+    ends = [grid.ends(axis) for axis in range(3)]
+    first = np.asarray([start for start, _ in ends])
+    back = NetworkGrid(grid.reorientation, (a, b, c), into, -into @ grid.offset - first)
+    oriented[...] = to_network(made[tuple(slice(start, last + 1) for start, last in ends)], back, 1)
     return voxels

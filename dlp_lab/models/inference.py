@@ -2,9 +2,7 @@
 
 from __future__ import annotations
 
-import os
 from collections.abc import Callable, Iterator, Sequence
-from dataclasses import dataclass
 
 import numpy as np
 from numpy.typing import NDArray
@@ -13,9 +11,11 @@ from dlp_lab.errors import InputUnsuitable
 from dlp_lab.label_map import Code, Label, LabelMap
 from dlp_lab.models.cleaning import clean
 from dlp_lab.models.description import LabelDescription, Tiles, Whole, Windows
+from dlp_lab.models.grid import coarse_axis, spacing_mm
+from dlp_lab.models.memory import Memory
 from dlp_lab.models.network import Network
 from dlp_lab.models.painting import LabelPainter
-from dlp_lab.models.preparing import prepared
+from dlp_lab.models.preparation import prepared_image
 from dlp_lab.models.suitability import refuse_unsuitable
 from dlp_lab.models.tiling import Block, RunNetwork, Shape, tile_blocks, tile_count, tile_shape, whole_block
 from dlp_lab.models.windows import WindowAxis, rows_at_once, window_blocks, window_count
@@ -23,28 +23,6 @@ from dlp_lab.volume import Volume
 
 FloatVolume = NDArray[np.float32]
 Report = Callable[[float, str], None]
-
-BLENDED_BYTES = 2**30
-"""What the sums of blended windows may take."""
-
-
-@dataclass(frozen=True)
-class Memory:
-    """What a run may take, beside the volumes themselves.
-
-    Attributes:
-        network_bytes: Of a pass of the network, where its description tells what a voxel takes.
-        blended_bytes: Of the sums of blended windows.
-    """
-
-    network_bytes: int
-    blended_bytes: int = BLENDED_BYTES
-
-    @classmethod
-    def of_machine(cls) -> Memory:
-        """A third of what is free now."""
-        free = os.sysconf("SC_AVPHYS_PAGES") * os.sysconf("SC_PAGE_SIZE")
-        return cls(max(2**28, free // 3))
 
 
 def segment(
@@ -78,8 +56,12 @@ def segment(
     if with_fractions and (description.output.kind == "labels" or description.output.back_to_source == "labels"):
         raise InputUnsuitable(f"model {description.name} tells labels alone, and not how surely; ask for binary ones")
     report(0.0, "preparing the image")
-    image = prepared(network, volumes)
-    painter = LabelPainter(image.grid, volume.geometry.shape, description.output, with_fractions)
+    image = prepared_image(network, volumes)
+    oriented = image.grid.reorientation.grid(volume.geometry)
+    nearest = coarse_axis(
+        spacing_mm(description.grid, oriented).tolist(), oriented.spacing_kji_mm, description.output.coarse_ratio
+    )
+    painter = LabelPainter(image.grid, volume.geometry.shape, description.output, with_fractions, nearest)
     for block in score_blocks(network, image.voxels, report, memory or Memory.of_machine()):
         painter.paint(block)
     clean(painter.labels, description.output)
@@ -110,9 +92,10 @@ def score_blocks(network: Network, image: FloatVolume, report: Report, memory: M
     else:
         axes = [WindowAxis.over(n, size, way) for n, size in zip(shape, way.patch, strict=True)]
         channels = description.output.channels
-        rows = rows_at_once(shape, way.patch, channels, memory.blended_bytes)
+        held = channels + 1 if way.least_weight else channels
+        rows = rows_at_once(shape, way.patch, held, memory.blended_bytes)
         run = _counted(_mirrored(network.run, way), window_count(axes, shape, rows), report)
-        yield from window_blocks(image, axes, channels, rows, run)
+        yield from window_blocks(image, axes, channels, rows, run, way.least_weight)
 
 
 def _counted(run: RunNetwork, passes: int, report: Report) -> RunNetwork:

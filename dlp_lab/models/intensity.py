@@ -8,7 +8,16 @@ from dataclasses import dataclass
 import numpy as np
 from numpy.typing import NDArray
 
-from dlp_lab.models.description import Clip, PercentileScale, PiecewiseLinear, Resample, ScaleRange, Step, ZScore
+from dlp_lab.models.description import (
+    Clip,
+    Crop,
+    PercentileScale,
+    PiecewiseLinear,
+    Resample,
+    ScaleRange,
+    Step,
+    ZScore,
+)
 
 FloatVolume = NDArray[np.float32]
 
@@ -28,14 +37,6 @@ class Scaling:
         self.factor *= factor
 
 
-def split_at_resample(steps: Sequence[Step]) -> tuple[list[Step], Resample, list[Step]]:
-    """The steps on the source's voxels, the resampling, and the steps on the network's voxels."""
-    place = next(number for number, step in enumerate(steps) if isinstance(step, Resample))
-    resample = steps[place]
-    assert isinstance(resample, Resample)
-    return list(steps[:place]), resample, list(steps[place + 1 :])
-
-
 def apply_steps(
     values: FloatVolume,
     steps: Sequence[Step],
@@ -47,14 +48,14 @@ def apply_steps(
 
     Args:
         values: `(a, b, c)` of one channel.
-        steps: In their order, without the resampling.
+        steps: In their order; those that change the grid are passed over.
         modality: Of the series that the values come from.
         channel: Name of the input channel, for steps that are for some alone.
         scaling: Comes to lead from the new values to what it led to from the old ones.
     """
     scaling = scaling or Scaling()
     for step in steps:
-        if isinstance(step, Resample) or (step.only_channels and channel not in step.only_channels):
+        if isinstance(step, Resample | Crop) or (step.only_channels and channel not in step.only_channels):
             continue
         if isinstance(step, Clip):
             np.clip(values, step.low, step.high, out=values)
@@ -94,6 +95,10 @@ def _scale(values: FloatVolume, low: float, span: float, step: ScaleRange | Perc
 
 def _zscore(values: FloatVolume, step: ZScore, scaling: Scaling) -> None:
     where = values != 0 if step.nonzero else np.ones(1, bool)
+    if step.fill_holes:
+        from scipy import ndimage
+
+        where = ndimage.binary_fill_holes(where)
     chosen = values[where] if step.nonzero else values
     mean = float(chosen.mean(dtype=np.float64)) if step.mean is None and chosen.size else step.mean or 0.0
     std = float(chosen.std(dtype=np.float64)) if step.std is None and chosen.size else step.std or 1.0

@@ -8,10 +8,11 @@ from numpy.typing import NDArray
 from dlp_lab.errors import InputUnsuitable
 from dlp_lab.models.cleaning import largest_component
 from dlp_lab.models.description import Locator
-from dlp_lab.models.grid import Box
 
 
-def box_of(scores: NDArray[np.float32], locator: Locator, oriented_shape: tuple[int, ...]) -> Box:
+def box_of(
+    scores: NDArray[np.float32], locator: Locator, oriented_shape: tuple[int, ...]
+) -> tuple[slice, slice, slice]:
     """The box that the locator's result asks for.
 
     Args:
@@ -23,7 +24,7 @@ def box_of(scores: NDArray[np.float32], locator: Locator, oriented_shape: tuple[
         InputUnsuitable: The locator finds nothing.
     """
     found = largest_component(scores.argmax(axis=0) > 0)
-    starts, sizes = [], []
+    box = []
     for axis, (length, small) in enumerate(zip(oriented_shape, found.shape, strict=True)):
         others = tuple(other for other in range(3) if other != axis)
         planes = np.flatnonzero(found.mean(axis=others) > locator.least_share)
@@ -35,6 +36,5 @@ def box_of(scores: NDArray[np.float32], locator: Locator, oriented_shape: tuple[
         centre = round(float(planes[0] + planes[-1] + 1) / 2 * scale)
         size = round(float(planes[-1] + 1 - planes[0]) * scale * (1 + 2 * locator.margin))
         start = max(0, int(centre - size / 2))
-        starts.append(start)
-        sizes.append(max(1, min(length, int(centre + size / 2)) - start))
-    return Box((starts[0], starts[1], starts[2]), (sizes[0], sizes[1], sizes[2]))
+        box.append(slice(start, max(start + 1, min(length, int(centre + size / 2)))))
+    return box[0], box[1], box[2]

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import logging
+import time
 from collections import OrderedDict
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
@@ -10,7 +12,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from dlp_lab.errors import ModelRefused, ModelsMissing
-from dlp_lab.models.description import ModelDescription
+from dlp_lab.models.description import ModelDescription, Windows
 from dlp_lab.models.package import ModelPackage
 from dlp_lab.models.processors import threads_to_use
 
@@ -18,6 +20,8 @@ if TYPE_CHECKING:
     import onnxruntime
 
 FloatVolume = NDArray[np.float32]
+
+_log = logging.getLogger(__name__)
 
 _KEPT = 2
 """How many models a process keeps loaded."""
@@ -119,7 +123,10 @@ def load(package: ModelPackage) -> Network:
     """
     key = package.sha256, threads_to_use()
     if key not in _kept:
+        start = time.perf_counter()
         _kept[key] = _loaded(package, key[1])
+        seconds = time.perf_counter() - start
+        _log.info("model %s loaded in %.2f s, for %s", package.description.name, seconds, _kept[key].provider)
     _kept.move_to_end(key)
     while len(_kept) > _KEPT:
         _kept.popitem(last=False)
@@ -135,6 +142,8 @@ def _loaded(package: ModelPackage, threads: int) -> Network:
     options.intra_op_num_threads = threads
     options.inter_op_num_threads = 1
     options.log_severity_level = 3  # errors; they come as exceptions too
+    # ONNX Runtime would keep what a pass took, which is little for a window and much for a volume
+    options.enable_cpu_mem_arena = isinstance(package.description.inference, Windows)
     available = onnxruntime.get_available_providers()
     providers = [name for name in _PROVIDERS if name in available]
     contents = package.networks()

@@ -11,7 +11,16 @@ import msgspec
 
 from dlp_lab.errors import ModelRefused
 from dlp_lab.geometry import patient_axes
-from dlp_lab.models.description import CentredGrid, ModelDescription, PiecewiseLinear, Resample, Windows
+from dlp_lab.models.description import (
+    CentredGrid,
+    Crop,
+    Grid,
+    ModelDescription,
+    PiecewiseLinear,
+    Resample,
+    SpacedGrid,
+    Windows,
+)
 from dlp_lab.models.onnx_guard import refuse_unsafe_network
 
 DESCRIPTION = "model.json"
@@ -111,7 +120,13 @@ def _refuse_contradictions(description: ModelDescription) -> None:
     resamplings = sum(isinstance(step, Resample) for step in description.steps)
     if resamplings != 1:
         raise ModelRefused(f"{DESCRIPTION}: steps must hold resample exactly once; got it {resamplings} times")
+    if sum(isinstance(step, Crop) for step in description.steps) > 1:
+        raise ModelRefused(f"{DESCRIPTION}: steps may hold crop once")
+    if sorted(description.axis_order) != [0, 1, 2] or (letters is not None and description.axis_order != (0, 1, 2)):
+        raise ModelRefused(f"{DESCRIPTION}: axis_order names each of 0, 1 and 2 once, and only without an orientation")
     for step in description.steps:
+        if isinstance(step, Resample) and step.method == "resize" and _is_placed(description.grid):
+            raise ModelRefused(f"{DESCRIPTION}: method resize needs a grid that keeps the edges of the source")
         if isinstance(step, PiecewiseLinear) and (
             len(step.from_values) != len(step.to_values) or any(b <= a for a, b in pairwise(step.from_values))
         ):
@@ -119,7 +134,7 @@ def _refuse_contradictions(description: ModelDescription) -> None:
     numbers = [label.number for label in description.output.labels]
     if numbers != sorted(set(numbers)):
         raise ModelRefused(f"{DESCRIPTION}: labels must be numbered in growing order, each once; got {numbers}")
-    if description.locator is not None and description.crop is not None:
+    if description.locator is not None and _crops(description):
         raise ModelRefused(f"{DESCRIPTION}: crop and locator both say where to look; give one of them")
     if description.locator is not None and description.output.kind != "softmax":
         raise ModelRefused(f"{DESCRIPTION}: a locator needs an output of kind softmax, as its own is taken for one")
@@ -127,6 +142,9 @@ def _refuse_contradictions(description: ModelDescription) -> None:
         _refuse_contradictions_of_image(description)
     elif not description.output.labels:
         raise ModelRefused(f"{DESCRIPTION}: an output of kind {description.output.kind} needs its labels")
+    order = description.output.regions_order
+    if order and (description.output.kind != "sigmoid_regions" or sorted(order) != numbers):
+        raise ModelRefused(f"{DESCRIPTION}: regions_order must name each label of the regions once; got {list(order)}")
     if description.output.kind == "labels" and isinstance(description.inference, Windows):
         raise ModelRefused(f"{DESCRIPTION}: labels cannot be blended; give the output before its arg max")
     channels = [channel.name for channel in description.input.channels]
@@ -138,7 +156,7 @@ def _refuse_contradictions_of_image(description: ModelDescription) -> None:
     output = description.output
     if output.labels or output.largest_component or output.fill_holes:
         raise ModelRefused(f"{DESCRIPTION}: an output of kind image has no labels, and nothing is done to them")
-    if description.crop is not None or description.locator is not None or isinstance(description.grid, CentredGrid):
+    if _crops(description) or description.locator is not None or isinstance(description.grid, CentredGrid):
         raise ModelRefused(
             f"{DESCRIPTION}: an image has a value at every voxel of its source; leave out crop and locator, and take a "
             "grid that covers the source: native, spacing or stretched"
@@ -149,6 +167,14 @@ def _refuse_contradictions_of_image(description: ModelDescription) -> None:
         raise ModelRefused(
             f"{DESCRIPTION}: values that come back to the source's scale are in its unit; leave out unit"
         )
+
+
+def _crops(description: ModelDescription) -> bool:
+    return any(isinstance(step, Crop) for step in description.steps)
+
+
+def _is_placed(grid: Grid) -> bool:
+    return isinstance(grid, CentredGrid) or (isinstance(grid, SpacedGrid) and grid.align != "edges")
 
 
 def _read(folder: Path, name: str, limit: int) -> bytes:

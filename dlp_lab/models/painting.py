@@ -17,11 +17,14 @@ from dlp_lab.models.description import Output
 from dlp_lab.models.grid import NetworkGrid
 from dlp_lab.models.processors import in_parts
 from dlp_lab.models.resampling import AxisPlaces, interpolated_plane, values_at
-from dlp_lab.models.tiling import Block
+from dlp_lab.models.tiling import Block, box
 from dlp_lab.models.winners import FloatVolume, Mask, WinnerChoice, Winners, mixed_cells
 
 _EDGE = 0.5 + 1e-6
 """Voxels whose centre lies up to this far beyond the network's outermost centres are within its outermost voxels."""
+
+_TIE = 1e-9
+"""A place half way between two voxels is nearest to the second, also where rounding has moved it a little."""
 
 _MANY = 1 / 6
 """Share of the places in a plane beyond which it takes less time to interpolate all than to look for some."""
@@ -35,6 +38,7 @@ class LabelPainter:
         source_shape: `(k, j, i)` of the result.
         output: What the network's values mean.
         with_fractions: Whether how surely is wanted too.
+        nearest_axis: Of the network's axes, the one along which nothing is interpolated.
 
     Attributes:
         labels: `(k, j, i)` uint8, or uint16 where a number needs it.
@@ -42,9 +46,15 @@ class LabelPainter:
     """
 
     def __init__(
-        self, grid: NetworkGrid, source_shape: tuple[int, int, int], output: Output, with_fractions: bool = False
+        self,
+        grid: NetworkGrid,
+        source_shape: tuple[int, int, int],
+        output: Output,
+        with_fractions: bool = False,
+        nearest_axis: int | None = None,
     ) -> None:
-        self._grid, self._output = grid, output
+        self._grid, self._output, self._nearest_axis = grid, output, nearest_axis
+        self._of_probabilities = output.back_to_source == "probabilities" and not grid.is_source
         self._choice = WinnerChoice(output)
         self._numbers = [label.number for label in output.labels]
         self.labels: NDArray[Any] = np.zeros(source_shape, self._choice.dtype)
@@ -60,7 +70,7 @@ class LabelPainter:
             self._paint_same_voxels(block)
             return
         winners = self._choice.of_block(block.scores)
-        is_between = self._output.kind != "labels" and self._output.back_to_source == "values"
+        is_between = self._output.kind != "labels" and self._output.back_to_source != "labels"
         is_mixed = mixed_cells(winners) if is_between else None
         paint_plane = self._paint_parallel_plane if self._grid.is_parallel else self._paint_oblique_plane
 
@@ -72,25 +82,29 @@ class LabelPainter:
 
     def _paint_same_voxels(self, block: Block) -> None:
         """Where the network's voxels are the source's, nothing lies between two."""
-        ranges = []
-        for axis, offset in enumerate(self._grid.offset.astype(int).tolist()):
-            start, length = block.start[axis], block.scores.shape[axis + 1]
-            first = max(start, -offset, block.owned_from[axis])
-            end = min(start + length, self._labels.shape[axis] - offset, block.owned_to[axis])
-            ranges.append((int(first), max(int(first), int(end)), start, offset))
-        (planes, rows, columns) = ranges
-        inner = tuple(slice(first - start, end - start) for first, end, start, _ in (rows, columns))
-        outer = tuple(slice(first + offset, end + offset) for first, end, _, offset in (rows, columns))
+        offset = self._grid.offset.astype(np.intp)
+        first, end = np.zeros(3, np.intp), np.zeros(3, np.intp)
+        for axis in range(3):
+            first_voxel, last_voxel = self._grid.ends(axis)
+            stop = block.start[axis] + block.scores.shape[axis + 1]
+            first[axis] = max(block.start[axis], first_voxel, -offset[axis], block.owned_from[axis])
+            end[axis] = min(stop, last_voxel + 1, self._labels.shape[axis] - offset[axis], block.owned_to[axis])
+        if (first >= end).any():
+            return
+        start = np.array(block.start)
+        planes, rows, columns = box(first - start, end - start)
+        scores = block.scores[:, planes, rows, columns]
+        target = box(first + offset, end + offset)
+        labels, fractions = self._labels[target], [view[target] for view in self._fractions]
 
-        def paint(first: int, end: int) -> None:
-            for plane in range(planes[0] + first, planes[0] + end):
-                scores = block.scores[:, plane - planes[2]][:, inner[0], inner[1]]
-                self._labels[(plane + planes[3], *outer)] = self._choice.labels(self._choice.of_channels(scores))
-                if self._fractions:
-                    for view, share in zip(self._fractions, self._shares(scores), strict=True):
-                        view[(plane + planes[3], *outer)] = np.rint(share * 255)
+        def paint(first_plane: int, end_plane: int) -> None:
+            for plane in range(first_plane, end_plane):
+                labels[plane] = self._choice.labels(self._choice.of_channels(scores[:, plane]))
+                if fractions:
+                    for view, share in zip(fractions, self._shares(scores[:, plane]), strict=True):
+                        view[plane] = np.rint(share * 255)
 
-        in_parts(paint, planes[1] - planes[0])
+        in_parts(paint, len(labels))
 
     def _paint_parallel_plane(self, plane: int, block: Block, winners: Winners, is_mixed: Mask | None) -> None:
         """Paint a plane of the source where each axis of places can be looked at by itself."""
@@ -110,12 +124,14 @@ class LabelPainter:
         painted = _looked_up(winners, [np.floor(along + 0.5) for along in places])
         if is_mixed is not None:
             rows, columns = np.nonzero(_looked_up(is_mixed, [np.floor(along) for along in places]))
+            if rows.size:
+                values, places[0] = self._interpolated_values(block, places[0])
             if rows.size > _MANY * painted.size:
-                axes = [AxisPlaces.of(along, length) for along, length in zip(places, winners.shape, strict=True)]
-                painted = self._choice.of_channels(interpolated_plane(channel, axes, 0) for channel in block.scores)
+                axes = [AxisPlaces.of(along, length) for along, length in zip(places, values.shape[1:], strict=True)]
+                painted = self._choice.of_channels(interpolated_plane(channel, axes, 0) for channel in values)
             elif rows.size:
                 points = np.stack([np.full(rows.shape, places[0]), places[1][rows], places[2][columns]])
-                painted[rows, columns] = self._choice.of_channels(values_at(block.scores, points))
+                painted[rows, columns] = self._choice.of_channels(values_at(values, points))
         self._labels[plane][where[1], where[2]] = self._choice.labels(painted)
 
     def _paint_oblique_plane(self, plane: int, block: Block, winners: Winners, is_mixed: Mask | None) -> None:
@@ -138,34 +154,57 @@ class LabelPainter:
         painted = winners[tuple(np.floor(points + 0.5).astype(np.intp))]
         if is_mixed is not None:
             unsure = is_mixed[tuple(np.floor(points).astype(np.intp))]
-            painted[unsure] = self._choice.of_channels(values_at(block.scores, points[:, unsure]))
+            if unsure.any():
+                values, points[0] = self._interpolated_values(block, points[0])
+                painted[unsure] = self._choice.of_channels(values_at(values, points[:, unsure]))
         self._labels[plane][is_owned] = self._choice.labels(painted)
 
     def _paint_surely(self, plane: int, where: Mask | tuple[slice, slice], block: Block, points: FloatArray) -> None:
         """Paint labels, and how surely, at the voxels `where` of a plane, which lie at `points`, `(3, n)`."""
-        scores = np.stack(list(values_at(block.scores, points)))
+        values, points[0] = self._interpolated_values(block, points[0])
+        found = np.stack(list(values_at(values, points)))
         shape = self._labels[plane][where].shape
-        self._labels[plane][where] = self._choice.labels(self._choice.of_channels(scores)).reshape(shape)
-        for view, share in zip(self._fractions, self._shares(scores), strict=True):
+        self._labels[plane][where] = self._choice.labels(self._choice.of_channels(found)).reshape(shape)
+        for view, share in zip(self._fractions, self._shares(found), strict=True):
             view[plane][where] = np.rint(share * 255).reshape(shape)
+
+    def _interpolated_values(self, block: Block, planes: FloatArray) -> tuple[FloatVolume, FloatArray]:
+        """What is interpolated between at these places of a block's first axis, and the places within that.
+
+        Probabilities are made for the few planes that matter, for there may be a hundred channels.
+        """
+        if not self._of_probabilities:
+            return block.scores, planes
+        first = int(planes.min())
+        return self._probabilities(block.scores[:, first : int(planes.max()) + 2]), planes - first
 
     def _is_owned(self, at: FloatArray, axis: int, block: Block) -> Mask:
         """Which of the coordinates along an axis of the network's volume the block answers for."""
-        last = self._grid.shape[axis] - 1 + _EDGE
-        is_owned: Mask = (at >= max(block.owned_from[axis], -_EDGE)) & (at < block.owned_to[axis]) & (at <= last)
+        first, last = self._grid.ends(axis)
+        held = np.clip(at, first, last)
+        is_owned: Mask = (np.abs(at - held) <= _EDGE) & (held >= block.owned_from[axis]) & (held < block.owned_to[axis])
         return is_owned
 
     def _held(self, at: FloatArray, axis: int, block: Block) -> FloatArray:
-        """Coordinates held within the network's volume, and counted from the block's first voxel."""
-        held: FloatArray = np.clip(at, 0, self._grid.shape[axis] - 1) - block.start[axis]
-        return held
+        """Coordinates held within the image, and counted from the block's first voxel."""
+        held: FloatArray = np.clip(at, *self._grid.ends(axis)) - block.start[axis]
+        return np.floor(held + (0.5 + _TIE)) if axis == self._nearest_axis else held
 
-    def _shares(self, scores: FloatVolume) -> FloatVolume:
-        """How surely each label is there, 0 to 1, `(label, ...)`."""
+    def _shares(self, values: FloatVolume) -> FloatVolume:
+        """How surely each label is there, 0 to 1, `(label, ...)`, from what was interpolated."""
+        shares = values if self._of_probabilities else self._probabilities(values)
         if self._output.kind == "sigmoid_regions":
-            return np.asarray(0.5 * (1 + np.tanh(0.5 * scores)), np.float32)
-        powers = np.exp(scores - scores.max(axis=0))
-        return np.asarray(powers[self._numbers] / powers.sum(axis=0), np.float32)
+            of_channel = self._output.regions_order or tuple(self._numbers)
+            return shares[[of_channel.index(number) for number in self._numbers]] + np.float32(0.5)
+        return shares[self._numbers]
+
+    def _probabilities(self, scores: FloatVolume) -> FloatVolume:
+        """Of each channel, `(channel, ...)`; those of regions less 0.5, so that they too win where above 0."""
+        if self._output.kind == "sigmoid_regions":
+            return np.asarray(0.5 * np.tanh(0.5 * scores), np.float32)
+        powers: FloatVolume = np.exp(scores - scores.max(axis=0))
+        powers /= powers.sum(axis=0)
+        return powers
 
 
 def _looked_up(values: NDArray[Any], places: list[FloatArray]) -> NDArray[Any]:

@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import itertools
 import math
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass
 from typing import Protocol
 
@@ -18,6 +18,7 @@ from numpy.typing import NDArray
 from dlp_lab.models.description import Tiles
 
 FloatVolume = NDArray[np.float32]
+IntArray = NDArray[np.int_]
 Shape = tuple[int, int, int]
 
 
@@ -52,17 +53,52 @@ def whole_block(scores: FloatVolume) -> Block:
 
 
 def tile_shape(shape: Shape, tiles: Tiles, memory_bytes: int) -> Shape:
-    """The largest tile, without its halo, whose pass takes no more than `memory_bytes`; never less than the halo.
+    """The tile, without its halo, with which the fewest voxels are computed in passes of at most `memory_bytes` each.
 
-    The longest side is halved until it fits, so that tiles stay compact and little is computed twice.
+    Where no tile is small enough it is the smallest, which is about as large as the halo: with less, hardly anything
+    but halo would be computed.
     """
-    own = list(shape)
-    while True:
-        voxels = math.prod(min(n, o + 2 * h + 1) for n, o, h in zip(shape, own, tiles.halo, strict=True))
-        longest = max(range(3), key=lambda axis: own[axis] / max(1, tiles.halo[axis]))
-        if voxels * tiles.bytes_per_voxel <= memory_bytes or own[longest] <= max(8, tiles.halo[longest]):
-            return own[0], own[1], own[2]
-        own[longest] = math.ceil(own[longest] / 2)
+    axes = [_divisions(n, halo) for n, halo in zip(shape, tiles.halo, strict=True)]
+    voxels_of_pass = _products([division.longest for division in divisions] for divisions in axes)
+    voxels_of_all = _products([division.computed for division in divisions] for divisions in axes)
+    fits = voxels_of_pass * tiles.bytes_per_voxel <= memory_bytes
+    cost = np.where(fits, voxels_of_all, np.inf) if fits.any() else voxels_of_pass
+    best = np.unravel_index(int(cost.argmin()), cost.shape)
+    own = [divisions[number].own for divisions, number in zip(axes, best, strict=True)]
+    return own[0], own[1], own[2]
+
+
+@dataclass(frozen=True)
+class _Division:
+    """A way to cut an axis: what each part owns, and how much is computed for the longest part, and for all."""
+
+    own: int
+    longest: int
+    computed: int
+
+
+def _divisions(length: int, halo: int) -> list[_Division]:
+    """Ways to cut an axis, the fewest parts first."""
+    found: list[_Division] = []
+    for own in sorted({math.ceil(length / parts) for parts in range(1, length + 1)}, reverse=True):
+        if found and own < max(8, halo):
+            break
+        parts = [_extent(start, own, length, halo) for start in range(0, length, own)]
+        lengths = [last - first for first, last in parts]
+        found.append(_Division(own, max(lengths), sum(lengths)))
+    return found
+
+
+def _extent(start: int, own: int, length: int, halo: int) -> tuple[int, int]:
+    """From where to where the network is run for a part that owns `own` voxels from `start` on, and one beyond."""
+    return max(0, start - halo), min(length, min(length, start + own) + 1 + halo)
+
+
+def _products(along: Iterable[Sequence[int]]) -> NDArray[np.float64]:
+    """Of one number for each of three axes, in all combinations."""
+    first, second, third = (np.asarray(numbers, float) for numbers in along)
+    made: NDArray[np.float64] = first[:, np.newaxis, np.newaxis] * second[:, np.newaxis] * third
+    return made
 
 
 def tile_count(shape: Shape, tile: Shape) -> int:
@@ -82,15 +118,16 @@ def tile_blocks(image: FloatVolume, tile: Shape, halo: Sequence[int], run: RunNe
     ):
         stop = [min(n, s + t) for n, s, t in zip(shape, start, tile, strict=True)]
         needed = [min(n, e + 1) for n, e in zip(shape, stop, strict=True)]
-        first = [max(0, s - h) for s, h in zip(start, halo, strict=True)]
-        last = [min(n, e + h) for n, e, h in zip(shape, needed, halo, strict=True)]
+        extents = [_extent(s, t, n, h) for s, t, n, h in zip(start, tile, shape, halo, strict=True)]
+        first, last = [extent[0] for extent in extents], [extent[1] for extent in extents]
         scores = run(np.ascontiguousarray(image[(slice(None), *box(first, last))]), scores)
-        inner = box(np.subtract(start, first).tolist(), np.subtract(needed, first).tolist())
+        inner = box(np.subtract(start, first), np.subtract(needed, first))
         low = [float(s) if s else -math.inf for s in start]
         high = [float(e) if e < n else math.inf for e, n in zip(stop, shape, strict=True)]
         yield Block(scores[(slice(None), *inner)], start, (low[0], low[1], low[2]), (high[0], high[1], high[2]))
 
 
-def box(first: Sequence[int], last: Sequence[int]) -> tuple[slice, slice, slice]:
+def box(first: Sequence[int] | IntArray, last: Sequence[int] | IntArray) -> tuple[slice, slice, slice]:
     """The voxels from `first` up to, but not including, `last`."""
-    return slice(first[0], last[0]), slice(first[1], last[1]), slice(first[2], last[2])
+    low, high = (tuple(int(number) for number in corner) for corner in (first, last))
+    return slice(low[0], high[0]), slice(low[1], high[1]), slice(low[2], high[2])

@@ -33,6 +33,7 @@ class WinnerChoice:
         self._kind = output.kind
         self._numbers = [label.number for label in output.labels]
         self.dtype = np.dtype(np.uint8 if self._numbers[-1] < 256 else np.uint16)
+        self._of_channel = output.regions_order or tuple(self._numbers)
         self._label_of: Winners | None = None
         if self._numbers != list(range(1, len(self._numbers) + 1)):
             # a channel without a label is as good as background
@@ -87,7 +88,7 @@ class WinnerChoice:
 
     def _regions(self, channels: Iterable[FloatVolume]) -> Winners:
         winner: Winners | None = None
-        for number, values in zip(self._numbers, channels, strict=True):
+        for number, values in zip(self._of_channel, channels, strict=True):
             _refuse_no_number(values)
             if winner is None:
                 winner = np.zeros(values.shape, self.dtype)

@@ -92,6 +92,14 @@ def test_a_job_of_the_queue_ends_in_a_segmentation(workspace, phantom):
     assert (done.output_path / "segmentation.dcm").exists()
 
 
+def test_the_second_job_of_a_queue_finds_the_model_loaded(workspace, phantom):
+    jobs = [submit("segment", workspace.root / "ct", root=workspace.root).wait(timeout=120) for _ in range(2)]
+    first, second = (workspace.job_log(one.job.uid).read_text() for one in jobs)
+    assert "model phantom-parts loaded in" in first
+    assert "loaded" not in second
+    assert jobs[0].job.uid != jobs[1].job.uid
+
+
 def test_a_series_of_another_modality_fails_with_a_reason(workspace):
     write_phantom_series(workspace.root / "mr", modality="MR")
     with pytest.raises(InputUnsuitable, match="is made for CT; the series is MR"):

@@ -13,7 +13,9 @@ import onnx
 from onnx import TensorProto, helper, numpy_helper
 
 
-def convolutions(kernels: Sequence[np.ndarray], biases: Sequence[np.ndarray]) -> onnx.ModelProto:
+def convolutions(
+    kernels: Sequence[np.ndarray], biases: Sequence[np.ndarray], dilations: Sequence[int] = ()
+) -> onnx.ModelProto:
     """Layers of convolutions `(out, in, 3, 3, 3)` or `(out, in, 1, 1, 1)`, with ReLU between."""
     nodes, weights, last = [], [], "image"
     for number, (kernel, bias) in enumerate(zip(kernels, biases, strict=True)):
@@ -21,8 +23,9 @@ def convolutions(kernels: Sequence[np.ndarray], biases: Sequence[np.ndarray]) ->
         weights += [numpy_helper.from_array(bias.astype(np.float32), f"b{number}")]
         is_last = number + 1 == len(kernels)
         made = "scores" if is_last else f"c{number}"
-        pads = [kernel.shape[-1] // 2] * 6
-        nodes.append(helper.make_node("Conv", [last, f"w{number}", f"b{number}"], [made], pads=pads))
+        step = dilations[number] if dilations else 1
+        places = {"pads": [step * (kernel.shape[-1] // 2)] * 6, "dilations": [step] * 3}
+        nodes.append(helper.make_node("Conv", [last, f"w{number}", f"b{number}"], [made], **places))
         last = made
         if not is_last:
             nodes.append(helper.make_node("Relu", [made], [f"r{number}"]))

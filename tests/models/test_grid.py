@@ -7,7 +7,7 @@ import pytest
 from dlp_lab.errors import VolumeError
 from dlp_lab.geometry import Geometry, Reorientation
 from dlp_lab.models.description import ModelDescription
-from dlp_lab.models.grid import NetworkGrid, network_grid
+from dlp_lab.models.grid import NetworkGrid, network_grid, oriented_grid
 from tests.models.networks import description
 from tests.phantom import ORIENTATIONS
 
@@ -22,7 +22,7 @@ def source(orientation: str) -> Geometry:
 
 def grid_of(geometry: Geometry, **changes: object) -> NetworkGrid:
     described = msgspec.convert({**description(), "sha256": {}, **changes}, ModelDescription)
-    return network_grid(described, geometry, np.zeros(geometry.shape))
+    return network_grid(described, geometry, oriented_grid(described, geometry))
 
 
 def lps_mm(geometry: Geometry, grid: NetworkGrid, index: np.ndarray) -> np.ndarray:

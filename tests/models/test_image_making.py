@@ -13,7 +13,8 @@ from scipy import ndimage
 from dlp_lab.errors import InputUnsuitable, ModelRefused
 from dlp_lab.geometry import Geometry
 from dlp_lab.models.image_making import make_image, reach_slices
-from dlp_lab.models.inference import Memory, segment
+from dlp_lab.models.inference import segment
+from dlp_lab.models.memory import Memory
 from dlp_lab.models.network import Network, load
 from dlp_lab.models.package import read_package
 from dlp_lab.models.selftest import check_model
@@ -175,7 +176,7 @@ def test_another_number_of_channels_another_grid_or_modality_is_refused(tmp_path
     ("changes", "message"),
     [
         ({"output": {**IMAGE, "labels": [label(1)]}}, "an output of kind image has no labels"),
-        ({"crop": {"threshold": 0}}, "an image has a value at every voxel of its source"),
+        ({"steps": [{"do": "crop"}, {"do": "resample"}]}, "an image has a value at every voxel of its source"),
         ({"output": {**IMAGE, "undo_scaling": True, "unit": "HU"}}, "leave out unit"),
         ({"output": {"name": "scores", "kind": "softmax"}}, "needs its labels"),
         ({"input": {**TWO, "channels": [{"name": "T1w"}, {"name": "T1w"}]}}, "every input channel needs a name"),

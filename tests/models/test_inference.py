@@ -1,6 +1,8 @@
 from __future__ import annotations
 
+import hashlib
 import itertools
+import json
 from pathlib import Path
 
 import numpy as np
@@ -10,15 +12,18 @@ import pytest
 from dlp_lab.errors import InputUnsuitable, JobCancelled, ModelRefused
 from dlp_lab.geometry import Geometry, Reorientation
 from dlp_lab.models.description import Windows
-from dlp_lab.models.inference import Memory, segment
+from dlp_lab.models.inference import segment
+from dlp_lab.models.memory import Memory
 from dlp_lab.models.network import Network, load
 from dlp_lab.models.package import read_package
+from dlp_lab.models.processors import shared_processors
 from dlp_lab.models.windows import WindowAxis, rows_at_once
 from dlp_lab.volume import Volume
 from tests.models.networks import description, label, neighbourhood_network, threshold_network, write_package
 from tests.phantom import ORIENTATIONS, value_at
 
 THRESHOLDS = (-90.0, -60.0)
+CENTRED = {"kind": "centred", "spacing_mm": [1.0, 0.9, 1.1], "size": [28, 30, 32]}
 SMALL = Memory(network_bytes=2**16, blended_bytes=2**14)
 
 
@@ -119,15 +124,100 @@ def test_blended_windows_give_what_blending_by_the_book_gives(tmp_path, blend, g
         np.testing.assert_array_equal(at_once.voxels, _by_the_book(windowed, image.voxels, blend))
 
 
-def _by_the_book(run: Network, voxels: np.ndarray, blend: str) -> np.ndarray:
+def test_windows_whose_weights_have_a_least_value_are_blended_by_the_book_too(tmp_path):
+    volume = phantom("oblique", (23, 33, 28))
+    image = volume.with_voxels(np.random.default_rng(1).normal(size=volume.voxels.shape))
+    way = {"kind": "windows", "patch": [8, 9, 10], "overlap": 0.4, "least_weight": 0.05}
+    windowed = network(tmp_path, neighbourhood_network(), 2, inference=way, orientation=None)
+    found = segment(windowed, image, memory=SMALL)
+    np.testing.assert_array_equal(found.voxels, _by_the_book(windowed, image.voxels, "gaussian", 0.05))
+    assert (found.voxels != _by_the_book(windowed, image.voxels, "gaussian")).any()
+
+
+@pytest.mark.parametrize("grid", [{"kind": "native"}, {"kind": "spacing", "spacing_mm": [1.1, 1.7, 0.9]}, CENTRED])
+def test_labels_are_the_same_whatever_the_number_of_threads(tmp_path, grid):
+    volume = phantom("oblique", (11, 33, 28))
+    image = volume.with_voxels(np.random.default_rng(1).normal(size=volume.voxels.shape))
+    way = {"kind": "windows", "patch": [8, 9, 10], "overlap": 0.4}
+    found = []
+    for threads in (1, 3):
+        with shared_processors(threads):
+            windowed = network(tmp_path, neighbourhood_network(), 2, grid=grid, inference=way)
+            found.append(segment(windowed, image, memory=Memory(2**30)).voxels)
+    np.testing.assert_array_equal(*found)
+    assert len(np.unique(found[0])) == 3
+
+
+@pytest.mark.parametrize("kind", ["softmax", "sigmoid_regions"])
+@pytest.mark.parametrize("grid", [{"kind": "spacing", "spacing_mm": [1.1, 1.7, 0.9]}, CENTRED])
+def test_probabilities_are_interpolated_where_the_model_says_so(tmp_path, grid, kind):
+    volume = phantom("oblique", (11, 33, 28))
+    image = volume.with_voxels(3 * np.random.default_rng(1).normal(size=volume.voxels.shape))
+    labels = 2 if kind == "softmax" else 3
+    results = {}
+    for back in ("values", "probabilities"):
+        output = {
+            "name": "scores",
+            "kind": kind,
+            "labels": [label(n + 1) for n in range(labels)],
+            "back_to_source": back,
+        }
+        made = network(tmp_path / back, neighbourhood_network(), labels, grid=grid, output=output)
+        results[back] = segment(made, image, with_fractions=True)
+        np.testing.assert_array_equal(results[back].voxels, segment(made, image).voxels)
+    fractions = results["probabilities"].fractions
+    assert (results["values"].fractions != fractions).mean() > 0.1
+    if kind == "softmax":
+        certain = np.stack([255 - fractions.sum(axis=0, dtype=int), *fractions.astype(int)])
+        chosen = np.take_along_axis(certain, results["probabilities"].voxels[np.newaxis].astype(int), axis=0)[0]
+        covered = fractions.any(axis=0)
+        assert (chosen >= certain.max(axis=0) - 2)[covered].all()
+
+
+@pytest.mark.parametrize("kind", ["softmax", "sigmoid_regions"])
+def test_a_network_that_makes_no_numbers_is_refused(tmp_path, kind):
+    volume = phantom("oblique")
+    made = threshold_network(0.0)
+    made.graph.initializer[1].CopyFrom(onnx.numpy_helper.from_array(np.full(2, np.nan, np.float32), "b0"))
+    labels = [label(1)] if kind == "softmax" else [label(1), label(2)]
+    output = {"name": "scores", "kind": kind, "labels": labels}
+    with pytest.raises(ModelRefused, match="makes values that are no numbers"):
+        segment(network(tmp_path, made, len(labels), output=output), volume)
+
+
+def test_folds_are_averaged_over_windows(tmp_path):
+    volume = phantom("oblique", (11, 23, 18))
+    image = volume.with_voxels(np.random.default_rng(1).normal(size=volume.voxels.shape))
+    described = description(2, folds=["model.onnx", "other.onnx"], inference={"kind": "windows", "patch": [8, 9, 10]})
+    folder = write_package(tmp_path / "both", neighbourhood_network(), described)
+    (folder / "other.onnx").write_bytes(neighbourhood_network(seed=1).SerializeToString())
+    told = json.loads((folder / "model.json").read_text())
+    told["sha256"]["other.onnx"] = hashlib.sha256((folder / "other.onnx").read_bytes()).hexdigest()
+    (folder / "model.json").write_text(json.dumps(told))
+    both = load(read_package(folder))
+    part = np.ascontiguousarray(image.voxels[np.newaxis, :8, :9, :10], np.float32)
+    alone = [
+        load(read_package(write_package(tmp_path / str(seed), neighbourhood_network(seed=seed), description(2)))).run(
+            part
+        )
+        for seed in (0, 1)
+    ]
+    np.testing.assert_allclose(both.run(part), (alone[0] + alone[1]) / 2, atol=1e-6)
+    first = both.run(part)
+    np.testing.assert_allclose(both.run(part, first), (alone[0] + alone[1]) / 2, atol=1e-6)
+    assert segment(both, image).voxels.any()
+
+
+def _by_the_book(run: Network, voxels: np.ndarray, blend: str, least: float = 0.0) -> np.ndarray:
     """The sums of all windows and of their weights, in whole volumes."""
     patch = (8, 9, 10)
     windows = Windows(patch=patch, overlap=0.4, blend=blend)  # type: ignore[arg-type]
     weight = np.ones(patch)
     if blend == "gaussian":
         for axis, n in enumerate(patch):
-            along = np.maximum(np.exp(-0.5 * ((np.arange(n) - (n - 1) / 2) / (0.125 * n)) ** 2), 1e-3)
+            along = np.exp(-0.5 * ((np.arange(n) - (n - 1) / 2) / (0.125 * n)) ** 2)
             weight *= np.moveaxis(along[:, None, None], 0, axis)
+    weight = np.maximum(weight, least)
     sums, weights = np.zeros((3, *voxels.shape)), np.zeros(voxels.shape)
     axes = [WindowAxis.over(n, size, windows).starts for n, size in zip(voxels.shape, patch, strict=True)]
     for start in itertools.product(*axes):
@@ -157,8 +247,19 @@ def test_what_lies_outside_the_crop_is_background(tmp_path):
     volume = phantom("axial")
     middle = np.zeros(volume.voxels.shape, np.float32)
     middle[3:6, 5:9, 4:12] = 100
-    cropped = network(tmp_path, threshold_network(-1), 1, crop={"threshold": 50})
+    steps = [{"do": "crop", "threshold": 50}, {"do": "resample"}]
+    cropped = network(tmp_path, threshold_network(-1), 1, steps=steps)
     found = segment(cropped, volume.with_voxels(middle))
+    np.testing.assert_array_equal(found.voxels, (middle > 50).astype(np.uint8))
+
+
+def test_what_a_network_finds_in_the_padding_around_a_crop_is_not_painted(tmp_path):
+    volume = phantom("axial")
+    middle = np.zeros(volume.voxels.shape, np.float32)
+    middle[3:6, 5:9, 4:12] = 100
+    steps = [{"do": "crop", "threshold": 50}, {"do": "resample"}]
+    way = {"kind": "windows", "patch": [16, 16, 16]}
+    found = segment(network(tmp_path, threshold_network(-1), 1, steps=steps, inference=way), volume.with_voxels(middle))
     np.testing.assert_array_equal(found.voxels, (middle > 50).astype(np.uint8))
 
 

@@ -58,8 +58,7 @@ def test_the_box_is_that_of_the_largest_structure_widened_by_the_margin():
     scores[1, 2:6, 3:7, 4:8] = 1
     scores[1, 9, 9, 9] = 1
     locator = Locator(file="locator.onnx", size=(10, 10, 10), least_share=0.02, margin=0.25)
-    box = box_of(scores, locator, (10, 20, 40))
-    assert (box.start, box.size) == ((1, 4, 12), (6, 12, 24))
+    assert box_of(scores, locator, (10, 20, 40)) == (slice(1, 7), slice(4, 16), slice(12, 36))
 
 
 def test_planes_of_too_small_a_share_do_not_count():
@@ -67,7 +66,7 @@ def test_planes_of_too_small_a_share_do_not_count():
     scores[1, 2:6, 3:7, 4:8] = 1
     scores[1, 6:9, 5, 5] = 1  # 1 % of each of these planes
     locator = Locator(file="locator.onnx", size=(10, 10, 10), least_share=0.02, margin=0.0)
-    assert box_of(scores, locator, (10, 10, 10)).size == (4, 4, 4)
+    assert box_of(scores, locator, (10, 10, 10)) == (slice(2, 6), slice(3, 7), slice(4, 8))
 
 
 def test_an_image_in_which_the_locator_finds_nothing_is_refused(tmp_path):
@@ -84,7 +83,7 @@ def test_the_locator_is_checked_like_any_other_network(tmp_path):
 
 def test_a_package_that_says_twice_where_to_look_is_refused(tmp_path):
     with pytest.raises(ModelRefused, match="crop and locator both say where to look"):
-        looking_twice(tmp_path, crop={"threshold": 1})
+        looking_twice(tmp_path, steps=[{"do": "crop"}, {"do": "resample"}])
 
 
 def test_only_the_largest_part_of_a_label_is_kept_and_its_holes_are_filled(tmp_path):

@@ -15,7 +15,8 @@ from dlp_lab.dicom.read import read_volume
 from dlp_lab.dicom.series import one_series
 from dlp_lab.jobs.job import Job
 from dlp_lab.jobs.pipeline import run_job
-from dlp_lab.models.inference import Memory, segment
+from dlp_lab.models.inference import segment
+from dlp_lab.models.memory import Memory
 from dlp_lab.models.network import load
 from dlp_lab.models.package import read_package
 from dlp_lab.models.registry import add_model
