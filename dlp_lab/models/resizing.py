@@ -20,7 +20,7 @@ FloatVolume = NDArray[np.float32]
 Shape = tuple[int, int, int]
 
 _PADDING = 12
-"""So often are the outermost voxels repeated before splines are fitted, as by scipy; farther off the end is not felt."""
+"""So often are outermost voxels repeated before splines are fitted, as by scipy; farther off, the end is not felt."""
 
 
 def resized(values: NDArray[Any], shape: Shape, order: Literal[0, 1, 3], coarse_axis: int | None) -> FloatVolume:
