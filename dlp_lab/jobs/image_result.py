@@ -8,7 +8,9 @@ from dataclasses import dataclass
 from dlp_lab.dicom.rescale import Rescale
 from dlp_lab.dicom.write_image import DerivedSeries
 from dlp_lab.geometry import Geometry
+from dlp_lab.jobs.label_output import told_of_algorithm
 from dlp_lab.store.provenance import value_profiles
+from dlp_lab.tasks.task import ImageResult
 from dlp_lab.volume import Volume
 
 
@@ -45,23 +47,25 @@ def shared_steps(rescales: Sequence[Rescale]) -> tuple[float, float] | None:
 
 
 def told_of_image(
-    description: str, written: DerivedSeries, geometry: Geometry, expected: ExpectedValues
+    result: ImageResult, written: DerivedSeries, geometry: Geometry, expected: ExpectedValues
 ) -> dict[str, object]:
     """The record's part about a derived image.
 
     Args:
-        description: What was done.
+        result: What was computed, or a part of it.
         written: What was written.
-        geometry: Grid of the result.
+        geometry: Grid of the whole result.
         expected: Its values.
     """
     return {
-        "description": description,
+        "description": result.description,
         "series_instance_uid": written.series_instance_uid,
         "files": [path.name for path in written.files],
         "rescale_slope": written.rescale.slope,
         "rescale_intercept": written.rescale.intercept,
         "greatest_rounding_error": written.greatest_rounding_error,
+        **({} if result.algorithm is None else {"algorithm": told_of_algorithm(result.algorithm)}),
+        **({} if result.volume.unit is None else {"unit": result.volume.unit}),
         "shape": list(expected.shape),
         "affine_kji_to_lps": geometry.affine_kji_to_lps.tolist(),
         "value_range": list(expected.value_range),

@@ -77,12 +77,13 @@ def run_in_slabs(
     pixels = series.geometry.shape[1] * series.geometry.shape[2]
     thickness = slab_thickness(pixels * (values_dtype(series).itemsize + _RESULT_BYTES), halo)
     slabs = DerivedSlabs(task, series, reader, thickness, halo, report)
-    derivation = _derivation(job, slabs.result_with(0))
+    first = slabs.result_with(0)
+    derivation = _derivation(job, first)
     seen = _SeenValues(series.geometry.shape)
     written = write_streamed(job.output_form, series, slabs, folder, derivation, report, seen)
     source = reader.read(0, 1)
     return StreamedJob(
-        result=told_of_image(derivation.description, written, series.geometry, seen.values()),
+        result=told_of_image(first, written, series.geometry, seen.values()),
         source=described(source, series.geometry, str(reader.dtype), reader.value_range),
         warnings=reader.warnings,
     )
