@@ -135,6 +135,8 @@ def _loaded(package: ModelPackage, threads: int) -> Network:
     options.intra_op_num_threads = threads
     options.inter_op_num_threads = 1
     options.log_severity_level = 3  # errors; they come as exceptions too
+    # between two passes, the threads of the last one would wait at full speed, on the processors that blend
+    options.add_session_config_entry("session.force_spinning_stop", "1")
     # ONNX Runtime would keep what a pass took, which is little for a window and much for a volume
     options.enable_cpu_mem_arena = isinstance(package.description.inference, Windows)
     available = onnxruntime.get_available_providers()
