@@ -90,9 +90,9 @@ def _url_of(process: subprocess.Popen[bytes], home: Path, log: Path) -> str:
     raise SystemExit(f"the Jupyter server did not start:\n{log.read_text()}")
 
 
-def blur(server: Server) -> dict[str, Any]:
-    """Submit the job and show its progress until it ends."""
-    job = server.ask("jobs", {"task": "3dblur", "input_dir": INPUT, "params": {"sigma_mm": SIGMA_MM}})
+def run(server: Server, task: str, params: dict[str, Any]) -> dict[str, Any]:
+    """Submit a job on the series in `INPUT` and show its progress until it ends."""
+    job = server.ask("jobs", {"task": task, "input_dir": INPUT, "params": params})
     while True:
         job = server.ask(f"jobs/{job['uid']}")
         filled = round(BAR * job["progress"])
@@ -124,7 +124,7 @@ def main(slices: Path, demo: Path) -> int:
         print(f"  note: {warning}")
     print(f"Submitting 3dblur, sigma {SIGMA_MM:g} mm, to a Jupyter server on loopback:")
     with jupyter_server(demo) as server:
-        job = blur(server)
+        job = run(server, "3dblur", {"sigma_mm": SIGMA_MM})
     if job["state"] != "succeeded":
         print(f"FAILED: {job['message']}", file=sys.stderr)
         return 1

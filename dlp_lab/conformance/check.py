@@ -1,4 +1,4 @@
-"""The whole check of a derived series: validators, rules, geometry and values."""
+"""The whole check of a derived series, or of a segmentation: validators, rules, geometry and values."""
 
 from __future__ import annotations
 
@@ -9,11 +9,12 @@ from pathlib import Path
 from dlp_lab.conformance.findings import CheckReport, Finding, LayerReport
 from dlp_lab.conformance.frame_values import read_frames
 from dlp_lab.conformance.independent_reading import NotOneVolume, read_with_dcm2niix
-from dlp_lab.conformance.pair import Pair, read_pair
+from dlp_lab.conformance.pair import Pair, read_pair, read_slices
 from dlp_lab.conformance.placement import check_placement, unevenness_mm
 from dlp_lab.conformance.programs import require_programs
 from dlp_lab.conformance.recorded_values import check_recorded_values
 from dlp_lab.conformance.rules import check_rules
+from dlp_lab.conformance.segmentation_check import check_segmentation, segmentation_in
 from dlp_lab.conformance.validators import check_validators
 from dlp_lab.dicom.folder import find_series
 from dlp_lab.dicom.header import Header
@@ -24,23 +25,36 @@ from dlp_lab.errors import DicomError, NoDicom, PathRefused
 from dlp_lab.volume import Volume
 
 
-def check_derived(source_folder: Path, derived_folder: Path, options: ReadOptions = DEFAULT_OPTIONS) -> CheckReport:
+def check_derived(
+    source_folder: Path,
+    derived_folder: Path,
+    options: ReadOptions = DEFAULT_OPTIONS,
+    others: Sequence[Path] = (),
+) -> CheckReport:
     """Check the derived series in one folder against its source in another.
 
     Args:
         source_folder: Holds the one series it was derived from, which must be one that dlp-lab reads.
         derived_folder: Holds the derived series, and perhaps its record.
         options: How the source was read, where it needed a choice or a repair.
+        others: Folders of other series that the derived one was made from too.
 
     Raises:
         CheckersMissing: A program that is needed is not installed.
         DlpError: A folder holds nothing that could be checked, or the source is refused.
     """
     require_programs()
-    for folder in (source_folder, derived_folder):
+    for folder in (source_folder, derived_folder, *others):
         if not folder.is_dir():
             raise PathRefused(f"{folder} is not a folder; give the source's folder, then that of the derived series")
     source = one_series(source_folder, options)
+    found = segmentation_in(find_series(derived_folder))
+    if found is not None:
+        beside = [header for folder in others for header in _images(folder)]
+        with warnings.catch_warnings():
+            warnings.simplefilter("ignore")  # as below
+            slices = read_slices(source.headers)
+            return check_segmentation(slices, found, beside, resampled=source.resampling is not None)
     try:
         derived = _images(derived_folder)
     except NoDicom:
@@ -50,8 +64,9 @@ def check_derived(source_folder: Path, derived_folder: Path, options: ReadOption
     with warnings.catch_warnings():
         # pydicom warns of values that break the standard, some by showing them; that is for the layers to say
         warnings.simplefilter("ignore")
-        validators = check_validators(source.headers, derived)
-        pair = read_pair(source.headers, derived)
+        beside = [header for folder in others for header in _images(folder)]
+        validators = check_validators(source.headers, derived, beside)
+        pair = read_pair(source.headers, derived, beside)
         return CheckReport((validators, check_rules(pair), *_independent_layers(source, pair, derived_folder, options)))
 
 

@@ -117,8 +117,9 @@ def source_images_named(slice_: DerivedSlice, pair: Pair) -> str | None:
 @RULES.each_slice("PS3.3 C.12.4.1.3")
 def source_images_known(slice_: DerivedSlice, pair: Pair) -> str | None:
     """SourceImageSequence refers only to images of the source, each by its own SOP class."""
+    known = {**pair.other_images, **pair.source_images}
     for item in _references(slice_):
-        sop_class = pair.source_images.get(item.get("ReferencedSOPInstanceUID"))
+        sop_class = known.get(item.get("ReferencedSOPInstanceUID"))
         if sop_class is None or item.get("ReferencedSOPClassUID") != sop_class:
             return "SourceImageSequence (0008,2112) refers to an image that is not in the source"
     return None
@@ -144,7 +145,8 @@ def source_images_purpose(slice_: DerivedSlice, pair: Pair) -> str | None:
     for item in _references(slice_):
         if "121322" not in codes_in(item.get("PurposeOfReferenceCodeSequence")):
             return "an item of SourceImageSequence (0008,2112) lacks the purpose (121322, DCM)"
-        if not pair.resampled and item.get("SpatialLocationsPreserved") != "YES":
+        is_other = item.get("ReferencedSOPInstanceUID") in pair.other_images  # on a grid of its own
+        if not pair.resampled and not is_other and item.get("SpatialLocationsPreserved") != "YES":
             return "SpatialLocationsPreserved (0028,135A) is not YES, though the grid is the source's"
     return None
 

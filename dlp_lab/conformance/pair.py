@@ -6,8 +6,8 @@ A frame of a multi-frame file is a slice like any other: see `unfolding`.
 from __future__ import annotations
 
 import copy
-from collections.abc import Iterator, Sequence
-from dataclasses import dataclass
+from collections.abc import Iterator, Mapping, Sequence
+from dataclasses import dataclass, field
 from functools import cached_property
 from pathlib import Path
 from typing import Any, Literal
@@ -86,10 +86,17 @@ class DerivedSlice(Slice):
 
 @dataclass(frozen=True, eq=False)
 class Pair:
-    """A source series and what was derived from it."""
+    """A source series and what was derived from it.
+
+    Attributes:
+        source: The series on whose grid the result lies.
+        derived: The result.
+        other_images: SOP class by SOPInstanceUID of other series that it was made from too.
+    """
 
     source: tuple[Slice, ...]
     derived: tuple[DerivedSlice, ...]
+    other_images: Mapping[str, str] = field(default_factory=dict)
 
     @property
     def form(self) -> Form:
@@ -120,15 +127,25 @@ class Pair:
         return self.source[0].header.modality
 
 
-def read_pair(source: Sequence[Header], derived: Sequence[Header]) -> Pair:
+def read_pair(source: Sequence[Header], derived: Sequence[Header], others: Sequence[Header] = ()) -> Pair:
     """Read both series and pair the slices by their place.
 
     Args:
         source, derived: Headers in any order.
+        others: Of the other series that the result was made from too.
     """
-    before = tuple(_read_slices(source))
+    before = read_slices(source)
     places = np.array([slice_.header.position_lps_mm or (np.nan,) * 3 for slice_ in before], dtype=np.float64)
-    return Pair(before, tuple(_beside_source(slice_, before, places) for slice_ in _read_slices(derived)))
+    return Pair(
+        before,
+        tuple(_beside_source(slice_, before, places) for slice_ in _read_slices(derived)),
+        {header.sop_instance_uid: header.sop_class_uid for header in others},
+    )
+
+
+def read_slices(headers: Sequence[Header]) -> tuple[Slice, ...]:
+    """The data sets of slices, in any order."""
+    return tuple(_read_slices(headers))
 
 
 def _beside_source(slice_: Slice, source: tuple[Slice, ...], places: np.ndarray[Any, Any]) -> DerivedSlice:

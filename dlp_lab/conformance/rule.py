@@ -46,15 +46,15 @@ class RuleTable(list[Rule]):
         """Add a rule that looks at one derived slice, or frame, after the other."""
 
         def add(check: SliceCheck) -> SliceCheck:
-            code = _code_of(check)
+            code = code_of(check)
 
             def find(pair: Pair) -> Iterator[Finding]:
                 for slice_ in pair.derived:
-                    wrong = _answer(lambda slice_=slice_: check(slice_, pair))  # type: ignore[misc]
+                    wrong = answer_of(lambda slice_=slice_: check(slice_, pair))  # type: ignore[misc]
                     if wrong:
                         yield Finding("rules", code, slice_.name, wrong)
 
-            self.append(Rule(code, _sentence_of(check), clause, find, forms))
+            self.append(Rule(code, sentence_of(check), clause, find, forms))
             return check
 
         return add
@@ -63,20 +63,21 @@ class RuleTable(list[Rule]):
         """Add a rule about all slices together."""
 
         def add(check: SeriesCheck) -> SeriesCheck:
-            code = _code_of(check)
+            code = code_of(check)
 
             def find(pair: Pair) -> Iterator[Finding]:
-                wrong = _answer(lambda: check(pair))
+                wrong = answer_of(lambda: check(pair))
                 if wrong:
                     yield Finding("rules", code, None, wrong)
 
-            self.append(Rule(code, _sentence_of(check), clause, find, forms))
+            self.append(Rule(code, sentence_of(check), clause, find, forms))
             return check
 
         return add
 
 
-def _answer(check: Callable[[], str | None]) -> str | None:
+def answer_of(check: Callable[[], str | None]) -> str | None:
+    """What a rule says; that a value cannot be understood where it is so."""
     try:
         return check()
     except (AttributeError, KeyError, TypeError, ValueError) as error:
@@ -84,9 +85,11 @@ def _answer(check: Callable[[], str | None]) -> str | None:
         return f"a value that the rule needs cannot be understood ({type(error).__name__})"
 
 
-def _code_of(check: Callable[..., object]) -> str:
+def code_of(check: Callable[..., object]) -> str:
+    """The name of a rule: that of its function."""
     return check.__name__.replace("_", "-")
 
 
-def _sentence_of(check: Callable[..., object]) -> str:
+def sentence_of(check: Callable[..., object]) -> str:
+    """What is true where a rule is kept: the first line of its docstring."""
     return (check.__doc__ or "").splitlines()[0]

@@ -25,12 +25,38 @@ _LISTS = (
 )
 
 
-def check_validators(source: Sequence[Header], derived: Sequence[Header]) -> LayerReport:
-    """Ask both programs about both series."""
+def check_validators(source: Sequence[Header], derived: Sequence[Header], others: Sequence[Header] = ()) -> LayerReport:
+    """Ask both programs about both series; `others` are images that the derived ones may refer to too."""
     with tempfile.TemporaryDirectory() as made:
         files = {header.path: header for header in source}.values()
         paths = [_recognizable(header, Path(made, f"{k:05d}")) for k, header in enumerate(files)]
+        paths += list({header.path: None for header in others})
         return _compare(paths, list({header.path: None for header in derived}), _unlistable(source))
+
+
+def check_segmentation_validators(
+    source: Sequence[Header], files: Sequence[Path], others: Sequence[Header], *, of_label_map: bool
+) -> LayerReport:
+    """Ask both programs about a segmentation and its report, which keep patient, study and places of the source.
+
+    Args:
+        source: The series that it was made from.
+        files: The segmentation, and its report.
+        others: Images that it may refer to too.
+        of_label_map: dciodvfy (2026-09) takes no label map for a segmentation, and a reference to a segment of one for
+            a mistake; PS3.3 Table 10-3 asks for it.
+    """
+    known: set[str] = set().union(*(dciodvfy_errors(path) for path in {header.path for header in source}))
+    findings = [
+        Finding("validators", "dciodvfy", path.name, error)
+        for path in files
+        for error in new_errors(dciodvfy_errors(path), known)
+        if not (of_label_map and "ReferencedSegmentNumber" in error)
+    ]
+    before = list({header.path: None for header in (*source, *others)})
+    together = new_errors(dcentvfy_errors([*before, *files]), dcentvfy_errors(before))
+    findings += [Finding("validators", "dcentvfy", None, error) for error in together]
+    return LayerReport("validators", f"dciodvfy and dcentvfy on {len(files)} files", tuple(findings))
 
 
 def _unlistable(source: Sequence[Header]) -> tuple[str, ...]:

@@ -152,6 +152,8 @@ class DerivedHeaders:
         self._parts: dict[Hashable, dict[int, bytes] | None] = {}
         self._references: dict[int, bytes] = {}
         self._around_uid: dict[str, tuple[bytes, bytes]] = {}
+        others = [_data_set(item) for item in made.other_references()]
+        self._others = b"".join(pack("<HHL", 0xFFFE, 0xE000, len(item)) + item for item in others)
 
     def encode(self, place: WrittenSlice, number: int, rescale: Rescale) -> bytes:
         """All that comes before the pixels in the file of the slice at `place`, the `number`th that is written, from 0.
@@ -182,7 +184,7 @@ class DerivedHeaders:
 
     def _own_elements(self, place: WrittenSlice, number: int) -> dict[int, bytes]:
         uid = derived_uid(self._series_uid, str(number)).encode()
-        references = b"".join([self._reference(h) for h in place.contributing])
+        references = b"".join([*(self._reference(h) for h in place.contributing), self._others])
         return {
             _META_UID: encoded_element(_META_UID, b"UI", uid),
             _UID: encoded_element(_UID, b"UI", uid),

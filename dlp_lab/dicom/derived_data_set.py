@@ -23,7 +23,7 @@ from dlp_lab.dicom.derived_header import (
 )
 from dlp_lab.dicom.derived_slices import WrittenSlice
 from dlp_lab.dicom.frame_data_set import frame_data_set
-from dlp_lab.dicom.frame_derivations import references_to_frames
+from dlp_lab.dicom.frame_derivations import references_to_frames, references_to_images
 from dlp_lab.dicom.header import Header
 from dlp_lab.dicom.series import HeaderSource
 
@@ -65,6 +65,10 @@ class DerivedDataSets:
             self._references[number] = reference_to(header, in_place=self.source.resampling is None)
         return self._references[number]
 
+    def other_references(self) -> list[Dataset]:
+        """The items of SourceImageSequence for the images of other series, which every slice has."""
+        return references_to_images(self.derivation.other_sources)
+
     def apply_rules(self, ds: Dataset, header: Header, references: list[Dataset], number: int) -> None:
         """Make a data set of the source that of a derived slice, all but its place."""
         drop_stale(ds)
@@ -85,6 +89,6 @@ class DerivedDataSets:
     def _references_to(self, place: WrittenSlice) -> list[Dataset]:
         headers = self.source.headers
         if headers[place.header].frame is None:
-            return [self.reference(h) for h in place.contributing]
+            return [*(self.reference(h) for h in place.contributing), *self.other_references()]
         in_place = self.source.resampling is None
         return references_to_frames([headers[h] for h in place.contributing], in_place=in_place)

@@ -104,6 +104,7 @@ class Derivation:
         description: What was done, for DerivationDescription.
         code: (value, scheme, meaning) of CID 7203, or None.
         reach_slices: How many slices to either side contribute to a slice; None for all.
+        other_sources: Images of other series that all of the result was made from too, resampled to the source's grid.
         made_at: When, with its time zone.
     """
 
@@ -112,6 +113,7 @@ class Derivation:
     description: str
     code: tuple[str, str, str] | None = None
     reach_slices: int | None = None
+    other_sources: tuple[Header, ...] = ()
     made_at: datetime.datetime = field(default_factory=lambda: datetime.datetime.now().astimezone())
 
 

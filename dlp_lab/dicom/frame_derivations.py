@@ -62,3 +62,9 @@ def references_to_frames(sources: Sequence[Header], *, in_place: bool) -> list[D
                 item.ReferencedFrameNumber = named
             references.append(item)
     return references
+
+
+def references_to_images(sources: Sequence[Header]) -> list[Dataset]:
+    """References to images of other series, whose voxels lie elsewhere than those of the result."""
+    single = [reference_to(header, in_place=False) for header in sources if header.frame is None]
+    return [*single, *references_to_frames([header for header in sources if header.frame is not None], in_place=False)]

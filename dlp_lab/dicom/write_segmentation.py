@@ -19,6 +19,7 @@ from pydicom.uid import CTImageStorage
 from dlp_lab import __version__
 from dlp_lab.dicom.derived_header import MANUFACTURER, Derivation, code_item, decimal, derived_uid
 from dlp_lab.dicom.frame_data_set import frame_data_set
+from dlp_lab.dicom.header import Header
 from dlp_lab.dicom.quiet import quiet
 from dlp_lab.dicom.series import HeaderSource
 from dlp_lab.errors import ModelsMissing, TemplateMismatch
@@ -128,6 +129,11 @@ def write_segmentation(
         _settle_uids(segmentation, series_uid)
         if source.headers[0].frame is not None:
             _name_frames(segmentation, source)
+        # of source and arguments highdicom takes the source's, and scanners write the gap between slices here
+        measures = segmentation.SharedFunctionalGroupsSequence[0].PixelMeasuresSequence[0]
+        tilt = np.radians(source.geometry.tilt_degrees)
+        measures.SpacingBetweenSlices = decimal(source.geometry.spacing_kji_mm[0] * np.cos(tilt))  # along the normal
+        _name_other_series(segmentation, derivation.other_sources)
         segmentation.ContentCreatorName = None  # Type 2 (PS3.3 Table 10-12): nobody, and present
         segmentation.save_as(path)
     return WrittenSegmentation(series_uid, path, ks)
@@ -259,3 +265,18 @@ def _name_frames(segmentation: Dataset, source: HeaderSource) -> None:
         series.ReferencedInstanceSequence = list(once.values())
         for item in once.values():
             item.ReferencedSOPClassUID = source.headers[0].sop_class_uid
+
+
+def _name_other_series(segmentation: Dataset, others: Sequence[Header]) -> None:
+    """List the images of the other series that were looked at (PS3.3 C.12.2)."""
+    by_series: dict[str, dict[str, Dataset]] = {}
+    for header in others:
+        item = Dataset()
+        item.ReferencedSOPClassUID = header.sop_class_uid
+        item.ReferencedSOPInstanceUID = header.sop_instance_uid
+        by_series.setdefault(header.series_instance_uid, {})[header.sop_instance_uid] = item
+    for series_uid, images in by_series.items():
+        listed = Dataset()
+        listed.SeriesInstanceUID = series_uid
+        listed.ReferencedInstanceSequence = list(images.values())
+        segmentation.ReferencedSeriesSequence.append(listed)

@@ -10,7 +10,7 @@ import msgspec
 
 from dlp_lab.dicom.folder import FolderState
 from dlp_lab.dicom.options import OutputForm, ReadOptions
-from dlp_lab.geometry import Geometry
+from dlp_lab.tasks.task import SeriesInfo
 
 _MOST = 1024
 
@@ -18,7 +18,7 @@ _Asked = tuple[Path, bytes, OutputForm | None]
 
 
 class KnownFolders:
-    """What a submission found in a folder: that it can be processed, and the grid of its series.
+    """What a submission found in a folder: that it can be processed, and what headers tell of its series.
 
     Only what was found good is remembered. Should a file have changed without a trace in its folder, the job that is
     taken for it fails when it reads the file, as it would had the file changed after a look at it; nothing that could
@@ -26,11 +26,11 @@ class KnownFolders:
     """
 
     def __init__(self) -> None:
-        self._found: OrderedDict[_Asked, tuple[FolderState, Geometry]] = OrderedDict()
+        self._found: OrderedDict[_Asked, tuple[FolderState, SeriesInfo]] = OrderedDict()
         self._lock = threading.Lock()
 
-    def geometry(self, folder: Path, read: ReadOptions, form: OutputForm | None, state: FolderState) -> Geometry | None:
-        """The grid of the series that was found, if the folder is in the same state as then; else None."""
+    def info(self, folder: Path, read: ReadOptions, form: OutputForm | None, state: FolderState) -> SeriesInfo | None:
+        """What the headers of the series tell that was found, if the folder is in the same state as then; else None."""
         with self._lock:
             asked = _asked(folder, read, form)
             known = self._found.get(asked)
@@ -40,7 +40,7 @@ class KnownFolders:
             return known[1]
 
     def remember(
-        self, folder: Path, read: ReadOptions, form: OutputForm | None, state: FolderState, geometry: Geometry
+        self, folder: Path, read: ReadOptions, form: OutputForm | None, state: FolderState, info: SeriesInfo
     ) -> None:
         """Note that a series of the folder can be processed.
 
@@ -48,10 +48,10 @@ class KnownFolders:
             folder, read: What was asked.
             form: In which the result is to be written; None for labels.
             state: Of the folder before it was looked through.
-            geometry: Grid of the series.
+            info: What its headers tell.
         """
         with self._lock:
-            self._found[_asked(folder, read, form)] = state, geometry
+            self._found[_asked(folder, read, form)] = state, info
             while len(self._found) > _MOST:
                 self._found.popitem(last=False)
 

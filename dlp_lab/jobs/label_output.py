@@ -8,7 +8,7 @@ from dlp_lab.dicom.derived_header import Derivation
 from dlp_lab.dicom.series import Series
 from dlp_lab.dicom.write_measurements import write_measurements
 from dlp_lab.dicom.write_segmentation import write_segmentation
-from dlp_lab.label_map import LabelMap
+from dlp_lab.label_map import Algorithm, LabelMap
 from dlp_lab.store.hdf5 import write_hdf5
 from dlp_lab.store.metadata import write_json
 from dlp_lab.store.workspace import LABELS
@@ -38,13 +38,18 @@ def write_labels(series: Series, result: LabelResult, folder: Path, derivation: 
         "series_instance_uid": written.series_instance_uid,
         "files": [path.name for path in (written.file, report) if path is not None],
         "form": result.form,
-        "algorithm": {
-            "name": result.algorithm.name,
-            "version": result.algorithm.version,
-            "source": result.algorithm.source,
-            "parameters": dict(result.algorithm.parameters),
-        },
+        "algorithm": told_of_algorithm(result.algorithm),
         **measured,
+    }
+
+
+def told_of_algorithm(algorithm: Algorithm) -> dict[str, object]:
+    """What a job's record tells of what made the result."""
+    return {
+        "name": algorithm.name,
+        "version": algorithm.version,
+        "source": algorithm.source,
+        "parameters": dict(algorithm.parameters),
     }
 
 

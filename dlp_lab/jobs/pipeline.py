@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import datetime
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from functools import partial
 from pathlib import Path
 
@@ -19,8 +19,9 @@ from dlp_lab.dicom.report import FolderReport, report_folder
 from dlp_lab.dicom.series import Series, choose_series
 from dlp_lab.dicom.write_derived import write_derived
 from dlp_lab.dicom.write_image import DerivedSeries
+from dlp_lab.jobs.channel_series import info_of, onto_grid, other_channels
 from dlp_lab.jobs.job import Job
-from dlp_lab.jobs.label_output import write_labels
+from dlp_lab.jobs.label_output import told_of_algorithm, write_labels
 from dlp_lab.jobs.memory_limit import limited_memory
 from dlp_lab.jobs.stored_headers import SeriesHeaders
 from dlp_lab.models.processors import shared_processors
@@ -29,7 +30,7 @@ from dlp_lab.store.metadata import volume_metadata, write_json
 from dlp_lab.store.provenance import RECORD, software_versions, value_profiles
 from dlp_lab.store.workspace import Workspace, published_folder
 from dlp_lab.tasks import task_named
-from dlp_lab.tasks.task import ImageResult, LabelResult, Report
+from dlp_lab.tasks.task import ChannelTask, ImageResult, LabelResult, Report, Task
 from dlp_lab.volume import Volume
 
 
@@ -58,10 +59,12 @@ def run_job(workspace: Workspace, job: Job, report: Report, threads: int | None 
     with limited_memory():
         scan = find_series(workspace.input_folder(job.input_dir), workspace.root, workspace.output_folder)
         series = choose_series(scan, job.read)
-    with limited_memory(sum(header.slice_bytes for header in series.headers)):
-        volume = read_volume(series, _part(report, 0.0, 0.3), partial(decoded_here, threads=threads))
+        others = _other_channels(workspace, task, job, (scan, series))
+    volumes, warnings = _read_channels(series, others, _part(report, 0.0, 0.3), threads)
+    volume = volumes[0]
     with shared_processors(threads):
-        result = task.run(volume, _part(report, 0.3, 0.8))
+        step = _part(report, 0.3, 0.8)
+        result = task.run_channels(volumes, step) if isinstance(task, ChannelTask) else task.run(volume, step)
     with published_folder(workspace.job_folder(job.uid)) as folder:
         derivation = Derivation(
             uid_seed=job.uid,
@@ -69,6 +72,7 @@ def run_job(workspace: Workspace, job: Job, report: Report, threads: int | None 
             description=result.description,
             code=result.derivation_code if isinstance(result, ImageResult) else None,
             reach_slices=result.reach_slices if isinstance(result, ImageResult) else 0,
+            other_sources=tuple(header for other in others.values() for header in other.headers),
         )
         if isinstance(result, LabelResult):
             report(0.8, "writing the segmentation")
@@ -78,8 +82,36 @@ def run_job(workspace: Workspace, job: Job, report: Report, threads: int | None 
             told = _told_of_image(result, written)
         if job.keep_hdf5:
             _keep_hdf5(series, volume, result.volume, folder, job.read)
-        write_json(_record(job, scan, series, volume, told), folder / RECORD)
-    return list(volume.warnings)
+        write_json(_record(job, scan, series, volume, told, others), folder / RECORD)
+    return [*volume.warnings, *warnings]
+
+
+def _other_channels(workspace: Workspace, task: Task, job: Job, own: tuple[FolderScan, Series]) -> dict[str, Series]:
+    """The series that the task looks at beside the job's own, checked again: it may have waited long."""
+    if not isinstance(task, ChannelTask):
+        return {}
+    others = other_channels(workspace, own, job.read, task.other_series())
+    task.check_series([info_of(series) for series in (own[1], *others.values())])
+    return others
+
+
+def _read_channels(
+    series: Series, others: Mapping[str, Series], report: Report, threads: int | None
+) -> tuple[list[Volume], list[str]]:
+    """The job's own volume and those of the others on its grid, and what was noticed in the others."""
+    decode = partial(decoded_here, threads=threads)
+    volumes: list[Volume] = []
+    warnings: list[str] = []
+    for number, (name, one) in enumerate({"": series, **others}.items()):
+        part = _part(report, number / (len(others) + 1), (number + 1) / (len(others) + 1))
+        with limited_memory(sum(header.slice_bytes for header in one.headers)):
+            volume = read_volume(one, part, decode)
+        if number:
+            placed, noticed = onto_grid(name, volume, series.geometry)
+            warnings += [*(f"{name}: {warning}" for warning in volume.warnings), *noticed]
+            volume = placed
+        volumes.append(volume)
+    return volumes, warnings
 
 
 def _told_of_image(result: ImageResult, written: DerivedSeries) -> dict[str, object]:
@@ -90,6 +122,8 @@ def _told_of_image(result: ImageResult, written: DerivedSeries) -> dict[str, obj
         "rescale_slope": written.rescale.slope,
         "rescale_intercept": written.rescale.intercept,
         "greatest_rounding_error": written.greatest_rounding_error,
+        **({} if result.algorithm is None else {"algorithm": told_of_algorithm(result.algorithm)}),
+        **({} if result.volume.unit is None else {"unit": result.volume.unit}),
         **_expected_values(result.volume, written),
     }
 
@@ -118,7 +152,12 @@ def _part(report: Report, start: float, end: float) -> Callable[[float, str], No
 
 
 def _record(
-    job: Job, scan: FolderScan, series: Series, volume: Volume, told_of_result: dict[str, object]
+    job: Job,
+    scan: FolderScan,
+    series: Series,
+    volume: Volume,
+    told_of_result: dict[str, object],
+    others: Mapping[str, Series],
 ) -> dict[str, object]:
     return {
         "uid": job.uid,
@@ -138,6 +177,7 @@ def _record(
             "sop_instance_uids": [str(header.sop_instance_uid) for header in series.headers],
             **_frame_numbers(series),
             **volume_metadata(volume),
+            **_told_of_channels(others),
         },
         "result": told_of_result,
     }
@@ -147,6 +187,20 @@ def _without_descriptions(report: FolderReport) -> object:
     """The report as plain values, without what the scanner's user typed: a record tells nothing of the patient."""
     series = [msgspec.structs.replace(one, description="") for one in report.series]
     return msgspec.to_builtins(msgspec.structs.replace(report, series=series))
+
+
+def _told_of_channels(others: Mapping[str, Series]) -> dict[str, object]:
+    """The series that were looked at beside the job's own."""
+    told = [
+        {
+            "channel": name,
+            "series_instance_uid": series.first.series_instance_uid,
+            "sop_instance_uids": [str(header.sop_instance_uid) for header in series.headers],
+            **_frame_numbers(series),
+        }
+        for name, series in others.items()
+    ]
+    return {"other_channels": told} if told else {}
 
 
 def _frame_numbers(series: Series) -> dict[str, list[int]]:

@@ -87,6 +87,29 @@ class CentredGrid(_Part, frozen=True, tag_field="kind", tag="centred"):
     size: _Patch
 
 
+class StretchedGrid(_Part, frozen=True, tag_field="kind", tag="stretched"):
+    """The source's extent, or that of the part that is looked at, in a fixed number of voxels, whatever their size."""
+
+    size: _Patch
+
+
+Grid = NativeGrid | SpacedGrid | CentredGrid | StretchedGrid
+
+
+class Locator(_Part, frozen=True):
+    """A coarse look first: another network finds the box that the model then looks at.
+
+    It sees the whole source in `size` voxels, after the same steps, and has the input and the output of the model. The
+    box holds the planes of which more than `least_share` belongs to the largest connected structure that it finds, and
+    is widened by `margin` of its length to either side.
+    """
+
+    file: FileName
+    size: _Patch
+    least_share: _Share = 0.0
+    margin: _Share = 0.1
+
+
 # ---- what is done to the values --------------------------------------------------------------------------------------
 
 
@@ -118,12 +141,18 @@ class Crop(_Part, frozen=True, tag_field="do", tag="crop"):
     reach: Annotated[float, Meta(ge=0.5, le=1)] = 0.5
 
 
-class Clip(_Part, frozen=True, tag_field="do", tag="clip"):
+class _ValueStep(_Part, frozen=True, kw_only=True):
+    """A change of values, of all channels or of some."""
+
+    only_channels: tuple[_Text, ...] = ()
+
+
+class Clip(_ValueStep, frozen=True, tag_field="do", tag="clip"):
     low: float
     high: float
 
 
-class ScaleRange(_Part, frozen=True, tag_field="do", tag="scale_range"):
+class ScaleRange(_ValueStep, frozen=True, tag_field="do", tag="scale_range"):
     """`from_low` becomes `to_low` and `from_high` becomes `to_high`, all between and beyond in proportion."""
 
     from_low: float
@@ -133,7 +162,7 @@ class ScaleRange(_Part, frozen=True, tag_field="do", tag="scale_range"):
     clip: bool = False
 
 
-class PercentileScale(_Part, frozen=True, tag_field="do", tag="percentile_scale"):
+class PercentileScale(_ValueStep, frozen=True, tag_field="do", tag="percentile_scale"):
     """As `scale_range`, from percentiles of the image's own values; None for its least or greatest value.
 
     `epsilon` is added to the span that is divided by.
@@ -148,7 +177,7 @@ class PercentileScale(_Part, frozen=True, tag_field="do", tag="percentile_scale"
     epsilon: Annotated[float, Meta(ge=0)] = 0.0
 
 
-class ZScore(_Part, frozen=True, tag_field="do", tag="zscore"):
+class ZScore(_ValueStep, frozen=True, tag_field="do", tag="zscore"):
     """Less `mean`, over `std`; those of the image itself where they are not given.
 
     With `nonzero` zeros are neither looked at nor changed; with `fill_holes` those that others enclose are.
@@ -160,7 +189,7 @@ class ZScore(_Part, frozen=True, tag_field="do", tag="zscore"):
     fill_holes: bool = False
 
 
-class PiecewiseLinear(_Part, frozen=True, tag_field="do", tag="piecewise_linear"):
+class PiecewiseLinear(_ValueStep, frozen=True, tag_field="do", tag="piecewise_linear"):
     """Each value of `from_values` becomes the one of `to_values`, linear between them, constant beyond."""
 
     from_values: Annotated[tuple[float, ...], Meta(min_length=2, max_length=64)]
@@ -214,18 +243,40 @@ class Output(_Part, frozen=True):
     """What comes out.
 
     `kind` is "softmax" (a channel for the background and for each label, the greatest wins), "sigmoid_regions" (a
-    channel for each label in their order; where one is above 0, later ones over earlier ones) or "labels" (one channel
-    of numbers). `regions_order` has the number that each channel of regions paints, where it is not that order.
+    channel for each label in their order; where one is above 0, later ones over earlier ones), "labels" (one channel
+    of numbers) or "image" (one channel of values). `regions_order` has the number that each channel of regions paints,
+    where it is not that order.
     `back_to_source` says what is interpolated: the network's values, the probabilities made of them, or its labels
     (nearest). Along an axis that is more than `coarse_ratio` times as coarse as the finest it is always the nearest.
+    `largest_component` keeps of each label the largest connected part alone (neighbours by faces, edges and corners),
+    `fill_holes` then gives it the background that it encloses.
+
+    Of an image: `undo_scaling` says that its values are on the scale of the first channel's after the steps, and come
+    back to that of the source. `unit` is theirs if not the source's, by its name in DICOM, such as "HU". `derivation`
+    is what was done, of CID 7203 (PS3.16).
     """
 
     name: _Text
-    kind: Literal["softmax", "sigmoid_regions", "labels"]
-    labels: Annotated[tuple[LabelDescription, ...], Meta(min_length=1, max_length=1024)]
+    kind: Literal["softmax", "sigmoid_regions", "labels", "image"]
+    labels: Annotated[tuple[LabelDescription, ...], Meta(max_length=1024)] = ()
     back_to_source: Literal["values", "probabilities", "labels"] = "values"
     coarse_ratio: Annotated[float, Meta(ge=1, le=1000)] | None = None
     regions_order: Annotated[tuple[Annotated[int, Meta(ge=1, le=65535)], ...], Meta(max_length=1024)] = ()
+    largest_component: bool = False
+    fill_holes: bool = False
+    undo_scaling: bool = False
+    unit: Annotated[str, Meta(pattern="^[A-Z0-9]{1,16}$")] | None = None
+    derivation: CodedConcept | None = None
+
+    @property
+    def channels(self) -> int:
+        """How many the network makes."""
+        return {
+            "softmax": self.labels[-1].number + 1 if self.labels else 1,
+            "sigmoid_regions": len(self.labels),
+            "labels": 1,
+            "image": 1,
+        }[self.kind]
 
 
 class Constraints(_Part, frozen=True):
@@ -237,10 +288,15 @@ class Constraints(_Part, frozen=True):
 
 
 class SelfTest(_Part, frozen=True):
-    """A file of numpy's npz with `image` and `labels` `(k, j, i)` and `affine_kji_to_lps`, and the least Dice."""
+    """A file of numpy's npz: `image` `(k, j, i)` or `(channel, k, j, i)`, `affine_kji_to_lps`, and what it becomes.
+
+    That is `labels` `(k, j, i)`, found again with a Dice coefficient of at least `dice_min`; of models that make images
+    `result`, met within `tolerance` of its span.
+    """
 
     file: FileName
     dice_min: _Share = 0.99
+    tolerance: _Share = 1e-3
 
 
 class ModelDescription(_Part, frozen=True):
@@ -254,12 +310,13 @@ class ModelDescription(_Part, frozen=True):
     sha256: dict[FileName, Annotated[str, Meta(pattern="^[0-9a-f]{64}$")]]
     input: Input
     orientation: Annotated[str, Meta(pattern="^[LRPASI]{3}$")] | None
-    grid: NativeGrid | SpacedGrid | CentredGrid
+    grid: Grid
     steps: Annotated[tuple[Step, ...], Meta(min_length=1, max_length=32)]
     inference: Whole | Tiles | Windows
     output: Output
     folds: Annotated[tuple[FileName, ...], Meta(min_length=1, max_length=16)] = ("model.onnx",)
     citation: Annotated[str, Meta(max_length=1024)] = ""
+    locator: Locator | None = None
     axis_order: tuple[AxisNumber, AxisNumber, AxisNumber] = (0, 1, 2)
     constraints: Constraints = Constraints()
     selftest: SelfTest | None = None

@@ -15,7 +15,7 @@ from numpy.typing import NDArray
 
 from dlp_lab.errors import InputUnsuitable
 from dlp_lab.geometry import FloatArray, Geometry, Reorientation, patient_axes
-from dlp_lab.models.description import CentredGrid, Crop, ModelDescription, NativeGrid, SpacedGrid
+from dlp_lab.models.description import CentredGrid, Crop, Grid, ModelDescription, SpacedGrid, StretchedGrid
 
 _PARALLEL = 1e-9
 _SAME_SPACING = 1e-6
@@ -104,6 +104,8 @@ def network_grid(description: ModelDescription, source: Geometry, looked_at: Net
     if isinstance(wanted, CentredGrid):
         assert description.orientation is not None
         return _centred(looked_at.reorientation, oriented, wanted, description.orientation, start + (size - 1) / 2)
+    if isinstance(wanted, StretchedGrid):
+        return stretched_grid(looked_at, wanted.size)
     scale, shift, shape = np.ones(3), np.zeros(3), size
     if isinstance(wanted, SpacedGrid):
         ratio = np.asarray(oriented.spacing_kji_mm) / spacing_mm(wanted, oriented)
@@ -120,10 +122,17 @@ def network_grid(description: ModelDescription, source: Geometry, looked_at: Net
     return NetworkGrid(looked_at.reorientation, _triple(shape), np.diag(scale), start + shift)
 
 
-def spacing_mm(wanted: NativeGrid | SpacedGrid | CentredGrid, oriented: Geometry) -> FloatArray:
+def stretched_grid(looked_at: NetworkGrid, size: tuple[int, int, int]) -> NetworkGrid:
+    """A part of the oriented source in `size` voxels; the outer edges of both are the same planes."""
+    _refuse_too_large(size)
+    scale = np.asarray(looked_at.shape) / np.asarray(size)
+    return NetworkGrid(looked_at.reorientation, size, np.diag(scale), looked_at.offset + (scale - 1) / 2)
+
+
+def spacing_mm(wanted: Grid, oriented: Geometry) -> FloatArray:
     """Size `(3,)` of the network's voxels, in the order of its axes, as far as its description gives it."""
     own = oriented.spacing_kji_mm
-    if isinstance(wanted, NativeGrid):
+    if not isinstance(wanted, SpacedGrid | CentredGrid):
         return np.asarray(own)
     return np.asarray([mm or of_source for mm, of_source in zip(wanted.spacing_mm, own, strict=True)])
 

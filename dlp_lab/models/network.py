@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING
 import numpy as np
 from numpy.typing import NDArray
 
-from dlp_lab.errors import DlpError, ModelRefused, ModelsMissing
+from dlp_lab.errors import ModelRefused, ModelsMissing
 from dlp_lab.models.description import ModelDescription, Windows
 from dlp_lab.models.package import ModelPackage
 from dlp_lab.models.processors import threads_to_use
@@ -37,17 +37,19 @@ class Network:
     Attributes:
         package: What was loaded.
         provider: Of ONNX Runtime, that really runs it, such as "CPUExecutionProvider".
+        locators: One session of the network that looks first; none where the package has no locator.
     """
 
     package: ModelPackage
     sessions: tuple[onnxruntime.InferenceSession, ...]
     provider: str
+    locators: tuple[onnxruntime.InferenceSession, ...] = ()
 
     def run(self, image: FloatVolume, into: FloatVolume | None = None) -> FloatVolume:
         """Run all folds on one image.
 
         Args:
-            image: `(a, b, c)` in the network's axes, contiguous.
+            image: `(channels, a, b, c)` in the network's axes, contiguous.
             into: What an earlier run of the same lengths gave, and is no longer needed. The result is written there,
                 so that the system need not find and clear memory for every pass.
 
@@ -65,27 +67,46 @@ class Network:
             total /= len(self.sessions)
         return total
 
+    def locate(self, image: FloatVolume) -> FloatVolume:
+        """Run the locator on one image; as `run`."""
+        (locator,) = self.locators
+        return self._passed(locator, image, None)
+
     def _passed(
         self, session: onnxruntime.InferenceSession, image: FloatVolume, into: FloatVolume | None
     ) -> FloatVolume:
         """The result of one fold, checked."""
         description = self.package.description
-        feed, name = image[np.newaxis, np.newaxis], description.output.name
-        if into is not None and self.has_float_output and into.shape[1:] == image.shape and into.flags.c_contiguous:
-            binding = session.io_binding()
-            binding.bind_cpu_input(description.input.name, feed)
-            binding.bind_output(name, "cpu", 0, np.float32, (1, *into.shape), into.ctypes.data)
-            session.run_with_iobinding(binding)
-            return into
+        feed, name = image[np.newaxis], description.output.name
+        if self.has_float_output:
+            shape = description.output.channels, *image.shape[1:]
+            scores = into if into is not None and into.shape == shape else np.empty(shape, np.float32)
+            if self._has_passed_into(session, feed, scores):
+                return scores
         (made,) = session.run([name], {description.input.name: feed})
-        if made.ndim != 5 or made.shape[0] != 1 or made.shape[2:] != image.shape:
+        if made.ndim != 5 or made.shape[0] != 1 or made.shape[2:] != image.shape[1:]:
             raise ModelRefused(
-                f"model {description.name} makes {made.shape} of an input {(1, 1, *image.shape)}; "
+                f"model {description.name} makes {made.shape} of an input {(1, *image.shape)}; "
                 "(1, channels, ...) of the same lengths is needed"
             )
         scores = np.asarray(made[0], np.float32)
         self._check_channels(scores)
         return scores
+
+    def _has_passed_into(self, session: onnxruntime.InferenceSession, feed: FloatVolume, made: FloatVolume) -> bool:
+        """Run one fold so that its result is written to `made`; False if that fails, as for one of another shape.
+
+        ONNX Runtime would give a copy of what it has room for as well: twice the memory, found anew for every pass.
+        """
+        description = self.package.description
+        binding = session.io_binding()
+        binding.bind_cpu_input(description.input.name, feed)
+        binding.bind_output(description.output.name, "cpu", 0, np.float32, (1, *made.shape), made.ctypes.data)
+        try:
+            session.run_with_iobinding(binding)
+        except Exception:  # ONNX Runtime has many classes, of which none is public; the plain way tells what is wrong
+            return False
+        return True
 
     @property
     def has_float_output(self) -> bool:
@@ -96,11 +117,11 @@ class Network:
 
     def _check_channels(self, scores: FloatVolume) -> None:
         output = self.package.description.output
-        needed = {"labels": 1, "sigmoid_regions": len(output.labels), "softmax": output.labels[-1].number + 1}
-        if len(scores) != needed[output.kind]:
+        if len(scores) != output.channels:
+            of = f" of {len(output.labels)} labels" if output.labels else ""
             raise ModelRefused(
-                f"model {self.package.description.name} makes {len(scores)} channels; {needed[output.kind]} are needed "
-                f"for its output {output.kind} of {len(output.labels)} labels"
+                f"model {self.package.description.name} makes {len(scores)} channels; {output.channels} are needed "
+                f"for its output {output.kind}{of}"
             )
 
 
@@ -141,18 +162,18 @@ def _loaded(package: ModelPackage, threads: int) -> Network:
     options.enable_cpu_mem_arena = isinstance(package.description.inference, Windows)
     available = onnxruntime.get_available_providers()
     providers = [name for name in _PROVIDERS if name in available]
+    contents = package.networks()
+    folds, locator = len(contents), package.description.locator
+    if locator is not None:
+        contents.append(package.network(locator.file))
     try:
-        sessions = tuple(
-            onnxruntime.InferenceSession(content, options, providers=providers) for content in package.networks()
-        )
-    except DlpError:
-        raise
+        sessions = tuple(onnxruntime.InferenceSession(content, options, providers=providers) for content in contents)
     except Exception as error:  # ONNX Runtime has many classes, of which none is public
         name = package.description.name
         raise ModelRefused(f"model {name} cannot be loaded: {str(error)[:300]}") from None
     for session in sessions:
         _refuse_other_ends(session, package.description)
-    return Network(package, sessions, sessions[0].get_providers()[0])
+    return Network(package, sessions[:folds], sessions[0].get_providers()[0], sessions[folds:])
 
 
 def _refuse_other_ends(session: onnxruntime.InferenceSession, description: ModelDescription) -> None:

@@ -14,8 +14,8 @@ from dlp_lab.geometry import patient_axes
 from dlp_lab.models.description import (
     CentredGrid,
     Crop,
+    Grid,
     ModelDescription,
-    NativeGrid,
     PiecewiseLinear,
     Resample,
     SpacedGrid,
@@ -67,12 +67,17 @@ class ModelPackage:
         Raises:
             ModelRefused: As `content`; also when one is not to be run.
         """
-        contents = []
-        for name in self.description.folds:
-            content = self.content(name)
-            refuse_unsafe_network(content, name)
-            contents.append(content)
-        return contents
+        return [self.network(name) for name in self.description.folds]
+
+    def network(self, name: str) -> bytes:
+        """One network, checked.
+
+        Raises:
+            ModelRefused: As `networks`.
+        """
+        content = self.content(name)
+        refuse_unsafe_network(content, name)
+        return content
 
 
 def read_description(folder: Path) -> ModelPackage:
@@ -98,6 +103,8 @@ def read_package(folder: Path) -> ModelPackage:
     """
     package = read_description(folder)
     package.networks()
+    if package.description.locator is not None:
+        package.network(package.description.locator.file)
     selftest = package.description.selftest
     if selftest is not None:
         package.content(selftest.file)
@@ -127,17 +134,46 @@ def _refuse_contradictions(description: ModelDescription) -> None:
     numbers = [label.number for label in description.output.labels]
     if numbers != sorted(set(numbers)):
         raise ModelRefused(f"{DESCRIPTION}: labels must be numbered in growing order, each once; got {numbers}")
+    if description.locator is not None and _crops(description):
+        raise ModelRefused(f"{DESCRIPTION}: crop and locator both say where to look; give one of them")
+    if description.locator is not None and description.output.kind != "softmax":
+        raise ModelRefused(f"{DESCRIPTION}: a locator needs an output of kind softmax, as its own is taken for one")
+    if description.output.kind == "image":
+        _refuse_contradictions_of_image(description)
+    elif not description.output.labels:
+        raise ModelRefused(f"{DESCRIPTION}: an output of kind {description.output.kind} needs its labels")
     order = description.output.regions_order
     if order and (description.output.kind != "sigmoid_regions" or sorted(order) != numbers):
         raise ModelRefused(f"{DESCRIPTION}: regions_order must name each label of the regions once; got {list(order)}")
     if description.output.kind == "labels" and isinstance(description.inference, Windows):
         raise ModelRefused(f"{DESCRIPTION}: labels cannot be blended; give the output before its arg max")
-    if len(description.input.channels) > 1:
-        raise ModelRefused(f"{DESCRIPTION}: networks of several input channels are not run; this one has "
-                           f"{len(description.input.channels)}")  # fmt: skip
+    channels = [channel.name for channel in description.input.channels]
+    if len(set(channels)) < len(channels):
+        raise ModelRefused(f"{DESCRIPTION}: every input channel needs a name of its own; got {', '.join(channels)}")
 
 
-def _is_placed(grid: NativeGrid | SpacedGrid | CentredGrid) -> bool:
+def _refuse_contradictions_of_image(description: ModelDescription) -> None:
+    output = description.output
+    if output.labels or output.largest_component or output.fill_holes:
+        raise ModelRefused(f"{DESCRIPTION}: an output of kind image has no labels, and nothing is done to them")
+    if _crops(description) or description.locator is not None or isinstance(description.grid, CentredGrid):
+        raise ModelRefused(
+            f"{DESCRIPTION}: an image has a value at every voxel of its source; leave out crop and locator, and take a "
+            "grid that covers the source: native, spacing or stretched"
+        )
+    if output.undo_scaling and any(isinstance(step, PiecewiseLinear) for step in description.steps):
+        raise ModelRefused(f"{DESCRIPTION}: undo_scaling cannot undo piecewise_linear")
+    if output.undo_scaling and output.unit is not None:
+        raise ModelRefused(
+            f"{DESCRIPTION}: values that come back to the source's scale are in its unit; leave out unit"
+        )
+
+
+def _crops(description: ModelDescription) -> bool:
+    return any(isinstance(step, Crop) for step in description.steps)
+
+
+def _is_placed(grid: Grid) -> bool:
     return isinstance(grid, CentredGrid) or (isinstance(grid, SpacedGrid) and grid.align != "edges")
 
 

@@ -1,9 +1,10 @@
-"""From an image to a network's input: the steps of its description, in their order."""
+"""From images to a network's input: the steps of its description, in their order."""
 
 from __future__ import annotations
 
 import math
-from dataclasses import replace
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass, replace
 from typing import Any
 
 import numpy as np
@@ -12,8 +13,18 @@ from numpy.typing import NDArray
 from dlp_lab.errors import InputUnsuitable
 from dlp_lab.geometry import Geometry
 from dlp_lab.models.description import Crop, ModelDescription, Resample, Tiles, Whole
-from dlp_lab.models.grid import NetworkGrid, coarse_axis, foreground_box, network_grid, oriented_grid, spacing_mm
-from dlp_lab.models.intensity import apply_steps
+from dlp_lab.models.grid import (
+    NetworkGrid,
+    coarse_axis,
+    foreground_box,
+    network_grid,
+    oriented_grid,
+    spacing_mm,
+    stretched_grid,
+)
+from dlp_lab.models.intensity import Scaling, apply_steps
+from dlp_lab.models.locating import box_of
+from dlp_lab.models.network import Network
 from dlp_lab.models.resampling import to_network
 from dlp_lab.models.resizing import resized
 from dlp_lab.volume import Volume
@@ -21,33 +32,105 @@ from dlp_lab.volume import Volume
 FloatVolume = NDArray[np.float32]
 
 
-def prepared_image(description: ModelDescription, volume: Volume) -> tuple[FloatVolume, NetworkGrid]:
-    """The network's input, padded as its way of running needs, and the grid it lies on.
+@dataclass(frozen=True, eq=False)
+class PreparedImage:
+    """What a network is given.
+
+    Attributes:
+        voxels: `(channel, a, b, c)`, padded as the package's way of running needs.
+        grid: Where they lie.
+        scaling: From the first channel's values as they are given to the network to those of the source.
+    """
+
+    voxels: FloatVolume
+    grid: NetworkGrid
+    scaling: Scaling
+
+
+def prepared_image(network: Network, volumes: Sequence[Volume]) -> PreparedImage:
+    """Make the input of a network, padded as its way of running needs.
+
+    Args:
+        network: Loaded; its locator is run, if it has one.
+        volumes: One for each channel, all on one grid.
 
     Raises:
-        InputUnsuitable: It would have too many voxels, or values that are not finite.
+        InputUnsuitable: The grids differ, it would have too many voxels, or values that are not finite.
+        ModelRefused: The locator does not make what it should.
         VolumeError: The axes are too oblique to be told apart.
     """
-    grid = oriented_grid(description, volume.geometry)
-    oriented = grid.reorientation.grid(volume.geometry)
-    values: NDArray[Any] = grid.reorientation.view(volume.voxels)
-    is_own = False
+    description = network.package.description
+    for channel, volume in zip(description.input.channels, volumes, strict=True):
+        if not volume.geometry.matches(volumes[0].geometry):
+            raise InputUnsuitable(f"{channel.name} does not lie on the grid of the first channel; resample it first")
+    located = None
+    locator = description.locator
+    if locator is not None:
+        small = _through_steps(description, volumes, lambda looked_at: stretched_grid(looked_at, locator.size))
+        oriented = oriented_grid(description, volumes[0].geometry)
+        located = box_of(network.locate(small.voxels), locator, oriented.shape)
+    image = _through_steps(
+        description,
+        volumes,
+        lambda looked_at: network_grid(description, volumes[0].geometry, looked_at),
+        located,
+    )
+    if not all(np.isfinite(plane).all() for channel_values in image.voxels for plane in channel_values):
+        raise InputUnsuitable("the image has values that are not finite, of which no network makes sense")
+    return _padded(image, description)
+
+
+def _through_steps(
+    description: ModelDescription,
+    volumes: Sequence[Volume],
+    grid_of: Callable[[NetworkGrid], NetworkGrid],
+    located: Sequence[slice] | None = None,
+) -> PreparedImage:
+    """All steps, on every channel.
+
+    Args:
+        description: Of the model.
+        volumes: Of its channels.
+        grid_of: The network's grid, from the part of the oriented source that is looked at.
+        located: That part, where a locator has found it.
+    """
+    grid = oriented_grid(description, volumes[0].geometry)
+    oriented = grid.reorientation.grid(volumes[0].geometry)
+    channels: list[NDArray[Any]] = [grid.reorientation.view(volume.voxels) for volume in volumes]
+    scalings = [Scaling() for _ in volumes]
+    is_own = [False] * len(volumes)
     for step in description.steps:
         if isinstance(step, Crop):
             spacing = np.linalg.norm(oriented.affine_kji_to_lps[:3, :3] @ grid.matrix, axis=0)
-            box = foreground_box(values, step, spacing.tolist())
-            values, grid = values[box], replace(grid.part(box), reach=step.reach)
+            box = foreground_box(_together(channels, step), step, spacing.tolist())
+            channels, grid = [values[box] for values in channels], replace(grid.part(box), reach=step.reach)
         elif isinstance(step, Resample):
-            wanted = network_grid(description, volume.geometry, grid)
-            values = _resampled(values, description, step, grid, wanted, oriented)
-            grid, is_own = replace(wanted, reach=grid.reach), True
+            if located is not None:
+                channels, grid = [values[tuple(located)] for values in channels], grid.part(located)
+            wanted = grid_of(grid)
+            channels = [_resampled(values, description, step, grid, wanted, oriented) for values in channels]
+            grid, is_own = replace(wanted, reach=grid.reach), [True] * len(volumes)
         else:
-            if not is_own:
-                values, is_own = np.array(values, np.float32, order="C"), True
-            values = apply_steps(values, [step], volume.modality)
-    if not all(np.isfinite(plane).all() for plane in values):
-        raise InputUnsuitable("the image has values that are not finite, of which no network makes sense")
-    return _padded(values, description, grid)
+            for number, volume in enumerate(volumes):
+                name = description.input.channels[number].name
+                if step.only_channels and name not in step.only_channels:
+                    continue
+                if not is_own[number]:
+                    channels[number], is_own[number] = np.array(channels[number], np.float32, order="C"), True
+                channels[number] = apply_steps(channels[number], [step], volume.modality, name, scalings[number])
+    voxels = channels[0][np.newaxis] if len(channels) == 1 else np.stack(channels)
+    return PreparedImage(np.ascontiguousarray(voxels, np.float32), grid, scalings[0])
+
+
+def _together(channels: Sequence[NDArray[Any]], crop: Crop) -> NDArray[Any]:
+    """Values whose foreground is that of any channel."""
+    if len(channels) == 1:
+        return channels[0]
+    if crop.of == "nonzero":
+        is_any: NDArray[np.bool_] = np.logical_or.reduce([values != 0 for values in channels])
+        return is_any
+    greatest: NDArray[Any] = np.maximum.reduce(channels)
+    return greatest
 
 
 def _resampled(
@@ -67,17 +150,18 @@ def _resampled(
     return to_network(values, within, step.order)
 
 
-def _padded(image: FloatVolume, description: ModelDescription, grid: NetworkGrid) -> tuple[FloatVolume, NetworkGrid]:
-    way = description.inference
+def _padded(image: PreparedImage, description: ModelDescription) -> PreparedImage:
+    way, grid = description.inference, image.grid
     if isinstance(way, Tiles):
-        return image, grid
+        return image
     if isinstance(way, Whole):
         shape = [math.ceil(n / way.divisible_by) * way.divisible_by for n in grid.shape]
     else:
         shape = [max(n, p) for n, p in zip(grid.shape, way.patch, strict=True)]
     if tuple(shape) == grid.shape:
-        return image, grid
+        return image
     start = [(n - own) // 2 for n, own in zip(shape, grid.shape, strict=True)]
-    padded = np.full(shape, way.pad_value, np.float32)
-    padded[tuple(slice(s, s + n) for s, n in zip(start, grid.shape, strict=True))] = image
-    return padded, grid.padded(shape, start)
+    padded = np.full((len(image.voxels), *shape), way.pad_value, np.float32)
+    inner = tuple(slice(s, s + n) for s, n in zip(start, grid.shape, strict=True))
+    padded[(slice(None), *inner)] = image.voxels
+    return PreparedImage(padded, grid.padded(shape, start), image.scaling)

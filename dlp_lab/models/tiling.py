@@ -112,17 +112,18 @@ def tile_blocks(image: FloatVolume, tile: Shape, halo: Sequence[int], run: RunNe
     A block is a view of the network's result: it must be done with before the next one is asked for.
     """
     scores: FloatVolume | None = None
+    shape = image.shape[1:]
     for start in itertools.product(
-        range(0, image.shape[0], tile[0]), range(0, image.shape[1], tile[1]), range(0, image.shape[2], tile[2])
+        range(0, shape[0], tile[0]), range(0, shape[1], tile[1]), range(0, shape[2], tile[2])
     ):
-        stop = [min(n, s + t) for n, s, t in zip(image.shape, start, tile, strict=True)]
-        needed = [min(n, e + 1) for n, e in zip(image.shape, stop, strict=True)]
-        extents = [_extent(s, t, n, h) for s, t, n, h in zip(start, tile, image.shape, halo, strict=True)]
+        stop = [min(n, s + t) for n, s, t in zip(shape, start, tile, strict=True)]
+        needed = [min(n, e + 1) for n, e in zip(shape, stop, strict=True)]
+        extents = [_extent(s, t, n, h) for s, t, n, h in zip(start, tile, shape, halo, strict=True)]
         first, last = [extent[0] for extent in extents], [extent[1] for extent in extents]
-        scores = run(np.ascontiguousarray(image[box(first, last)]), scores)
+        scores = run(np.ascontiguousarray(image[(slice(None), *box(first, last))]), scores)
         inner = box(np.subtract(start, first), np.subtract(needed, first))
         low = [float(s) if s else -math.inf for s in start]
-        high = [float(e) if e < n else math.inf for e, n in zip(stop, image.shape, strict=True)]
+        high = [float(e) if e < n else math.inf for e, n in zip(stop, shape, strict=True)]
         yield Block(scores[(slice(None), *inner)], start, (low[0], low[1], low[2]), (high[0], high[1], high[2]))
 
 

@@ -98,35 +98,37 @@ def window_blocks(
     A block is a view of the sums: it must be done with before the next one is asked for.
 
     Args:
-        image: `(a, b, c)`, at least as large as a window.
+        image: `(channels, a, b, c)`, at least as large as a window.
         axes: The windows along each axis.
         channels: Of the network's result.
         rows: See `rows_at_once`.
         run: Runs the network on one window.
         least_weight: Of a voxel in a window, whose greatest weight is 1.
     """
-    for first_row in range(0, image.shape[1], rows):
-        end_row = min(image.shape[1], first_row + rows)
-        last_row = min(image.shape[1], end_row + 1)
+    _, _, height, width = image.shape
+    for first_row in range(0, height, rows):
+        end_row = min(height, first_row + rows)
+        last_row = min(height, end_row + 1)
         reaching = axes[0], axes[1].reaching(first_row, last_row), axes[2]
-        shape = axes[0].size + 1, last_row - first_row, image.shape[2]
+        shape = axes[0].size + 1, last_row - first_row, width
         sums = _Sums(np.zeros((channels, *shape), np.float32), np.zeros(shape, np.float32), first_row, least_weight)
         for block in _blended(image, reaching, sums, run):
             start, low, high = block.start, list(block.owned_from), list(block.owned_to)
             low[1] = first_row if first_row else -math.inf
-            high[1] = end_row if end_row < image.shape[1] else math.inf
+            high[1] = end_row if end_row < height else math.inf
             yield Block(block.scores, start, (low[0], low[1], low[2]), (high[0], high[1], high[2]))
 
 
 def _blended(image: FloatVolume, axes: Sequence[WindowAxis], sums: _Sums, run: RunNetwork) -> Iterator[Block]:
     """Blocks of all columns and of the rows that the sums are for."""
     scores: FloatVolume | None = None
-    window = np.empty([axis.size for axis in axes], np.float32)
-    ends = [*axes[0].starts[1:], image.shape[0]]
+    size = [axis.size for axis in axes]
+    window = np.empty((len(image), *size), np.float32)
+    ends = [*axes[0].starts[1:], image.shape[1]]
     for number, (start, end) in enumerate(zip(axes[0].starts, ends, strict=True)):
         for row, column in itertools.product(range(len(axes[1].starts)), range(len(axes[2].starts))):
             first = (start, axes[1].starts[row], axes[2].starts[column])
-            window[...] = image[box(first, np.add(first, window.shape))]
+            window[...] = image[(slice(None), *box(first, np.add(first, size)))]
             scores = run(window, scores)
             sums.add(scores, axes, (number, row, column))
         kept = 0 if number else 1
@@ -135,7 +137,7 @@ def _blended(image: FloatVolume, axes: Sequence[WindowAxis], sums: _Sums, run: R
             sums.finished(kept, done + 1),
             (start - 1 + kept, sums.first_row, 0),
             (start - 1 if number else -math.inf, -math.inf, -math.inf),
-            (math.inf if end == image.shape[0] else end - 1, math.inf, math.inf),
+            (math.inf if end == image.shape[1] else end - 1, math.inf, math.inf),
         )
         sums.move_on(done)
 

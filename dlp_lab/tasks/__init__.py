@@ -4,19 +4,21 @@ from __future__ import annotations
 
 import functools
 import logging
+from collections.abc import Sequence
 from importlib.metadata import EntryPoint, entry_points
 from typing import Annotated, Any
 
 import msgspec
 
-from dlp_lab.errors import UnknownTask
+from dlp_lab.errors import BadParameters, UnknownTask
+from dlp_lab.tasks.enhance import Enhance
 from dlp_lab.tasks.gaussian import Gaussian3D
 from dlp_lab.tasks.segment import Segment
-from dlp_lab.tasks.task import RESERVED_PARAMETERS, Task, no_report
+from dlp_lab.tasks.task import RESERVED_PARAMETERS, ChannelTask, Task, no_report
 from dlp_lab.volume import Volume
 
 ENTRY_POINT_GROUP = "dlp_lab.tasks"
-BUILT_IN_TASKS: tuple[type[Task], ...] = (Gaussian3D, Segment)
+BUILT_IN_TASKS: tuple[type[Task], ...] = (Gaussian3D, Segment, Enhance)
 
 _log = logging.getLogger(__name__)
 
@@ -74,16 +76,21 @@ def _loaded(entry: EntryPoint) -> type[Task] | None:
     return task
 
 
-def run(task: str, volume: Volume, **params: Any) -> Volume:
+def run(task: str, volume: Volume | Sequence[Volume], **params: Any) -> Volume:
     """Run a task on a volume in this process, without a queue.
 
     Args:
         task: Name of an installed task, such as "3dblur".
-        volume: The input; it stays untouched.
+        volume: The input; it stays untouched. For a task that looks at several series, one each, on one grid.
         **params: The task's parameters; absent ones take their defaults.
 
     Raises:
         UnknownTask: No such task is installed.
         BadParameters: A parameter is unknown, of the wrong type or out of its range.
     """
-    return task_named(task).from_params(params).run(volume, no_report).volume
+    asked = task_named(task).from_params(params)
+    if isinstance(volume, Volume):
+        return asked.run(volume, no_report).volume
+    if not isinstance(asked, ChannelTask):
+        raise BadParameters(f"task {task} works on one volume; give it alone")
+    return asked.run_channels(volume, no_report).volume

@@ -9,7 +9,7 @@ from __future__ import annotations
 
 import inspect
 import re
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, replace
 from typing import Any, ClassVar, Literal, Protocol
 
@@ -57,12 +57,14 @@ class ImageResult:
         description: What was done, for DerivationDescription and SeriesDescription.
         derivation_code: (value, scheme, meaning) of CID 7203 "Image Derivation" (PS3.16), or None if none fits.
         reach_slices: How many slices to either side contribute to a slice; None when all do.
+        algorithm: What did it, where that is a model.
     """
 
     volume: Volume
     description: str
     derivation_code: tuple[str, str, str] | None = None
     reach_slices: int | None = None
+    algorithm: Algorithm | None = None
 
 
 @dataclass(frozen=True)
@@ -165,6 +167,55 @@ class Task(msgspec.Struct, frozen=True, forbid_unknown_fields=True, kw_only=True
     def summary(cls) -> str:
         """What the task is for: the first paragraph of its docstring, in one line."""
         return " ".join(inspect.cleandoc(cls.__doc__ or "").split("\n\n")[0].split())
+
+
+@dataclass(frozen=True)
+class SeriesInfo:
+    """What the headers of a series tell before its pixels are read.
+
+    Attributes:
+        geometry: Grid of its volume.
+        modality: DICOM Modality ("CT", "MR", "PT"), or None if unknown.
+        unit: Of its values; None where the modality has none.
+    """
+
+    geometry: Geometry
+    modality: str | None
+    unit: str | None
+
+
+class ChannelTask(Task, frozen=True):
+    """A task that may look at several series of a study at once; subclass it and give `run_channels`.
+
+    The first is the job's own, on whose grid the result lies. The others are resampled to that grid before the task
+    sees them.
+    """
+
+    def other_series(self) -> Mapping[str, str]:
+        """Which series it needs beside the job's own, in the order in which it wants them.
+
+        Returns:
+            By a name for people a SeriesInstanceUID in the job's folder, or a folder relative to the root.
+
+        Raises:
+            DlpError: One is not named that is needed.
+        """
+        return {}
+
+    def check_series(self, series: Sequence[SeriesInfo]) -> None:
+        """Refuse series that the task cannot work on. Called before pixels are read; by default any will do.
+
+        Raises:
+            DlpError: It cannot; the message says what to do.
+        """
+
+    def run_channels(self, volumes: Sequence[Volume], report: Report) -> TaskResult:
+        """Compute the result from the job's own volume and those of `other_series`, all on one grid and untouched."""
+        raise NotImplementedError
+
+    def run(self, volume: Volume, report: Report) -> TaskResult:
+        """Compute the result of one volume alone."""
+        return self.run_channels([volume], report)
 
 
 def _without_references(schema: Any, definitions: JsonObject, inside: tuple[str, ...]) -> Any:

@@ -79,7 +79,7 @@ def test_a_workspace_has_one_service_in_a_process(workspace: Workspace) -> None:
 
 
 def test_a_refusal_is_raised_at_submission() -> None:
-    with pytest.raises(UnknownTask, match="no task named 'gausian'; there are: 3dblur, segment, probe"):
+    with pytest.raises(UnknownTask, match="no task named 'gausian'; there are: 3dblur, segment, enhance, probe"):
         submit("gausian", "dicom_data")
 
 

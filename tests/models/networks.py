@@ -30,15 +30,15 @@ def convolutions(
         if not is_last:
             nodes.append(helper.make_node("Relu", [made], [f"r{number}"]))
             last = f"r{number}"
-    return model(nodes, weights, kernels[-1].shape[0])
+    return model(nodes, weights, kernels[-1].shape[0], kernels[0].shape[1])
 
 
-def model(nodes: list[Any], weights: list[Any], channels: int) -> onnx.ModelProto:
-    """A network from `image` to `scores`, of any three lengths."""
+def model(nodes: list[Any], weights: list[Any], channels: int, inputs: int = 1) -> onnx.ModelProto:
+    """A network from `image` of so many inputs to `scores`, of any three lengths."""
     graph = helper.make_graph(
         nodes,
         "network",
-        [helper.make_tensor_value_info("image", TensorProto.FLOAT, [1, 1, "a", "b", "c"])],
+        [helper.make_tensor_value_info("image", TensorProto.FLOAT, [1, inputs, "a", "b", "c"])],
         [helper.make_tensor_value_info("scores", TensorProto.FLOAT, [1, channels, "a", "b", "c"])],
         weights,
     )
@@ -52,6 +52,19 @@ def threshold_network(*thresholds: float) -> onnx.ModelProto:
     slopes = np.arange(len(thresholds) + 1, dtype=float)
     biases = -np.concatenate([[0], np.cumsum(thresholds)])
     return convolutions([slopes.reshape(-1, 1, 1, 1, 1)], [biases])
+
+
+def mean_network(inputs: int = 1) -> onnx.ModelProto:
+    """The mean over 3 x 3 x 3 voxels of the first input and, of others, of the voxel itself; zeros lie beyond."""
+    kernel = np.zeros((1, inputs, 3, 3, 3))
+    kernel[0, 0] = 1 / 27
+    kernel[0, 1:, 1, 1, 1] = 1
+    return convolutions([kernel], [np.zeros(1)])
+
+
+def identity_network() -> onnx.ModelProto:
+    """What goes in comes out."""
+    return convolutions([np.ones((1, 1, 1, 1, 1))], [np.zeros(1)])
 
 
 def neighbourhood_network(channels: int = 3, seed: int = 0) -> onnx.ModelProto:
@@ -86,11 +99,16 @@ def description(labels: int = 1, **others: Any) -> dict[str, Any]:
     }
 
 
+def sha256_of(content: bytes) -> str:
+    """As a description gives it."""
+    return hashlib.sha256(content).hexdigest()
+
+
 def write_package(folder: Path, network: onnx.ModelProto | bytes, described: dict[str, Any]) -> Path:
     """Write a package; the SHA-256 is that of the network, if `described` gives none."""
     folder.mkdir(parents=True, exist_ok=True)
     content = network if isinstance(network, bytes) else network.SerializeToString()
     (folder / "model.onnx").write_bytes(content)
-    hashes = {"sha256": {"model.onnx": hashlib.sha256(content).hexdigest()}}
+    hashes = {"sha256": {"model.onnx": sha256_of(content)}}
     (folder / "model.json").write_text(json.dumps({**hashes, **described}))
     return folder

@@ -195,7 +195,7 @@ def test_folds_are_averaged_over_windows(tmp_path):
     told["sha256"]["other.onnx"] = hashlib.sha256((folder / "other.onnx").read_bytes()).hexdigest()
     (folder / "model.json").write_text(json.dumps(told))
     both = load(read_package(folder))
-    part = np.ascontiguousarray(image.voxels[:8, :9, :10], np.float32)
+    part = np.ascontiguousarray(image.voxels[np.newaxis, :8, :9, :10], np.float32)
     alone = [
         load(read_package(write_package(tmp_path / str(seed), neighbourhood_network(seed=seed), description(2)))).run(
             part
@@ -222,7 +222,7 @@ def _by_the_book(run: Network, voxels: np.ndarray, blend: str, least: float = 0.
     axes = [WindowAxis.over(n, size, windows).starts for n, size in zip(voxels.shape, patch, strict=True)]
     for start in itertools.product(*axes):
         box = tuple(slice(s, s + n) for s, n in zip(start, patch, strict=True))
-        sums[(slice(None), *box)] += run.run(np.ascontiguousarray(voxels[box], np.float32)) * weight
+        sums[(slice(None), *box)] += run.run(np.ascontiguousarray(voxels[box], np.float32)[np.newaxis]) * weight
         weights[box] += weight
     return (sums / weights).argmax(axis=0).astype(np.uint8)
 

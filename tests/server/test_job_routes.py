@@ -100,7 +100,7 @@ async def test_a_body_that_cannot_be_understood_is_400_and_shows_one_that_can(
 @pytest.mark.parametrize(
     ("change", "words"),
     [
-        ({"job_name": "3dblr"}, "no task named '3dblr'; there are: 3dblur, segment, probe"),
+        ({"job_name": "3dblr"}, "no task named '3dblr'; there are: 3dblur, segment, enhance, probe"),
         ({"in_dir": "nowhere"}, "does not exist"),
         ({"in_dir": "empty"}, "holds no DICOM image"),
         ({"in_dir": ""}, "in_dir is empty"),

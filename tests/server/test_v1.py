@@ -320,7 +320,7 @@ async def test_refusals_have_the_right_status_a_code_and_a_sentence(
 
 async def test_tasks_are_shown_with_the_schema_of_their_parameters(fetch: Fetch) -> None:
     listed = msgspec.json.decode((await fetch("api/v1/tasks")).body, type=TaskList)
-    assert [task.name for task in listed.tasks] == ["3dblur", "segment", "probe"]
+    assert [task.name for task in listed.tasks] == ["3dblur", "segment", "enhance", "probe"]
     one = msgspec.json.decode((await fetch("api/v1/tasks/3dblur")).body, type=TaskInfo)
     assert one == listed.tasks[0]
     assert one.params_schema["properties"]["truncate"]["default"] == 4.0

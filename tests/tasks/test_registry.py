@@ -25,12 +25,12 @@ class Box(msgspec.Struct):
 
 
 def test_an_installed_package_adds_its_task(probe_package: Path) -> None:
-    assert list(all_tasks()) == ["3dblur", "segment", "probe"]
+    assert list(all_tasks()) == ["3dblur", "segment", "enhance", "probe"]
     assert task_named("probe").title == "Probe"
 
 
 def test_a_task_of_a_package_is_shown_with_its_schema(probe_package: Path) -> None:
-    assert [info.name for info in task_infos()] == ["3dblur", "segment", "probe"]
+    assert [info.name for info in task_infos()] == ["3dblur", "segment", "enhance", "probe"]
     info = task_info("probe")
     assert info.description == "Notes in a journal when it starts and ends, and meanwhile does what `act` says."
     assert info.params_schema["properties"]["seconds"] == {"type": "number", "default": 0.0}
@@ -85,5 +85,5 @@ def test_the_schema_of_a_parameter_made_of_parts_has_no_references() -> None:
 
 
 def test_an_unknown_name_is_answered_with_the_known_ones(probe_package: Path) -> None:
-    with pytest.raises(UnknownTask, match="no task named 'gausian'; there are: 3dblur, segment, probe"):
+    with pytest.raises(UnknownTask, match="no task named 'gausian'; there are: 3dblur, segment, enhance, probe"):
         task_named("gausian")
