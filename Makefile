@@ -4,8 +4,8 @@
 # make test         lint, types, import contracts, all tests (browser tests where there is a Chromium)
 # make screenshots  pictures of the JupyterLab panel, in build/screenshots/
 # make bench        measurements beside named peers
-# make .venv-judges  an environment with PyTorch, MONAI and nnU-Net, which judge our networks, in build/judges-venv
 # make storm        jobs under fire (storm, poison), a queue under load (load), what a job costs (job_overhead), on Dask too
+# make parity       imported models beside MONAI and nnU-Net, in an environment that has them (.venv-judges, 3 GB)
 # make fuzz         60 s in search of files that break a reader (Linux)
 # make format       what the linters can mend by themselves
 # make clean        remove all that the others made
@@ -27,7 +27,7 @@ INPUTS := pyproject.toml hatch_build.py $(wildcard dlp_lab/__init__.py) \
 	labextension/package.json labextension/yarn.lock labextension/tsconfig.json \
 	labextension/bundle_widget.mjs
 
-.PHONY: demo demo-segment lab test test-python test-frontend test-ui lint screenshots bench storm fuzz format clean .venv-judges
+.PHONY: demo demo-segment lab test test-python test-frontend test-ui lint screenshots bench storm parity parity-golden fuzz format clean .venv-judges
 
 demo: $(VENV)/.demo $(DEMO_SLICES)
 	$(BIN)/python -m tools.demo $(DEMO_SLICES) $(DEMO)
@@ -83,11 +83,20 @@ fuzz: $(VENV)/.test
 	$(BIN)/python -m tools.fuzz headers 15
 	$(BIN)/python -m tools.fuzz hdf5 15
 
-.venv-judges: build/judges-venv/.done
+# No extra of the product has these: they bring PyTorch, and no model is ever run by it.
+JUDGES := build/judges-venv
 
-build/judges-venv/.done: tests/parity/requirements.txt
-	$(PYTHON) -m venv build/judges-venv
-	build/judges-venv/bin/pip install --quiet --requirement $<
+.venv-judges: $(JUDGES)/.done
+
+parity: .venv-judges
+	PYTHONPATH=. $(JUDGES)/bin/python -m pytest -q tests/parity
+
+parity-golden: .venv-judges
+	PYTHONPATH=. $(JUDGES)/bin/python -m tests.parity.write_golden
+
+$(JUDGES)/.done: tests/parity/requirements.txt
+	test -x $(JUDGES)/bin/python || $(PYTHON) -m venv $(JUDGES)
+	$(JUDGES)/bin/pip install --quiet --requirement $<
 	touch $@
 
 format: $(VENV)/.frontend

@@ -71,12 +71,13 @@ class NativeGrid(_Part, frozen=True, tag_field="kind", tag="native"):
 class SpacedGrid(_Part, frozen=True, tag_field="kind", tag="spacing"):
     """The source's extent in voxels of another size; None leaves an axis as it is.
 
-    Either the outer edges stay where they are, and the voxels are a little larger or smaller for it, or the centre of
-    the first voxel stays, and they have just that size.
+    Either the outer edges stay where they are, and the voxels are a little larger or smaller for it, or they have just
+    that size, and lie as MONAI lays them when it reads NIfTI files: the centre of the first voxel stays where the
+    source's axes are the patient's, half of each length otherwise.
     """
 
     spacing_mm: tuple[_Positive | None, _Positive | None, _Positive | None]
-    align: Literal["edges", "first_centre"] = "edges"
+    align: Literal["edges", "monai"] = "edges"
 
 
 class CentredGrid(_Part, frozen=True, tag_field="kind", tag="centred"):
@@ -130,13 +131,14 @@ class Crop(_Part, frozen=True, tag_field="do", tag="crop"):
     """Only a box is looked at from here on; what lies outside is background.
 
     The box holds all values above `threshold`, or all that are not zero, and a margin around them. Where there are no
-    such values it is everything.
+    such values it is everything. Labels reach `reach` voxels beyond the outermost centres where something is cut off.
     """
 
     of: Literal["above", "nonzero"] = "above"
     threshold: float = 0.0
     margin_mm: Annotated[float, Meta(ge=0, le=1000)] = 0.0
     margin_voxels: Annotated[int, Meta(ge=0, le=512)] = 0
+    reach: Annotated[float, Meta(ge=0.5, le=1)] = 0.5
 
 
 class _ValueStep(_Part, frozen=True, kw_only=True):

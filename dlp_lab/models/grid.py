@@ -6,8 +6,9 @@ network's own. Between the last two lies one matrix, diagonal where their axes a
 
 from __future__ import annotations
 
+import math
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Any
 
 import numpy as np
@@ -30,6 +31,8 @@ class NetworkGrid:
         reorientation: From the source's axes to the network's.
         shape: Lengths of the network's volume.
         matrix, offset: From an index of the network's volume to one of the oriented source, `(3, 3)` and `(3,)`.
+        reach: How far before the first and behind the last centre of each axis, in voxels, the result holds; 0.5 is the
+            outer edge.
         padding: How many voxels at the start and at the end of each axis are no part of the image, and of its result.
     """
 
@@ -37,6 +40,7 @@ class NetworkGrid:
     shape: tuple[int, int, int]
     matrix: FloatArray
     offset: FloatArray
+    reach: tuple[tuple[float, float], ...] = ((0.5, 0.5),) * 3
     padding: tuple[tuple[int, int], ...] = ((0, 0), (0, 0), (0, 0))
 
     @property
@@ -49,21 +53,24 @@ class NetworkGrid:
         """Whether the voxels are the source's own."""
         return np.array_equal(self.matrix, np.eye(3)) and bool((self.offset == np.rint(self.offset)).all())
 
-    def part(self, box: Sequence[slice]) -> NetworkGrid:
-        """The voxels of a box alone."""
+    def part(self, box: Sequence[slice], reach: float) -> NetworkGrid:
+        """The voxels of a box alone; the result holds `reach` voxels beyond where something was cut off."""
         start = np.asarray([along.start for along in box], float)
         shape = np.asarray([along.stop - along.start for along in box])
-        return NetworkGrid(self.reorientation, _triple(shape), self.matrix, self.offset + self.matrix @ start)
+        reaches = tuple(
+            (reach if along.start > 0 else before, reach if along.stop < length else behind)
+            for along, length, (before, behind) in zip(box, self.shape, self.reach, strict=True)
+        )
+        return replace(self, shape=_triple(shape), offset=self.offset + self.matrix @ start, reach=reaches)
 
     def padded(self, shape: Sequence[int], before: Sequence[int]) -> NetworkGrid:
         """The grid with `before` voxels more at the start of each axis, and lengths of `shape`."""
         after = [wanted - own - first for wanted, own, first in zip(shape, self.shape, before, strict=True)]
-        return NetworkGrid(
-            self.reorientation,
-            (int(shape[0]), int(shape[1]), int(shape[2])),
-            self.matrix,
-            self.offset - self.matrix @ np.asarray(before, float),
-            tuple(zip(before, after, strict=True)),
+        return replace(
+            self,
+            shape=(int(shape[0]), int(shape[1]), int(shape[2])),
+            offset=self.offset - self.matrix @ np.asarray(before, float),
+            padding=tuple(zip(before, after, strict=True)),
         )
 
     def ends(self, axis: int) -> tuple[int, int]:
@@ -105,7 +112,7 @@ def network_grid(description: ModelDescription, source: Geometry, looked_at: Net
         return _centred(looked_at.reorientation, oriented, wanted, description.orientation, start + (size - 1) / 2)
     if isinstance(wanted, StretchedGrid):
         return stretched_grid(looked_at, wanted.size)
-    scale, shift, shape = np.ones(3), np.zeros(3), size
+    scale, shift, shape, reach = np.ones(3), np.zeros(3), size, looked_at.reach
     if isinstance(wanted, SpacedGrid):
         ratio = np.asarray(oriented.spacing_kji_mm) / spacing_mm(wanted, oriented)
         if wanted.align == "edges":
@@ -115,15 +122,19 @@ def network_grid(description: ModelDescription, source: Geometry, looked_at: Net
         else:
             shape = np.rint(ratio * (size - 1)).astype(int) + 1
             scale = 1 / ratio
+            reach = ((math.inf, math.inf),) * 3  # the source may reach beyond; there, the outermost voxels are repeated
+            if not _is_along_patient(oriented):
+                shift = (size - scale * shape) / 2
     _refuse_too_large(shape)
-    return NetworkGrid(looked_at.reorientation, _triple(shape), np.diag(scale), start + shift)
+    return NetworkGrid(looked_at.reorientation, _triple(shape), np.diag(scale), start + shift, reach)
 
 
 def stretched_grid(looked_at: NetworkGrid, size: tuple[int, int, int]) -> NetworkGrid:
     """A part of the oriented source in `size` voxels; the outer edges of both are the same planes."""
     _refuse_too_large(size)
     scale = np.asarray(looked_at.shape) / np.asarray(size)
-    return NetworkGrid(looked_at.reorientation, size, np.diag(scale), looked_at.offset + (scale - 1) / 2)
+    offset = looked_at.offset + (scale - 1) / 2
+    return NetworkGrid(looked_at.reorientation, size, np.diag(scale), offset, looked_at.reach)
 
 
 def spacing_mm(wanted: Grid, oriented: Geometry) -> FloatArray:
@@ -132,6 +143,12 @@ def spacing_mm(wanted: Grid, oriented: Geometry) -> FloatArray:
     if not isinstance(wanted, SpacedGrid | CentredGrid):
         return np.asarray(own)
     return np.asarray([mm or of_source for mm, of_source in zip(wanted.spacing_mm, own, strict=True)])
+
+
+def _is_along_patient(grid: Geometry) -> bool:
+    """Whether each axis is one of the patient's, up to what a float32 holds."""
+    steps = np.abs(grid.affine_kji_to_lps[:3, :3]) / np.asarray(grid.spacing_kji_mm)
+    return bool((np.sort(steps, axis=0)[:2] < _PARALLEL).all())
 
 
 def coarse_axis(first_mm: Sequence[float], second_mm: Sequence[float], ratio: float | None) -> int | None:

@@ -20,8 +20,8 @@ from dlp_lab.models.resampling import AxisPlaces, interpolated_plane, values_at
 from dlp_lab.models.tiling import Block, box
 from dlp_lab.models.winners import FloatVolume, Mask, WinnerChoice, Winners, mixed_cells
 
-_EDGE = 0.5 + 1e-6
-"""Voxels whose centre lies up to this far beyond the network's outermost centres are within its outermost voxels."""
+_ROUNDING = 1e-6
+"""By how much a place on the network's outer edge may seem to lie beyond it."""
 
 _TIE = 1e-9
 """A place half way between two voxels is nearest to the second, also where rounding has moved it a little."""
@@ -59,6 +59,11 @@ class LabelPainter:
         self._numbers = [label.number for label in output.labels]
         self.labels: NDArray[Any] = np.zeros(source_shape, self._choice.dtype)
         self.fractions = np.zeros((len(self._numbers), *source_shape), np.uint8) if with_fractions else None
+        # at a whole voxel's distance nothing is left of values that fade
+        self._ends = [
+            (first - _reach(before), last + _reach(behind))
+            for (first, last), (before, behind) in zip(map(grid.ends, range(3)), grid.reach, strict=True)
+        ]
         # views, in the network's order of axes
         self._labels = grid.reorientation.view(self.labels)
         self._fractions = [] if self.fractions is None else [grid.reorientation.view(label) for label in self.fractions]
@@ -180,9 +185,9 @@ class LabelPainter:
 
     def _is_owned(self, at: FloatArray, axis: int, block: Block) -> Mask:
         """Which of the coordinates along an axis of the network's volume the block answers for."""
-        first, last = self._grid.ends(axis)
-        held = np.clip(at, first, last)
-        is_owned: Mask = (np.abs(at - held) <= _EDGE) & (held >= block.owned_from[axis]) & (held < block.owned_to[axis])
+        held = np.clip(at, *self._grid.ends(axis))
+        first, last = self._ends[axis]
+        is_owned: Mask = (at >= first) & (at <= last) & (held >= block.owned_from[axis]) & (held < block.owned_to[axis])
         return is_owned
 
     def _held(self, at: FloatArray, axis: int, block: Block) -> FloatArray:
@@ -205,6 +210,10 @@ class LabelPainter:
         powers: FloatVolume = np.exp(scores - scores.max(axis=0))
         powers /= powers.sum(axis=0)
         return powers
+
+
+def _reach(reach: float) -> float:
+    return reach - _ROUNDING if reach == 1 else reach + _ROUNDING
 
 
 def _looked_up(values: NDArray[Any], places: list[FloatArray]) -> NDArray[Any]:

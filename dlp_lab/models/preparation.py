@@ -31,6 +31,9 @@ from dlp_lab.volume import Volume
 
 FloatVolume = NDArray[np.float32]
 
+_EDGE = 0.5
+"""Voxels from the centre of the outermost one to its outer edge."""
+
 
 @dataclass(frozen=True, eq=False)
 class PreparedImage:
@@ -103,10 +106,10 @@ def _through_steps(
         if isinstance(step, Crop):
             spacing = np.linalg.norm(oriented.affine_kji_to_lps[:3, :3] @ grid.matrix, axis=0)
             box = foreground_box(_together(channels, step), step, spacing.tolist())
-            channels, grid = [values[box] for values in channels], grid.part(box)
+            channels, grid = [values[box] for values in channels], grid.part(box, step.reach)
         elif isinstance(step, Resample):
             if located is not None:
-                channels, grid = [values[tuple(located)] for values in channels], grid.part(located)
+                channels, grid = [values[tuple(located)] for values in channels], grid.part(located, _EDGE)
             wanted = grid_of(grid)
             channels = [_resampled(values, description, step, grid, wanted, oriented) for values in channels]
             grid, is_own = wanted, [True] * len(volumes)

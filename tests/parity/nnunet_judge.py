@@ -4,11 +4,9 @@ from __future__ import annotations
 
 import contextlib
 from collections.abc import Iterator
-from dataclasses import dataclass
 from pathlib import Path
 from unittest import mock
 
-import nibabel
 import numpy as np
 import torch
 from nnunetv2.inference import predict_from_raw_data
@@ -16,29 +14,8 @@ from nnunetv2.inference.predict_from_raw_data import nnUNetPredictor
 from nnunetv2.inference.sliding_window_prediction import compute_gaussian
 
 from dlp_lab.volume import Volume
-
-LPS_TO_RAS = np.diag([-1.0, -1.0, 1.0, 1.0])
-
-
-@dataclass(frozen=True)
-class Verdict:
-    """What the judge found on the grid of the volume, `(k, j, i)`, and its probabilities `(channels, k, j, i)`."""
-
-    labels: np.ndarray
-    probabilities: np.ndarray
-
-
-def write_nifti(volume: Volume, path: Path, voxels: np.ndarray | None = None) -> Path:
-    """A volume, or other voxels on its grid, as NIfTI."""
-    affine = LPS_TO_RAS @ volume.geometry.affine_kji_to_lps[:, [2, 1, 0, 3]]
-    array = (volume.voxels if voxels is None else voxels).transpose(2, 1, 0)
-    nibabel.save(nibabel.Nifti1Image(np.asarray(array, np.float32), affine), path)
-    return path
-
-
-def read_nifti(path: Path) -> np.ndarray:
-    """The voxels of a file that `write_nifti` could have written, `(k, j, i)`."""
-    return np.asarray(nibabel.load(path).dataobj).transpose(2, 1, 0)
+from tests.parity.comparison import Verdict
+from tests.parity.volumes import read_nifti, write_nifti
 
 
 def judge(results: Path, volume: Volume, scratch: Path, *, in_full_precision: bool) -> Verdict:
@@ -63,7 +40,11 @@ def judge(results: Path, volume: Volume, scratch: Path, *, in_full_precision: bo
         steps = 1 if number == 0 else 2**15  # files of labels hold integers
         reader.write_seg(np.rint(np.asarray(array, float) * steps).astype(np.uint16), str(path), properties)
         found.append(read_nifti(path) / steps)
-    return Verdict(found[0].astype(int), np.stack(found[1:]))
+    label_manager = predictor.label_manager
+    if not label_manager.has_regions:
+        return Verdict(found[0].astype(int), np.stack(found[2:]))
+    by_number = sorted(zip(label_manager.regions_class_order, found[1:], strict=True), key=lambda pair: pair[0])
+    return Verdict(found[0].astype(int), np.stack([probability for _, probability in by_number]))
 
 
 @contextlib.contextmanager

@@ -24,6 +24,7 @@ def plans(
     masked: bool = False,
     resampling: str = RESAMPLE,
     separate_z: bool | None = None,
+    features: tuple[int, ...] = (6, 12, 16),
 ) -> dict[str, Any]:
     """What `plans.json` says of one configuration, `3d_fullres`, that inherits the most of it."""
     image: dict[str, Any] = {"is_seg": False, "force_separate_z": separate_z}
@@ -34,13 +35,13 @@ def plans(
     network = {
         "network_class_name": "dynamic_network_architectures.architectures.unet.PlainConvUNet",
         "arch_kwargs": {
-            "n_stages": 3,
-            "features_per_stage": [6, 12, 16],
+            "n_stages": len(features),
+            "features_per_stage": list(features),
             "conv_op": "torch.nn.modules.conv.Conv3d",
-            "kernel_sizes": [[3, 3, 3]] * 3,
-            "strides": [[1, 1, 1], [2, 2, 2], [2, 2, 2]],
-            "n_conv_per_stage": [1, 1, 1],
-            "n_conv_per_stage_decoder": [1, 1],
+            "kernel_sizes": [[3, 3, 3]] * len(features),
+            "strides": [[1, 1, 1], *[[2, 2, 2]] * (len(features) - 1)],
+            "n_conv_per_stage": [1] * len(features),
+            "n_conv_per_stage_decoder": [1] * (len(features) - 1),
             "conv_bias": True,
             "norm_op": "torch.nn.modules.instancenorm.InstanceNorm3d",
             "norm_op_kwargs": {"eps": 1e-05, "affine": True},

@@ -6,13 +6,17 @@ import os
 import zipfile
 from pathlib import Path
 
+import nibabel
 import numpy as np
 from scipy import ndimage
 
+from dlp_lab.dicom.read import read_volume
+from dlp_lab.dicom.series import one_series
 from dlp_lab.geometry import Geometry
 from dlp_lab.volume import Volume
 from tests.phantom import ORIENTATIONS
 
+LPS_TO_RAS = np.diag([-1.0, -1.0, 1.0, 1.0])
 DATA = Path(os.environ.get("DLP_LAB_TEST_DATA", "/nonexistent"))
 
 
@@ -40,19 +44,16 @@ def blobs(
 
 
 def real_mr(folder: Path) -> Volume | None:
-    """The T1-weighted MR of a head, every second voxel in the plane; None without the test data."""
-    return _real(folder, "mr_t1_studyforrest", 2)
+    """The T1-weighted MR of a head, every third voxel; None without the test data."""
+    return _real(folder, "mr_t1_studyforrest", (3, 3, 3))
 
 
 def real_ct(folder: Path) -> Volume | None:
-    """The CT of a head, tilted."""
-    return _real(folder, "ct_head_invesalius", 4)
+    """The CT of a head, every fourth voxel in the plane; None without the test data."""
+    return _real(folder, "ct_head_invesalius", (1, 4, 4))
 
 
-def _real(folder: Path, name: str, step: int) -> Volume | None:
-    from dlp_lab.dicom.read import read_volume
-    from dlp_lab.dicom.series import one_series
-
+def _real(folder: Path, name: str, steps: tuple[int, int, int]) -> Volume | None:
     if not (DATA / name).is_dir():
         return None
     unpacked = folder / name
@@ -62,6 +63,19 @@ def _real(folder: Path, name: str, step: int) -> Volume | None:
             with zipfile.ZipFile(path) as archive:
                 archive.extractall(unpacked)
     found = read_volume(one_series(unpacked if any(unpacked.iterdir()) else DATA / name))
-    affine = found.geometry.affine_kji_to_lps @ np.diag([1, step, step, 1])
-    voxels = np.ascontiguousarray(found.voxels[:, ::step, ::step])
+    affine = found.geometry.affine_kji_to_lps @ np.diag([*steps, 1])
+    voxels = np.ascontiguousarray(found.voxels[:: steps[0], :: steps[1], :: steps[2]])
     return Volume(voxels, Geometry(voxels.shape, affine), modality=found.modality)
+
+
+def write_nifti(volume: Volume, path: Path, voxels: np.ndarray | None = None) -> Path:
+    """A volume, or other voxels on its grid, as NIfTI."""
+    affine = LPS_TO_RAS @ volume.geometry.affine_kji_to_lps[:, [2, 1, 0, 3]]
+    array = (volume.voxels if voxels is None else voxels).transpose(2, 1, 0)
+    nibabel.save(nibabel.Nifti1Image(np.asarray(array, np.float32), affine), path)
+    return path
+
+
+def read_nifti(path: Path) -> np.ndarray:
+    """The voxels of a file that `write_nifti` could have written, `(k, j, i)`."""
+    return np.asarray(nibabel.load(path).dataobj).transpose(2, 1, 0)

@@ -34,7 +34,7 @@ def main():
     parser.add_argument("--out", metavar="FOLDER", type=Path, help="where to write; RESULTS_FOLDER if omitted")
     parser.add_argument("--folds", nargs="+", help="which folds, such as 0 1 2 or all; those that are there if omitted")
     parser.add_argument("--checkpoint", default="checkpoint_final.pth")
-    parser.add_argument("--no-selftest", action="store_true", help="do not run nnU-Net for a self-test")
+    parser.add_argument("--no-selftest", action="store_true", help="leave out the self-test, which may take minutes")
     arguments = parser.parse_args()
     export(arguments.folder, arguments.out, arguments.folds, arguments.checkpoint, not arguments.no_selftest)
 
@@ -43,15 +43,8 @@ def export(folder, out=None, folds=None, checkpoint="checkpoint_final.pth", with
     """Export one trained configuration; returns the folder that `dlp-lab model import` takes."""
     out = Path(out or folder)
     out.mkdir(parents=True, exist_ok=True)
-    device = torch.device("cuda" if torch.cuda.is_available() else "cpu")
-    predictor = nnUNetPredictor(
-        tile_step_size=0.5,
-        use_gaussian=True,
-        use_mirroring=True,
-        perform_everything_on_device=device.type == "cuda",
-        device=device,
-        allow_tqdm=False,
-    )
+    # on the processor, for a GPU computes with 10 bits of each number, and the self-test is to tell more
+    predictor = nnUNetPredictor(perform_everything_on_device=False, device=torch.device("cpu"), allow_tqdm=False)
     predictor.initialize_from_trained_model_folder(str(folder), folds, checkpoint)
     if folds is None:
         folds = nnUNetPredictor.auto_detect_available_folds(str(folder), checkpoint)
@@ -126,7 +119,11 @@ def selftest_of(predictor, folder):
         inside = sum((place - at) ** 2 for place, at in zip(places, centre, strict=True)) < radius**2
         image[inside] = low + (high - low) * (number + 1) / 12
     image = np.rint(image).astype(np.int16)
-    segmentation = predictor.predict_single_npy_array(image[np.newaxis].astype(np.float32), {"spacing": spacing})
+    half, torch.half = torch.half, torch.float32  # nnU-Net sums logits in float16 by itself
+    try:
+        segmentation = predictor.predict_single_npy_array(image[np.newaxis].astype(np.float32), {"spacing": spacing})
+    finally:
+        torch.half = half
     affine = np.diag([*spacing, 1.0])[[2, 1, 0, 3]]  # (z, y, x) grow to S, P and L
     if plans.plans["image_reader_writer"] == "NibabelIOWithReorient":
         affine[:2] *= -1  # to S, A and R
