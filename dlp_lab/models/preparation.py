@@ -116,8 +116,6 @@ def _through_steps(
         else:
             for number, volume in enumerate(volumes):
                 name = description.input.channels[number].name
-                if step.only_channels and name not in step.only_channels:
-                    continue
                 if not is_own[number]:
                     channels[number], is_own[number] = np.array(channels[number], np.float32, order="C"), True
                 channels[number] = apply_steps(channels[number], [step], volume.modality, name, scalings[number])
