@@ -180,7 +180,8 @@ class PercentileScale(_ValueStep, frozen=True, tag_field="do", tag="percentile_s
 class ZScore(_ValueStep, frozen=True, tag_field="do", tag="zscore"):
     """Less `mean`, over `std`; those of the image itself where they are not given.
 
-    With `nonzero` zeros are neither looked at nor changed; with `fill_holes` those that others enclose are.
+    With `nonzero` zeros are neither looked at nor changed; with `fill_holes` those that others enclose are, and, of
+    several channels after a crop to what is not zero, those where another channel was not zero.
     """
 
     mean: float | None = None

@@ -102,23 +102,29 @@ def _through_steps(
     channels: list[NDArray[Any]] = [grid.reorientation.view(volume.voxels) for volume in volumes]
     scalings = [Scaling() for _ in volumes]
     is_own = [False] * len(volumes)
+    inside: NDArray[np.bool_] | None = None
     for step in description.steps:
         if isinstance(step, Crop):
             spacing = np.linalg.norm(oriented.affine_kji_to_lps[:3, :3] @ grid.matrix, axis=0)
-            box = foreground_box(_together(channels, step), step, spacing.tolist())
+            together = _together(channels, step)
+            box = foreground_box(together, step, spacing.tolist())
+            if len(channels) > 1 and step.of == "nonzero":
+                inside = together[box]
             channels, grid = [values[box] for values in channels], grid.part(box, step.reach)
         elif isinstance(step, Resample):
             if located is not None:
                 channels, grid = [values[tuple(located)] for values in channels], grid.part(located, _EDGE)
             wanted = grid_of(grid)
             channels = [_resampled(values, description, step, grid, wanted, oriented) for values in channels]
-            grid, is_own = wanted, [True] * len(volumes)
+            grid, is_own, inside = wanted, [True] * len(volumes), None
         else:
             for number, volume in enumerate(volumes):
                 name = description.input.channels[number].name
                 if not is_own[number]:
                     channels[number], is_own[number] = np.array(channels[number], np.float32, order="C"), True
-                channels[number] = apply_steps(channels[number], [step], volume.modality, name, scalings[number])
+                channels[number] = apply_steps(
+                    channels[number], [step], volume.modality, name, scalings[number], inside
+                )
     voxels = channels[0][np.newaxis] if len(channels) == 1 else np.stack(channels)
     return PreparedImage(np.ascontiguousarray(voxels, np.float32), grid, scalings[0])
 

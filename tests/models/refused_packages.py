@@ -234,8 +234,8 @@ REFUSED = [
     Refused("Resized", _before({"_target_": "Resized", "keys": "image", "spatial_size": [96] * 3}), "(Resized)"),
     Refused("an unknown argument", _set(*_PREPROCESSING, 3, "min_pixdim", to=[1, 1, 1]), "min_pixdim"),
     Refused(
-        "KeepLargestConnectedComponentd",
-        _behind({"_target_": "KeepLargestConnectedComponentd", "keys": "pred"}, 3),
+        "KeepLargestConnectedComponentd before there are labels",
+        _behind({"_target_": "KeepLargestConnectedComponentd", "keys": "pred"}, 1),
         "(KeepLargestConnectedComponentd) is not supported",
     ),
     Refused(
@@ -250,9 +250,9 @@ REFUSED = [
         "--orientation",
     ),
     Refused(
-        "a bundle of two channels",
+        "a bundle of other channels than its network's",
         _set("network_data_format", "inputs", "image", "num_channels", to=2, file=METADATA),
-        "has 2 channels",
+        "takes 1 channels",
     ),
     Refused("a bundle without ONNX weights", _without("monai-foreground", "models/model.onnx"), "onnx_export"),
     Refused("results that are not exported", _without("nnunet-regions", "export.json"), "model exporter nnunet"),
@@ -276,13 +276,13 @@ REFUSED = [
         "must be 0, the background, and 1, 2, ...",
     ),
     Refused(
-        "results of two channels",
+        "results of other channels than their network's",
         _changed(
             "nnunet-regions",
             "dataset.json",
             lambda content: content["channel_names"].update({"1": "PET"}),
         ),
-        "must be of the 2 channels",
+        "takes 1 channels, dataset.json names 2",
     ),
     Refused(
         "an exported network in another folder",

@@ -61,7 +61,7 @@ def _write_nnunet(scratch: Path) -> None:
     }
     for name, folder in results.items():
         export(folder, with_selftest=False)
-        verdict = nnunet_judge.judge(folder, volumes[name], folder, in_full_precision=True)
+        verdict = nnunet_judge.judge(folder, [volumes[name]], folder, in_full_precision=True)
         _write(name, folder, volumes[name], verdict.labels)
 
 
@@ -79,7 +79,7 @@ def _write_monai(scratch: Path) -> None:
     for name, (before, inferer, behind, channels) in cases.items():
         folder = monai_bundles.write_bundle(scratch / name, TINY_UNET, before, inferer, behind, channels=channels)
         volume = blobs("oblique-sagittal", **SMALL, seed=3, air=-1000)
-        _write(name, folder, volume, monai_bundles.judge(folder, volume, scratch).labels)
+        _write(name, folder, volume, monai_bundles.judge(folder, [volume], scratch).labels)
 
 
 def _write(name: str, folder: Path, volume: Volume, labels: np.ndarray) -> None:

@@ -8,7 +8,10 @@ from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
+import numpy as np
+import onnx
 import pytest
+from onnx import numpy_helper
 
 from dlp_lab.cli import main
 from dlp_lab.errors import ModelRefused, OutputExists
@@ -34,6 +37,18 @@ def changed(
     change(content)
     files[file] = json.dumps(content).encode()
     return imported_model(write_files(tmp_path / "model", files), Wishes())
+
+
+def network_of_channels(content: bytes, channels: int) -> bytes:
+    """A network whose first convolution has as many channels as asked for, all with the weights of the first."""
+    network = onnx.load_from_string(content)
+    network.graph.input[0].type.tensor_type.shape.dim[1].dim_value = channels
+    first = next(node for node in network.graph.node if node.op_type == "Conv").input[1]
+    for weight in network.graph.initializer:
+        if weight.name == first:
+            values = np.repeat(numpy_helper.to_array(weight), channels, axis=1)
+            weight.CopyFrom(numpy_helper.from_array(values, first))
+    return network.SerializeToString()
 
 
 def planned(tmp_path: Path, **changes: Any) -> ImportedModel:
@@ -176,6 +191,22 @@ def test_the_label_to_ignore_is_no_channel(tmp_path):
         tmp_path, "nnunet-thick-slices", "dataset.json", lambda dataset: dataset["labels"].update(ignore=4)
     )
     assert [label.number for label in imported.description.output.labels] == [1, 2, 3]
+
+
+def test_channels_are_normalised_each_its_own_way(tmp_path):
+    files = golden_files("nnunet-thick-slices")
+    plans, dataset = json.loads(files["plans.json"]), json.loads(files["dataset.json"])
+    plans["configurations"]["3d_fullres"].update(
+        normalization_schemes=["CTNormalization", "ZScoreNormalization"], use_mask_for_norm=[True, True]
+    )
+    dataset["channel_names"] = {"0": "CT", "1": "PET"}
+    files |= {"plans.json": json.dumps(plans).encode(), "dataset.json": json.dumps(dataset).encode()}
+    files["model_fold0.onnx"] = network_of_channels(files["model_fold0.onnx"], 2)
+    description = imported_model(write_files(tmp_path / "model", files), Wishes()).description
+    assert [channel.modality for channel in description.input.channels] == [("CT",), ("PT",)]
+    clip, of_ct, of_pet = description.steps[1:4]
+    assert (clip.only_channels, of_ct.only_channels, of_pet.only_channels) == (("CT",), ("CT",), ("PET",))
+    assert (of_ct.fill_holes, of_pet.fill_holes) == (False, True)
 
 
 # ---- MONAI -----------------------------------------------------------------------------------------------------------
