@@ -12,12 +12,13 @@ from dlp_lab.cohort.case import FAILED, Case, CaseRecord
 from dlp_lab.cohort.case_result import result_is_there
 from dlp_lab.cohort.fingerprint import case_fingerprint, report_fingerprint
 from dlp_lab.cohort.inputs import Inputs
-from dlp_lab.errors import BadParameters, DlpError, PathRefused
+from dlp_lab.errors import BadParameters, DlpError
+from dlp_lab.jobs.channel_series import is_series_uid
 from dlp_lab.jobs.job import JobRequest
 from dlp_lab.store.cohort_folder import CohortFolder
 from dlp_lab.store.workspace import Workspace
 from dlp_lab.tasks import task_named
-from dlp_lab.tasks.task import JsonObject
+from dlp_lab.tasks.task import ChannelTask, JsonObject
 
 Work = Literal["nothing", "report", "job"]
 
@@ -86,9 +87,15 @@ def _with_defaults(task: str, params: JsonObject) -> JsonObject:
 
 
 def _input_sha256(inputs: Inputs, case: Case, request: JobRequest) -> str:
+    """Of the case's series, and of the others that its task looks at beside it."""
     try:
-        return inputs.content(case.input_dir).sha256_of(request.read.series)
-    except PathRefused as error:
+        found = [inputs.content(case.input_dir).sha256_of(request.read.series)]
+        task = task_named(request.task).from_params(request.params)
+        for name, where in task.other_series().items() if isinstance(task, ChannelTask) else ():
+            folder, series = (case.input_dir, where) if is_series_uid(where) else (where, None)
+            found.append(f"{name} {inputs.content(folder).sha256_of(series)}")
+        return "\n".join(found)
+    except DlpError as error:
         return str(error)
 
 

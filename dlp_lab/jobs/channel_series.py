@@ -46,7 +46,7 @@ def other_channels(
     found = {}
     for name, where in named.items():
         repairs = msgspec.structs.replace(read, series=None, select={})
-        if _UID.fullmatch(where):
+        if is_series_uid(where):
             series = choose_series(scan, msgspec.structs.replace(repairs, series=where))
         else:
             folder = workspace.input_folder(where)
@@ -56,6 +56,11 @@ def other_channels(
         _refuse_elsewhere(name, series, first)
         found[name] = series
     return found
+
+
+def is_series_uid(where: str) -> bool:
+    """Whether a channel's series is named by its UID, and not by a folder."""
+    return _UID.fullmatch(where) is not None
 
 
 def info_of(series: Series) -> SeriesInfo:

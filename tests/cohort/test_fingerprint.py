@@ -7,14 +7,17 @@ from pathlib import Path
 import pytest
 
 from dlp_lab.cohort import inputs as inputs_module
+from dlp_lab.cohort.case import Case
 from dlp_lab.cohort.fingerprint import case_fingerprint, submission_key
 from dlp_lab.cohort.inputs import Inputs
+from dlp_lab.cohort.plan import planned
 from dlp_lab.jobs.job import JobRequest
 from dlp_lab.models.registry import add_model, remove_model
+from dlp_lab.store.cohort_folder import CohortFolder
 from dlp_lab.store.workspace import Workspace
 from dlp_lab.tasks import task
 from tests.cohort.conftest import Runs
-from tests.models.networks import description, threshold_network, write_package
+from tests.models.networks import description, mean_network, threshold_network, write_package
 from tests.phantom import write_phantom_series
 
 SEGMENT = JobRequest(task="segment", input_dir="a")
@@ -79,3 +82,27 @@ def test_a_file_of_another_series_beside_it_is_no_change(tmp_path: Path) -> None
     after = Inputs(workspace, tmp_path / "m").content("a")
     assert after.sha256_of(uid) == before.sha256_of(uid)
     assert after.sha256_of(None) != before.sha256_of(None)
+
+
+def test_a_change_of_another_channel_makes_another_case(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("DLP_LAB_MODELS", str(tmp_path / "registry"))
+    channels = {"name": "image", "channels": [{"name": "T1w"}, {"name": "FLAIR"}]}
+    described = description(0, input=channels, output={"name": "scores", "kind": "image"})
+    add_model(write_package(tmp_path / "sum", mean_network(2), described))
+    root = tmp_path / "root"
+    write_phantom_series(root / "t1", seed=1)
+    workspace, cohort = Workspace(root), CohortFolder(root / "out", "out")
+    request = JobRequest(task="enhance", input_dir="", params={"channels": {"FLAIR": "flair"}})
+
+    def fingerprint() -> str:
+        cases = [Case(case_id="one", input_dir="t1")]
+        return planned(workspace, cohort, Inputs(workspace, tmp_path / "m"), cases, request, None, retry_failed=False)[
+            0
+        ].fingerprint
+
+    absent = fingerprint()
+    files = write_phantom_series(root / "flair", seed=2).files
+    before = fingerprint()
+    assert before == fingerprint()
+    files[0].unlink()
+    assert len({absent, before, fingerprint()}) == 3
