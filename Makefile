@@ -3,7 +3,7 @@
 # make lab          JupyterLab with the demo's folder open
 # make test         lint, types, import contracts, all tests (browser tests where there is a Chromium)
 # make screenshots  pictures of the JupyterLab panel, the viewer and the widgets, in build/screenshots/
-# make bench        measurements beside named peers
+# make bench        measurements beside named peers, and a report of them in build/bench (needs 3 GB for the peers)
 # make storm        jobs under fire (storm, poison), a queue under load (load), what a job costs (job_overhead), on Dask too
 # make parity       imported models beside MONAI and nnU-Net, in an environment that has them (.venv-judges, 3 GB)
 # make fuzz         60 s in search of files that break a reader (Linux)
@@ -59,16 +59,9 @@ test-ui: $(VENV)/.test $(DEMO_SLICES)
 screenshots: $(VENV)/.test $(DEMO_SLICES)
 	$(BIN)/python -m tools.screenshots
 
-bench: $(VENV)/.test $(DEMO_SLICES)
-	$(BIN)/python -m benchmarks.end_to_end
-	$(BIN)/python -m benchmarks.gaussian
-	$(BIN)/python -m benchmarks.read_write
-	$(BIN)/python -m benchmarks.compressed
-	$(BIN)/python -m benchmarks.hdf5
-	$(BIN)/python -m benchmarks.phantom_table
-	$(BIN)/python -m benchmarks.viewer
-	$(BIN)/python -m benchmarks.segment
-	$(BIN)/python -m benchmarks.segment --memory
+# peers that fit beside us are installed beside us, the others in an environment of their own (.venv-judges, 3 GB)
+bench: $(VENV)/.bench .venv-judges $(DEMO_SLICES)
+	$(BIN)/python -m benchmarks
 
 storm: $(VENV)/.test
 	$(BIN)/python -m benchmarks.storm
@@ -127,6 +120,10 @@ $(VENV)/.demo: $(VENV)/.node $(INPUTS)
 $(VENV)/.test: $(VENV)/.node $(INPUTS)
 	$(BIN)/pip install --quiet --editable '.[test]'
 	touch $@ $(VENV)/.demo
+
+$(VENV)/.bench: $(VENV)/.test
+	$(BIN)/pip install --quiet --editable '.[bench]'
+	touch $@
 
 $(VENV)/.models: $(VENV)/.demo
 	$(BIN)/pip install --quiet --editable '.[notebook,models]'

@@ -2,9 +2,10 @@
 
     python -m benchmarks [--short] [NAME ...]
 
-Runs each benchmark named (by default all of `BENCHMARKS`) in a process of its own. What they keep in build/bench as
-JSON becomes tables, `report.md`, and a picture, `ratios.png`, beside it. `--short` does little more than see that they
-run, and keeps its results apart, in build/bench/short.
+Runs each benchmark named (by default all that are listed here) in a process of its own. What contests keep in
+build/bench as JSON becomes tables, `report.md`, and a picture, `ratios.png`, beside it; the others print tables of
+their own. `--short` holds the contests alone, does little more than see that they run, and keeps its results apart, in
+build/bench/short.
 """
 
 from __future__ import annotations
@@ -20,7 +21,8 @@ from typing import Any
 
 from benchmarks.contest import ROOT, Asked
 
-BENCHMARKS = ("end_to_end", "read_write", "hdf5")
+CONTESTS = ("end_to_end", "read_write", "hdf5")
+OTHERS = ("gaussian", "streaming", "compressed", "phantom_table", "segment", "segment_peers", "viewer")
 
 
 def report_of(contest: dict[str, Any]) -> str:
@@ -83,14 +85,15 @@ def draw_ratios(contests: list[dict[str, Any]], path: Path) -> None:
 
 def main() -> int:
     """Run, then report; fails when a benchmark did."""
+    known = CONTESTS + OTHERS
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
-    parser.add_argument("names", nargs="*", metavar="NAME", help=", ".join(BENCHMARKS))
+    parser.add_argument("names", nargs="*", metavar="NAME", help=", ".join(known))
     parser.add_argument("--short", action="store_true")
     asked = parser.parse_args()
-    if unknown := set(asked.names) - set(BENCHMARKS):
-        parser.error(f"no benchmark is called {', '.join(sorted(unknown))}; there are {', '.join(BENCHMARKS)}")
+    if unknown := set(asked.names) - set(known):
+        parser.error(f"no benchmark is called {', '.join(sorted(unknown))}; there are {', '.join(known)}")
     since, failed = time.time(), []
-    for name in asked.names or BENCHMARKS:
+    for name in asked.names or (CONTESTS if asked.short else known):
         command = [sys.executable, "-m", f"benchmarks.{name}", *(["--short"] if asked.short else [])]
         if subprocess.run(command, cwd=ROOT).returncode != 0:
             failed.append(name)
