@@ -1,5 +1,5 @@
 # make demo         the main job on a real MR series, in an environment of its own
-# make demo-segment a brain in the same series by a real network (deepbet), in about a minute and 200 MB for CPU torch
+# make demo-segment the brain in the same series by a real network (deepbet), whose weights PyTorch exports once
 # make lab          JupyterLab with the demo's folder open
 # make test         lint, types, import contracts, all tests (browser tests where there is a Chromium)
 # make screenshots  pictures of the JupyterLab panel, in build/screenshots/

@@ -133,7 +133,8 @@ def stretched_grid(looked_at: NetworkGrid, size: tuple[int, int, int]) -> Networ
     """A part of the oriented source in `size` voxels; the outer edges of both are the same planes."""
     _refuse_too_large(size)
     scale = np.asarray(looked_at.shape) / np.asarray(size)
-    return NetworkGrid(looked_at.reorientation, size, np.diag(scale), looked_at.offset + (scale - 1) / 2)
+    offset = looked_at.offset + (scale - 1) / 2
+    return NetworkGrid(looked_at.reorientation, size, np.diag(scale), offset, looked_at.reach)
 
 
 def spacing_mm(wanted: Grid, oriented: Geometry) -> FloatArray:

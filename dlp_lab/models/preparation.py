@@ -31,6 +31,9 @@ from dlp_lab.volume import Volume
 
 FloatVolume = NDArray[np.float32]
 
+_EDGE = 0.5
+"""Voxels from the centre of the outermost one to its outer edge."""
+
 
 @dataclass(frozen=True, eq=False)
 class PreparedImage:
@@ -110,15 +113,13 @@ def _through_steps(
             channels, grid = [values[box] for values in channels], grid.part(box, step.reach)
         elif isinstance(step, Resample):
             if located is not None:
-                channels, grid = [values[tuple(located)] for values in channels], grid.part(located, 0.5)
+                channels, grid = [values[tuple(located)] for values in channels], grid.part(located, _EDGE)
             wanted = grid_of(grid)
             channels = [_resampled(values, description, step, grid, wanted, oriented) for values in channels]
             grid, is_own, inside = wanted, [True] * len(volumes), None
         else:
             for number, volume in enumerate(volumes):
                 name = description.input.channels[number].name
-                if step.only_channels and name not in step.only_channels:
-                    continue
                 if not is_own[number]:
                     channels[number], is_own[number] = np.array(channels[number], np.float32, order="C"), True
                 channels[number] = apply_steps(
