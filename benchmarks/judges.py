@@ -33,6 +33,7 @@ class OnnxNetwork(torch.nn.Module):
         options = onnxruntime.SessionOptions()
         options.intra_op_num_threads = THREADS
         options.inter_op_num_threads = 1
+        options.add_session_config_entry("session.force_spinning_stop", "1")  # as dlp-lab's
         self._session = onnxruntime.InferenceSession(str(path), options, providers=["CPUExecutionProvider"])
         self.seconds: list[float] = []
         self.processor_seconds: list[float] = []

@@ -1,7 +1,7 @@
 """The same network over the same volume as MONAI, nnU-Net and dlp-lab take it, side by side.
 
     make .venv-judges
-    python -m benchmarks.segment_peers [--length 192] [--rounds 3] [--channels 3 25]
+    python -m benchmarks.segment_peers [--length 256] [--rounds 3] [--channels 3 25]
 
 Blended windows of 96 with a quarter of overlap; ONNX Runtime runs the network for all, with two threads. Two networks:
 one looks at single voxels, so that nearly all time is what the libraries add; one has nine dilated layers, as MeshNet,
@@ -125,7 +125,7 @@ def _files(ways: list[str]) -> dict[str, str]:
 
 def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
-    parser.add_argument("--length", type=int, default=192)
+    parser.add_argument("--length", type=int, default=256)
     parser.add_argument("--rounds", type=int, default=3)
     parser.add_argument("--channels", type=int, nargs="+", default=[3, 25])
     parser.add_argument("--networks", choices=NETWORKS, nargs="+", default=list(NETWORKS))

@@ -23,15 +23,17 @@ FloatVolume = NDArray[np.float32]
 
 @dataclasses.dataclass(frozen=True, eq=False)
 class TimedNetwork(Network):
-    """A network that keeps how long each of its passes took, by the clock and of the processors."""
+    """A network that keeps how long each of its passes took, by the clock and of the processors, and on how much."""
 
     seconds: list[float] = dataclasses.field(default_factory=list)
     processor_seconds: list[float] = dataclasses.field(default_factory=list)
+    voxels: list[int] = dataclasses.field(default_factory=list)
 
     def run(self, image: FloatVolume, into: FloatVolume | None = None) -> FloatVolume:
         start, processor_start = time.perf_counter(), time.process_time()
         scores = super().run(image, into)
         self.seconds.append(time.perf_counter() - start)
+        self.voxels.append(image.size)
         self.processor_seconds.append(time.process_time() - processor_start)
         return scores
 

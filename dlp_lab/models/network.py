@@ -78,12 +78,11 @@ class Network:
         """The result of one fold, checked."""
         description = self.package.description
         feed, name = image[np.newaxis], description.output.name
-        if into is not None and self.has_float_output and into.shape[1:] == image.shape[1:] and into.flags.c_contiguous:
-            binding = session.io_binding()
-            binding.bind_cpu_input(description.input.name, feed)
-            binding.bind_output(name, "cpu", 0, np.float32, (1, *into.shape), into.ctypes.data)
-            session.run_with_iobinding(binding)
-            return into
+        if self.has_float_output:
+            shape = description.output.channels, *image.shape[1:]
+            scores = into if into is not None and into.shape == shape else np.empty(shape, np.float32)
+            if self._has_passed_into(session, feed, scores):
+                return scores
         (made,) = session.run([name], {description.input.name: feed})
         if made.ndim != 5 or made.shape[0] != 1 or made.shape[2:] != image.shape[1:]:
             raise ModelRefused(
@@ -93,6 +92,21 @@ class Network:
         scores = np.asarray(made[0], np.float32)
         self._check_channels(scores)
         return scores
+
+    def _has_passed_into(self, session: onnxruntime.InferenceSession, feed: FloatVolume, made: FloatVolume) -> bool:
+        """Run one fold so that its result is written to `made`; False if that fails, as for one of another shape.
+
+        ONNX Runtime would give a copy of what it has room for as well: twice the memory, found anew for every pass.
+        """
+        description = self.package.description
+        binding = session.io_binding()
+        binding.bind_cpu_input(description.input.name, feed)
+        binding.bind_output(description.output.name, "cpu", 0, np.float32, (1, *made.shape), made.ctypes.data)
+        try:
+            session.run_with_iobinding(binding)
+        except Exception:  # ONNX Runtime has many classes, of which none is public; the plain way tells what is wrong
+            return False
+        return True
 
     @property
     def has_float_output(self) -> bool:
@@ -142,6 +156,8 @@ def _loaded(package: ModelPackage, threads: int) -> Network:
     options.intra_op_num_threads = threads
     options.inter_op_num_threads = 1
     options.log_severity_level = 3  # errors; they come as exceptions too
+    # between two passes, the threads of the last one would wait at full speed, on the processors that blend
+    options.add_session_config_entry("session.force_spinning_stop", "1")
     # ONNX Runtime would keep what a pass took, which is little for a window and much for a volume
     options.enable_cpu_mem_arena = isinstance(package.description.inference, Windows)
     available = onnxruntime.get_available_providers()

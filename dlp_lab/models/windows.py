@@ -106,12 +106,17 @@ def window_blocks(
         least_weight: Of a voxel in a window, whose greatest weight is 1.
     """
     _, _, height, width = image.shape
+    # one array for all parts, for whoever has the last block still holds it when the next part begins
+    shape = axes[0].size + 1, min(rows + 1, height), width
+    values, weights = np.zeros((channels, *shape), np.float32), np.zeros(shape, np.float32)
     for first_row in range(0, height, rows):
         end_row = min(height, first_row + rows)
         last_row = min(height, end_row + 1)
         reaching = axes[0], axes[1].reaching(first_row, last_row), axes[2]
-        shape = axes[0].size + 1, last_row - first_row, width
-        sums = _Sums(np.zeros((channels, *shape), np.float32), np.zeros(shape, np.float32), first_row, least_weight)
+        here = last_row - first_row
+        sums = _Sums(values[:, :, :here], weights[:, :here], first_row, least_weight)
+        if first_row:
+            sums.clear()
         for block in _blended(image, reaching, sums, run):
             start, low, high = block.start, list(block.owned_from), list(block.owned_to)
             low[1] = first_row if first_row else -math.inf
@@ -199,6 +204,12 @@ class _Sums:
 
             in_parts(divide, len(weights))
         return values
+
+    def clear(self) -> None:
+        """Begin anew."""
+        self.values[...] = 0
+        if self.least_weight:
+            self.weights[...] = 0
 
     def move_on(self, planes: int) -> None:
         """Make room for the windows that lie `planes` deeper."""

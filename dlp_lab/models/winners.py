@@ -63,6 +63,7 @@ class WinnerChoice:
         """
         if self._kind == "labels":
             (values,) = channels
+            _refuse_no_number(values)
             found = np.rint(values)
             return np.where((found > 0) & (found <= self._numbers[-1]), found, 0).astype(self.dtype)
         if self._kind == "softmax":
@@ -70,15 +71,10 @@ class WinnerChoice:
         return self._regions(channels)
 
     def _greatest(self, channels: Iterable[FloatVolume]) -> Winners:
-        best, winner, is_better = None, np.zeros(0, self.dtype), np.zeros(0, bool)
-        for channel, values in enumerate(channels):
-            if best is None:
-                best, winner, is_better = (
-                    np.array(values),
-                    np.zeros(values.shape, self.dtype),
-                    np.empty(values.shape, bool),
-                )
-                continue
+        others = iter(channels)
+        best = np.array(next(others))
+        winner, is_better = np.zeros(best.shape, self.dtype), np.empty(best.shape, bool)
+        for channel, values in enumerate(others, 1):
             np.greater(values, best, out=is_better)
             np.fmax(best, values, out=best)
             # channels come in growing order, so the greater number is the later one; faster than writing where it is so
@@ -97,8 +93,8 @@ class WinnerChoice:
         return winner
 
 
-def _refuse_no_number(values: FloatVolume | None) -> None:
-    if values is not None and values.size and np.isnan(values.max()):
+def _refuse_no_number(values: FloatVolume) -> None:
+    if values.size and np.isnan(values.max()):
         raise ModelRefused(
             "the network makes values that are no numbers; its weights are damaged, or the image has values far beyond "
             "those that it was trained on"

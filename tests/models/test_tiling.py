@@ -53,13 +53,13 @@ def test_where_nothing_fits_the_tile_is_about_as_large_as_the_halo():
     assert all(9 <= length <= 12 for length in own)
 
 
-def test_a_run_takes_a_third_of_what_the_process_can_still_get(monkeypatch, tmp_path):
+def test_a_run_takes_its_share_of_what_the_process_can_still_get(monkeypatch, tmp_path):
     (tmp_path / "meminfo").write_text("MemTotal: 9000000 kB\nMemAvailable: 6291456 kB\n")
     monkeypatch.setattr(memory, "_MEMINFO", tmp_path / "meminfo")
     monkeypatch.setattr(memory, "_CGROUP", tmp_path)
     assert free_bytes() == 6 * 2**30
     (tmp_path / "memory.max").write_text(f"{4 * 2**30}\n")
     (tmp_path / "memory.current").write_text(f"{2**30}\n")
-    assert Memory.of_machine().network_bytes == 2**30
+    assert Memory.of_machine() == Memory(network_bytes=2**30, blended_bytes=2**30)
     (tmp_path / "memory.max").write_text("max\n")
-    assert Memory.of_machine().network_bytes == 2 * 2**30
+    assert Memory.of_machine() == Memory(network_bytes=2 * 2**30, blended_bytes=3 * 2**29)
