@@ -79,7 +79,7 @@ window.bench = {
         return times;
     },
     // a slider of ipywidgets and the picture that follows it: an image that came as a file, or one drawn on a canvas
-    async slider(steps, isOnCanvas) {
+    async slider(steps, pause, isOnCanvas) {
         const handle = document.querySelector('.jp-OutputArea .noUi-handle'), times = [];
         const picture = () => [...document.querySelectorAll('.jp-OutputArea img')].at(-1);
         for (let n = 0; n < steps; n++) {
@@ -94,12 +94,12 @@ window.bench = {
                 await picture().decode().catch(() => undefined);
             }
             times.push(performance.now() - start);
-            await bench.sleep(100);
+            await bench.sleep(Math.max(0, pause - (performance.now() - start)));
         }
         return times;
     },
     // the wheel over a canvas that WebGL draws
-    async wheel(steps) {
+    async wheel(steps, pause) {
         const canvas = document.querySelector('.jp-OutputArea canvas'), times = [];
         const box = canvas.getBoundingClientRect();
         for (let n = 0; n < steps; n++) {
@@ -113,7 +113,7 @@ window.bench = {
             const gl = canvas.getContext('webgl2');
             gl.readPixels(0, 0, 1, 1, gl.RGBA, gl.UNSIGNED_BYTE, new Uint8Array(4));
             times.push(performance.now() - start);
-            await bench.sleep(100);
+            await bench.sleep(Math.max(0, pause - (performance.now() - start)));
         }
         return times;
     },

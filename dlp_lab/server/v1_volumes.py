@@ -27,7 +27,7 @@ VOLUMES_SETTING = "dlp_lab_opened_volumes"
 _EXAMPLE = '{"path": "study/series"} or {"job": "<uid>", "which": "result"}'
 _INDEX = re.compile(r"[0-9]{1,9}")
 MOST_PLANES = 6
-_PLANES = re.compile(rf"[012]\.[0-9]{{1,9}}(,[012]\.[0-9]{{1,9}}){{0,{MOST_PLANES - 1}}}")
+_PLANES = re.compile(rf"^[012]\.[0-9]{{1,9}}(,[012]\.[0-9]{{1,9}}){{0,{MOST_PLANES - 1}}}$")
 
 
 class OpenVolume(msgspec.Struct, frozen=True, forbid_unknown_fields=True, kw_only=True):

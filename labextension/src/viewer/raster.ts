@@ -84,13 +84,14 @@ function shadeOf(value: number, low: number, scale: number): number {
   return shade > 0 ? (shade < 255 ? shade | 0 : 255) : 0;
 }
 
-/** After minus before, value by value. */
+/** After minus before, value by value; none where one of them has no value. */
 export function difference(before: Plane, after: Plane): Plane {
   const result = new Float32Array(before.stored.length);
   const [from, to] = [before.stored, after.stored];
   const constant = after.intercept - before.intercept;
   for (let n = 0; n < result.length; n++) {
-    result[n] = to[n] * after.slope - from[n] * before.slope + constant;
+    const change = to[n] * after.slope - from[n] * before.slope + constant;
+    result[n] = Number.isNaN(change) ? 0 : change;
   }
   return new Plane(result);
 }

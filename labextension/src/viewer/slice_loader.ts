@@ -126,11 +126,15 @@ export class SliceLoader {
       return;
     }
     const early = this._early(axis, wanted);
-    const others = this._prefetches.filter(one => one !== early);
+    if (early) {
+      // it tells of its end itself; the others travel with it, and are likely to be wanted next
+      this._prefetches = this._prefetches.filter(one => one !== early);
+      requests.underWay = early;
+      return;
+    }
+    this._prefetches.forEach(({ abort }) => abort.abort());
     this._prefetches = [];
-    // one that is on its way tells of its end itself
-    requests.underWay = early ?? this._begin(axis, wanted);
-    others.forEach(({ abort }) => abort.abort());
+    requests.underWay = this._begin(axis, wanted);
   }
 
   private _begin(axis: Axis, index: number): Request {

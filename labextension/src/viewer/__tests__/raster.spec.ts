@@ -80,6 +80,8 @@ test('a difference is after minus before, as real values, and does not overflow'
   expect([...difference(before, after).stored]).toEqual([60000, -2]);
   const stored = new Plane(Uint16Array.of(65535, 10), 0.5, -1000);
   expect([...difference(before, stored).stored]).toEqual([61767.5, -1000]);
+  const partly = new Plane(Float32Array.of(NaN, 6));
+  expect([...difference(before, partly).stored]).toEqual([0, 1]);
 });
 
 test('labels are painted but for those hidden and 0, and all are told', () => {

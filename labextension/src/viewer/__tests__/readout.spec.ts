@@ -40,7 +40,7 @@ test('numbers are short, and whole ones whole', () => {
     '0.12346',
     '123456',
     '2.5',
-    'NaN'
+    '–'
   ]);
 });
 

@@ -149,15 +149,18 @@ describe('SliceLoader', () => {
     expect(source.asked.slice(count)).toEqual([59, 60, 61, 62]);
   });
 
-  it('waits for a neighbour that is on its way and does not ask twice', async () => {
+  it('waits for a neighbour that is on its way, and keeps those that travel with it', async () => {
     loader.want(0, 50);
     await source.answer(50);
     loader.prefetch();
     loader.want(0, 51);
     expect(source.asked).toEqual([50, 51, 49, 52, 48]);
-    expect(source.cancelled).toEqual([49, 52, 48]);
+    expect(source.cancelled).toEqual([]);
     await source.answer(51);
     expect(changes).toBe(2);
+    await source.answer(52);
+    loader.want(0, 52);
+    expect(source.asked).toEqual([50, 51, 49, 52, 48]);
   });
 
   it('tells why a plane cannot be had, and can be asked for it again', async () => {
