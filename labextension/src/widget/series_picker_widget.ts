@@ -94,11 +94,7 @@ export class SeriesPickerView implements MessageView<PickerTold> {
         ];
     const item = element('label', 'dlp-SeriesPicker-item', '', [
       input,
-      element(
-        'span',
-        'dlp-SeriesPicker-picture',
-        isUsable ? '' : 'no picture'
-      ),
+      element('span', 'dlp-SeriesPicker-picture', isUsable ? '' : 'no picture'),
       element('span', 'dlp-SeriesPicker-text', '', [
         title,
         element('span', 'dlp-SeriesPicker-size', sizeText(series)),
