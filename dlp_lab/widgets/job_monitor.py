@@ -60,16 +60,20 @@ class JobMonitor(MessageWidget):
     def _follow(self, _: str, turn: Turn) -> None:
         told = None
         while not turn.is_stale():
-            try:
-                page = job_service(self._workspace).newest(self._limit)
-            except DlpError as error:
-                self.tell("jobs", {"type": "refused", "message": str(error)})
-                return
-            seen = page.older, [_without_clock(job) for job in page.jobs]
+            content, seen = self._look()
             if seen != told:
                 told = seen
-                self.tell("jobs", {"type": "jobs", "jobs": msgspec.to_builtins(page.jobs), "older": page.older})
+                self.tell("jobs", content)
             turn.pause(_SECONDS_BETWEEN_LOOKS)
+
+    def _look(self) -> tuple[dict[str, Any], object]:
+        """What is to be told of the queue now, and what of it is news when it changes."""
+        try:
+            page = job_service(self._workspace).newest(self._limit)
+        except DlpError as error:  # such as a disk that is full for the moment
+            return {"type": "refused", "message": str(error)}, str(error)
+        content = {"type": "jobs", "jobs": msgspec.to_builtins(page.jobs), "older": page.older}
+        return content, (page.older, [_without_clock(job) for job in page.jobs])
 
 
 def _without_clock(job: Job) -> Job:

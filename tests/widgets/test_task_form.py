@@ -121,7 +121,6 @@ def test_a_class_of_the_readers_own_can_be_tried_before_it_is_installed(workspac
 def test_a_newer_wish_stops_a_slow_preview() -> None:
     form = dlp.TaskForm(Mine, volume())
     preview_of(form)
-    form._preview._told.clear()
     form.set(act="slow")
     time.sleep(0.5)
     form.set(act="broken")

@@ -51,7 +51,9 @@ export const documentsPlugin: JupyterFrontEndPlugin<void> = {
       namespace: 'dlp-lab-viewer'
     });
     // After all others, for the first one that claims a kind of file stays its default.
-    void app.started.then(() => addFactory(app, api, tracker, trans));
+    // Notebook 7 restores no layout, and opens nothing when a factory is added while it reads its settings.
+    const ready = restorer ? app.started : app.restored;
+    void ready.then(() => addFactory(app, api, tracker, trans));
     if (restorer) {
       void restorer.restore(tracker, {
         command: 'docmanager:open',

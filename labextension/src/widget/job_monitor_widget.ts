@@ -3,6 +3,7 @@
 import { elapsed, timeLeft } from '../elapsed';
 import { Job } from '../generated/types';
 import { changedParams } from '../params_schema';
+import { untranslated } from '../viewer/translate';
 import { element } from './element';
 import { MessageView, renderer } from './message_view';
 
@@ -43,9 +44,9 @@ export class JobMonitorView implements MessageView<MonitorTold> {
     this._body.replaceChildren(...told.jobs.map(job => this._row(job, toldAt)));
     this._note.textContent =
       told.jobs.length === 0
-        ? 'No jobs yet.'
+        ? untranslated('No jobs yet.')
         : told.older > 0
-          ? `and ${told.older} older ones`
+          ? untranslated('and %1 older ones', String(told.older))
           : '';
     this._showTimes();
   }
@@ -59,7 +60,7 @@ export class JobMonitorView implements MessageView<MonitorTold> {
     const bar = element('progress', '');
     bar.max = 1;
     bar.value = job.progress;
-    bar.setAttribute('aria-label', 'progress');
+    bar.setAttribute('aria-label', untranslated('progress'));
     const params = changedParams(job.params, undefined).join(', ');
     const task = element('td', '', job.task, [
       element('div', 'dlp-JobMonitor-params', params)

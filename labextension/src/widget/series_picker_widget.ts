@@ -2,6 +2,7 @@
 
 import { SeriesSummary } from '../generated/types';
 import { sizeText, USABLE } from '../series_text';
+import { untranslated } from '../viewer/translate';
 import { element } from './element';
 import {
   MessageView,
@@ -21,8 +22,8 @@ export type PickerTold =
 export class SeriesPickerView implements MessageView<PickerTold> {
   constructor(private readonly _send: (content: unknown) => void) {
     this._list.setAttribute('role', 'radiogroup');
-    this._list.setAttribute('aria-label', 'Series');
-    this._note.textContent = 'Looking through the folder…';
+    this._list.setAttribute('aria-label', untranslated('Series'));
+    this._note.textContent = untranslated('Looking through the folder…');
     this.node.append(this._list, this._note);
   }
 
@@ -56,7 +57,7 @@ export class SeriesPickerView implements MessageView<PickerTold> {
       case 'no-picture': {
         const place = this._picture(told.index);
         if (place) {
-          place.textContent = 'no picture';
+          place.textContent = untranslated('no picture');
           place.title = told.reason;
         }
       }
