@@ -1,6 +1,6 @@
 """What a case of a cohort costs beside its task, with and without a report, beside papermill as it is used today.
 
-    python -m benchmarks.cohort [--cases 1000] [--subset 20] [--report-cases 100]
+    python -m benchmarks.cohort [--cases 1000] [--subset 20] [--report-cases 100] [--dask-cases 200]
 
 Small cases (the phantom, 12 x 32 x 40) are made on the fly. The time of the task itself is that of the jobs as their
 records have it. Then:
@@ -12,6 +12,8 @@ records have it. Then:
     papermill + joblib     `papermill.execute_notebook` in as many processes as the cohort has kernels
     one warm kernel        papermill on one kernel that is kept, with `%reset -f` between the cases: the time to beat,
                            though what one notebook imports, patches or opens is there for the next
+    on Dask                `run_cohort` on a Dask cluster of this machine with one worker, and with two; what they gain
+                           is bounded by the processors, which the scheduler and this process use too
 
 The peers execute the same notebook for results that are there already, and make no page of it. Prints ms for each
 case: wall clock, and processor time, which a busy machine changes little, of this process and of the kernels and peers
@@ -149,11 +151,30 @@ def change_one(root: Path) -> None:
     ds.save_as(path)
 
 
+def on_dask(root: Path, cases: int, workers: int) -> None:
+    """The first cases of the cohort on a cluster of so many workers."""
+    from distributed import LocalCluster
+
+    table = root / f"dask-{workers}.csv"
+    lines = (root / "out/cases.csv").read_text().splitlines()[: 1 + cases]
+    table.write_text("\n".join(lines) + "\n")
+    with LocalCluster(
+        n_workers=workers, threads_per_worker=1, host="127.0.0.1", dashboard_address=None, memory_limit=0
+    ) as cluster:
+        os.environ["DLP_LAB_DASK_SCHEDULER"] = cluster.scheduler_address
+        run = partial(dlp.run_cohort, task="3dblur", executor="dask", root=root, progress=False)
+        warm = root / "patient-00000"
+        run(warm, params={"sigma_mm": 1.0}, out=root / f"dask-warm-{workers}")
+        told = f"on Dask, {workers} workers" if workers > 1 else "on Dask, 1 worker"
+        measured(told, cases, partial(run, table, params={"sigma_mm": 2.0}, out=root / f"dask-{workers}"))
+
+
 def main() -> int:
     parser = argparse.ArgumentParser(description=(__doc__ or "").splitlines()[0])
     parser.add_argument("--cases", type=int, default=1000)
     parser.add_argument("--report-cases", type=int, default=100)
     parser.add_argument("--subset", type=int, default=20)
+    parser.add_argument("--dask-cases", type=int, default=200)
     arguments = parser.parse_args()
     kernels = default_slots()
     with tempfile.TemporaryDirectory(prefix="dlp-") as temporary:
@@ -187,7 +208,9 @@ def main() -> int:
             measured(f"{kind}: {kernels} forked kernels at once", len(some.records), reports)
             for peer, execute in PEERS.items():
                 measured(f"{kind}: {peer}", len(few), partial(execute, notebook, root, few))
-        job_service(Workspace(root)).close()
+        job_service(Workspace(root)).close()  # so that the cluster starts the jobs from now on
+        for workers in (1, 2):
+            on_dask(root, arguments.dask_cases, workers)
     return 0
 
 

@@ -131,7 +131,8 @@ def run_cohort(
             service = at_end.enter_context(_service(workspace, executor))
             reports = None
             if notebook is not None and any(plan.work != "nothing" for plan in plans):
-                reports = Reports(workspace, cohort, Path(notebook), report_slots or default_slots())
+                slots, seconds = report_slots or default_slots(), stored_limits(workspace).job_seconds
+                reports = Reports(workspace, cohort, Path(notebook), slots, seconds)
                 at_end.callback(reports.close)
             tell, close_bar = progress_bar(sum(plan.work != "nothing" for plan in plans), is_shown=progress)
             at_end.callback(close_bar)

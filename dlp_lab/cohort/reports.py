@@ -2,8 +2,8 @@
 
 from __future__ import annotations
 
-import contextlib
 import logging
+import math
 import os
 import threading
 import time
@@ -52,7 +52,7 @@ class Reports:
     """
 
     def __init__(
-        self, workspace: Workspace, cohort: CohortFolder, notebook: Path, slots: int, seconds: int | None = None
+        self, workspace: Workspace, cohort: CohortFolder, notebook: Path, slots: int, seconds: float | None = None
     ) -> None:
         try:
             import papermill  # noqa: F401
@@ -87,7 +87,7 @@ class Reports:
         folder = self._cohort.case(case_id)
         try:
             notebook = self._executed(folder / "report.ipynb", _parameters(self._workspace, case_id, job))
-            write_replacing(folder / "report.html", report_page(case_id, notebook))
+            write_replacing(folder / "report.html", _page(case_id, notebook))
             error = ""
         except ReportFailed as failure:
             remove_if_there(folder / "report.html")
@@ -96,14 +96,11 @@ class Reports:
 
     def _executed(self, target: Path, parameters: dict[str, Any]) -> Any:
         """Execute the notebook; it is kept at `target`, also where it failed, for its traceback."""
-        import nbformat
         import papermill
         from nbclient.exceptions import CellTimeoutError, DeadKernelError
         from papermill.exceptions import PapermillExecutionError
 
         partial = target.with_name(f".{target.name}")
-        with contextlib.suppress(FileNotFoundError):
-            partial.unlink()
         write_replacing(partial, b"")  # made so that its owner alone can read what papermill writes into it
         try:
             return papermill.execute_notebook(
@@ -113,10 +110,12 @@ class Reports:
                 progress_bar=False,
                 request_save_on_cell_execute=False,
                 shutdown_kernel="immediate",
-                execution_timeout=self._seconds,
+                execution_timeout=None if self._seconds is None else math.ceil(self._seconds),
                 resources={"metadata": {"path": os.fspath(self._workspace.root)}},
                 **self._kernel_options(),
             )
+        except ReportFailed:
+            raise
         except PapermillExecutionError as error:
             sentence = printable(f"In [{error.exec_count}] of report.ipynb: {error.ename}: {error.evalue}")
             raise ReportFailed(sentence[:_LONGEST_SENTENCE]) from None
@@ -127,15 +126,21 @@ class Reports:
                 raise ReportFailed("the run was ended") from None
             raise ReportFailed(f"the notebook cannot be executed: {type(error).__name__}") from error
         finally:
-            with contextlib.suppress(FileNotFoundError, nbformat.reader.NotJSONError):
-                if partial.stat().st_size:
-                    os.replace(partial, target)
+            if partial.stat().st_size:
+                os.replace(partial, target)
             remove_if_there(partial)
 
     def _kernel_options(self) -> dict[str, Any]:
         from dlp_lab.cohort.forked_kernel import manager_of
 
         return {} if self._nursery is None else {"kernel_manager_class": manager_of(self._nursery)}
+
+
+def _page(case_id: str, notebook: Any) -> bytes:
+    try:
+        return report_page(case_id, notebook)
+    except Exception as error:  # of nbconvert, for an output that is not what it says
+        raise ReportFailed(f"the notebook was executed, but makes no page: {type(error).__name__}") from error
 
 
 def _parameters(workspace: Workspace, case_id: str, job: Job) -> dict[str, Any]:

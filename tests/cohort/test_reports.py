@@ -15,7 +15,11 @@ import pytest
 from nbformat import NotebookNode
 
 from dlp_lab.cohort import kernel_nursery
+from dlp_lab.cohort.reports import Reports
+from dlp_lab.jobs.handle import job_service
 from dlp_lab.models.registry import add_model
+from dlp_lab.store.cohort_folder import CohortFolder
+from dlp_lab.store.workspace import Workspace
 from tests.cohort.conftest import Runs
 from tests.jobs.waiting import child_processes, wait_until
 from tests.models.networks import description, threshold_network, write_package
@@ -183,3 +187,15 @@ def test_what_is_preloaded_for_kernels_is_there_and_starts_no_thread() -> None:
     )
     told = subprocess.run([sys.executable, "-c", script], capture_output=True, text=True, check=True)
     assert (told.stdout, told.stderr) == ("1 True\n", "")
+
+
+def test_a_notebook_that_takes_longer_than_it_may_is_stopped(run: Runs, tmp_path: Path) -> None:
+    (run.root / "cases.csv").write_text("case,folder\na,ZZDIR0/mr\n")
+    (record,) = run(run.root / "cases.csv").records
+    workspace = Workspace(run.root)
+    assert record.job is not None
+    job = job_service(workspace).get(record.job)
+    path = notebook(tmp_path / "a.ipynb", "import time; time.sleep(600)")
+    reports = Reports(workspace, CohortFolder.of(workspace, run.out), path, slots=1, seconds=1)
+    assert reports.start("a", job).result(timeout=100).error == "the notebook was stopped: CellTimeoutError"
+    reports.close()
