@@ -83,9 +83,11 @@ def _url_of(process: subprocess.Popen[bytes], home: Path, log: Path) -> str:
     while time.monotonic() < deadline and process.poll() is None:
         for info in home.glob("runtime/jpserver-*.json"):
             try:
-                return str(json.loads(info.read_text())["url"])
-            except ValueError:
-                break  # being written
+                url = str(json.loads(info.read_text())["url"])
+                with urllib.request.urlopen(f"{url}api", timeout=30):
+                    return url
+            except (ValueError, urllib.error.URLError):
+                break  # being written, or about to listen
         time.sleep(0.05)
     raise SystemExit(f"the Jupyter server did not start:\n{log.read_text()}")
 
