@@ -1,5 +1,5 @@
 # make demo         the main job on a real MR series, in an environment of its own
-# make demo-segment a brain in the same series by a real network (deepbet), in about a minute and 200 MB for CPU torch
+# make demo-segment the brain in the same series by a real network (deepbet), whose weights PyTorch exports once
 # make lab          JupyterLab with the demo's folder open
 # make test         lint, types, import contracts, all tests (browser tests where there is a Chromium)
 # make screenshots  pictures of the JupyterLab panel, in build/screenshots/
@@ -27,8 +27,7 @@ INPUTS := pyproject.toml hatch_build.py $(wildcard dlp_lab/__init__.py) \
 	labextension/package.json labextension/yarn.lock labextension/tsconfig.json \
 	labextension/bundle_widget.mjs
 
-.PHONY: demo demo-segment lab test test-python test-frontend test-ui lint screenshots bench storm parity fuzz format \
-	clean .venv-judges
+.PHONY: demo demo-segment lab test test-python test-frontend test-ui lint screenshots bench storm parity parity-golden fuzz format clean .venv-judges
 
 demo: $(VENV)/.demo $(DEMO_SLICES)
 	$(BIN)/python -m tools.demo $(DEMO_SLICES) $(DEMO)
@@ -91,6 +90,9 @@ JUDGES := build/judges-venv
 
 parity: .venv-judges
 	PYTHONPATH=. $(JUDGES)/bin/python -m pytest -q tests/parity
+
+parity-golden: .venv-judges
+	PYTHONPATH=. $(JUDGES)/bin/python -m tests.parity.write_golden
 
 $(JUDGES)/.done: tests/parity/requirements.txt
 	test -x $(JUDGES)/bin/python || $(PYTHON) -m venv $(JUDGES)

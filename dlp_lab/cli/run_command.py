@@ -32,11 +32,13 @@ def add_tasks(run: argparse.ArgumentParser, command: Command) -> None:
         add_output_form(parser)
         parameters = parser.add_argument_group("parameters of the task")
         for name, schema in task.json_schema()["properties"].items():
+            is_object = schema.get("type") == "object"
             parameters.add_argument(
                 f"--{name.replace('_', '-')}",
                 dest=f"param_{name}",
-                metavar=_metavar(schema),
-                type=_json_value,
+                metavar="NAME=VALUE" if is_object else _metavar(schema),
+                type=_pairs if is_object else _json_value,
+                action=_Together if is_object else "store",
                 default=argparse.SUPPRESS,
                 help=f"{schema.get('description', '')} (default: {schema.get('default')})".replace("%", "%%"),
             )
@@ -46,6 +48,26 @@ def add_tasks(run: argparse.ArgumentParser, command: Command) -> None:
 def _metavar(schema: dict[str, Any]) -> str:
     choices = schema.get("enum")
     return "{" + ",".join(map(str, choices)) + "}" if choices else str(schema.get("unit", "VALUE")).upper()
+
+
+class _Together(argparse.Action):
+    """Pairs of a flag that is repeated, in one object."""
+
+    def __call__(
+        self, parser: argparse.ArgumentParser, namespace: argparse.Namespace, values: Any, option: str | None = None
+    ) -> None:
+        setattr(namespace, self.dest, {**getattr(namespace, self.dest, {}), **values})
+
+
+def _pairs(text: str) -> dict[str, Any]:
+    """A flag's value as an object: JSON, or NAME=VALUE."""
+    value = _json_value(text)
+    if isinstance(value, dict):
+        return value
+    name, separator, part = text.partition("=")
+    if not separator:
+        raise argparse.ArgumentTypeError(f"give NAME=VALUE, or an object of JSON; got {text!r}")
+    return {name: part}
 
 
 def _json_value(text: str) -> Any:

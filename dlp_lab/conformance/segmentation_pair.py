@@ -93,12 +93,21 @@ class SegmentationPair:
 
     def source_at(self, frame: SegmentFrame) -> Slice | None:
         """The source slice at the place of a frame."""
-        place = np.asarray(frame.position_lps_mm or (np.nan,) * 3)
-        for slice_ in self.source:
-            own = slice_.header.position_lps_mm
-            if own is not None and np.linalg.norm(place - np.asarray(own)) <= POSITION_TOLERANCE_MM:
-                return slice_
-        return None
+        number = self._source_numbers.get(frame.position_lps_mm)
+        return None if number is None else self.source[number]
+
+    @cached_property
+    def _source_numbers(self) -> dict[tuple[float, ...], int]:
+        """By place of frames which slice of the source lies there; frames are many, and their places few."""
+        nowhere = (np.nan,) * 3
+        own = np.array([slice_.header.position_lps_mm or nowhere for slice_ in self.source], dtype=np.float64)
+        found = {}
+        for place in {frame.position_lps_mm for frame in self.frames}:
+            off_mm = np.linalg.norm(own - np.asarray(place or nowhere), axis=1)
+            nearest = int(np.argmin(np.nan_to_num(off_mm, nan=np.inf)))
+            if off_mm[nearest] <= POSITION_TOLERANCE_MM:
+                found[place] = nearest
+        return found
 
     def parts(self, frame: SegmentFrame) -> dict[int, NDArray[np.bool_]]:
         """Which pixels of a frame belong, at all, to which segment."""

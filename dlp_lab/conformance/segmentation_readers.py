@@ -18,6 +18,8 @@ from dlp_lab.conformance.segmentation_pair import SegmentationPair
 _UNEVEN_MM = 0.01
 """dcmqi takes stacks for even and upright ones, and puts frames of others beside their places."""
 _PLACE_VOXELS = 0.05
+FloatArray = NDArray[np.float64]
+
 _RAS_TO_LPS = np.diag([-1.0, -1.0, 1.0, 1.0])
 
 
@@ -79,9 +81,7 @@ def _by_dcmqi(pair: SegmentationPair) -> list[Finding]:
     with tempfile.TemporaryDirectory() as made:
         if not run_dcmqi(pair.path, Path(made)):
             return [_finding("dcmqi-reads-the-same", "dcmqi cannot read it")]
-        for number, count in pair.voxel_counts.items():
-            if not count:
-                continue
+        for number, places_lps_mm in _places_of_segments(pair).items():
             # a label map becomes one image of numbers, single bits an image for each segment
             named = "1" if pair.is_label_map else str(number)
             images = [path for path in Path(made).glob("*.nii*") if path.name.split(".")[0].endswith(f"-{named}")]
@@ -90,37 +90,33 @@ def _by_dcmqi(pair: SegmentationPair) -> list[Finding]:
             image: Any = nibabel.load(images[0])
             values = np.asarray(image.dataobj)
             found = values == number if pair.is_label_map else values > 0
-            if not _is_same(pair, number, found, np.asarray(image.affine, np.float64)):
+            if not _is_same(places_lps_mm, found, np.asarray(image.affine, np.float64)):
                 return [_finding("dcmqi-reads-the-same", f"dcmqi finds segment {number} at other voxels")]
     return []
 
 
-def _is_same(
-    pair: SegmentationPair, number: int, found_ijk: NDArray[np.bool_], affine_ijk_to_ras: NDArray[np.float64]
-) -> bool:
-    """Whether the voxels of a segment lie at those that were found, and at all of them."""
-    places = np.concatenate(
-        [_places_lps_mm(pair, number, frame_number) for frame_number in range(len(pair.frames))] or [np.empty((0, 3))]
-    )
+def _is_same(places_lps_mm: FloatArray, found_ijk: NDArray[np.bool_], affine_ijk_to_ras: FloatArray) -> bool:
+    """Whether `(n, 3)` places are those of the voxels that were found, of all of them."""
     into = np.linalg.inv(_RAS_TO_LPS @ affine_ijk_to_ras)
-    index = places @ into[:3, :3].T + into[:3, 3]
+    index = places_lps_mm @ into[:3, :3].T + into[:3, 3]
     nearest = np.rint(index).astype(int)
     is_inside = bool((nearest >= 0).all() and (nearest < found_ijk.shape).all())
     if not is_inside or np.abs(index - nearest).max(initial=0) > _PLACE_VOXELS:
         return False
-    return bool(found_ijk[tuple(nearest.T)].all()) and int(found_ijk.sum()) == len(places)
+    return bool(found_ijk[tuple(nearest.T)].all()) and int(found_ijk.sum()) == len(places_lps_mm)
 
 
-def _places_lps_mm(pair: SegmentationPair, number: int, frame_number: int) -> NDArray[np.float64]:
-    """Where the voxels of a segment in a frame lie, `(n, 3)` (PS3.3 C.7.6.2.1.1)."""
-    frame = pair.frames[frame_number]
-    part = pair.parts(frame).get(number)
-    if part is None:
-        return np.empty((0, 3))
-    row, column = np.reshape(np.asarray(frame.orientation), (2, 3))
-    j, i = np.nonzero(part)
-    down, along = np.outer(j * frame.pixel_spacing_mm[0], column), np.outer(i * frame.pixel_spacing_mm[1], row)
-    return np.asarray(frame.position_lps_mm) + down + along
+def _places_of_segments(pair: SegmentationPair) -> dict[int, FloatArray]:
+    """Where the voxels of each segment that was found lie, `(n, 3)` (PS3.3 C.7.6.2.1.1)."""
+    places: dict[int, list[FloatArray]] = {}
+    for frame in pair.frames:
+        row, column = np.reshape(np.asarray(frame.orientation), (2, 3))
+        for number, part in pair.parts(frame).items():
+            j, i = np.nonzero(part)
+            down, along = np.outer(j * frame.pixel_spacing_mm[0], column), np.outer(i * frame.pixel_spacing_mm[1], row)
+            places.setdefault(number, []).append(np.asarray(frame.position_lps_mm) + down + along)
+    together = {number: np.concatenate(parts) for number, parts in places.items()}
+    return {number: found for number, found in together.items() if len(found)}
 
 
 def _finding(code: str, message: str) -> Finding:

@@ -46,7 +46,8 @@ def check_segmentation_validators(
         of_label_map: dciodvfy (2026-09) takes no label map for a segmentation, and a reference to a segment of one for
             a mistake; PS3.3 Table 10-3 asks for it.
     """
-    known: set[str] = set().union(*(dciodvfy_errors(path) for path in {header.path for header in source}))
+    with ThreadPoolExecutor(min(8, os.cpu_count() or 1)) as pool:
+        known: set[str] = set().union(*pool.map(dciodvfy_errors, {header.path for header in source}))
     findings = [
         Finding("validators", "dciodvfy", path.name, error)
         for path in files

@@ -182,9 +182,9 @@ def job_request(
             {
                 "task": task,
                 "input_dir": workspace.relative(input_dir),
-                "params": params,
+                "params": _plain(params),
                 "keep_hdf5": keep_hdf5,
-                "read": read_options(read),
+                "read": read_options(_plain(read)),
                 "priority": priority,
                 "output_form": checked_form(output_form),
             },
@@ -192,3 +192,12 @@ def job_request(
         )
     except msgspec.ValidationError as error:
         raise BadParameters(f"{error}") from None
+
+
+def _plain(value: Any) -> Any:
+    """The same value without texts of a kind of their own, such as pydicom's UIDs, which JSON knows nothing of."""
+    if isinstance(value, str):
+        return str(value)
+    if isinstance(value, dict):
+        return {key: _plain(part) for key, part in value.items()}
+    return [_plain(part) for part in value] if isinstance(value, list) else value

@@ -131,7 +131,7 @@ class Crop(_Part, frozen=True, tag_field="do", tag="crop"):
     """Only a box is looked at from here on; what lies outside is background.
 
     The box holds all values above `threshold`, or all that are not zero, and a margin around them. Where there are no
-    such values it is everything. Labels reach `reach` voxels beyond the box's outermost centres; 0.5 is its edge.
+    such values it is everything. Labels reach `reach` voxels beyond the outermost centres where something is cut off.
     """
 
     of: Literal["above", "nonzero"] = "above"
@@ -180,7 +180,8 @@ class PercentileScale(_ValueStep, frozen=True, tag_field="do", tag="percentile_s
 class ZScore(_ValueStep, frozen=True, tag_field="do", tag="zscore"):
     """Less `mean`, over `std`; those of the image itself where they are not given.
 
-    With `nonzero` zeros are neither looked at nor changed; with `fill_holes` those that others enclose are.
+    With `nonzero` zeros are neither looked at nor changed; with `fill_holes` those that others enclose are, and, of
+    several channels after a crop to what is not zero, those where another channel was not zero.
     """
 
     mean: float | None = None

@@ -6,6 +6,7 @@ network's own. Between the last two lies one matrix, diagonal where their axes a
 
 from __future__ import annotations
 
+import math
 from collections.abc import Sequence
 from dataclasses import dataclass, replace
 from typing import Any
@@ -30,7 +31,8 @@ class NetworkGrid:
         reorientation: From the source's axes to the network's.
         shape: Lengths of the network's volume.
         matrix, offset: From an index of the network's volume to one of the oriented source, `(3, 3)` and `(3,)`.
-        reach: How far beyond the outermost centres, in voxels, the result holds; 0.5 is the outer edge.
+        reach: How far before the first and behind the last centre of each axis, in voxels, the result holds; 0.5 is the
+            outer edge.
         padding: How many voxels at the start and at the end of each axis are no part of the image, and of its result.
     """
 
@@ -38,7 +40,7 @@ class NetworkGrid:
     shape: tuple[int, int, int]
     matrix: FloatArray
     offset: FloatArray
-    reach: float = 0.5
+    reach: tuple[tuple[float, float], ...] = ((0.5, 0.5),) * 3
     padding: tuple[tuple[int, int], ...] = ((0, 0), (0, 0), (0, 0))
 
     @property
@@ -51,11 +53,15 @@ class NetworkGrid:
         """Whether the voxels are the source's own."""
         return np.array_equal(self.matrix, np.eye(3)) and bool((self.offset == np.rint(self.offset)).all())
 
-    def part(self, box: Sequence[slice]) -> NetworkGrid:
-        """The voxels of a box alone."""
+    def part(self, box: Sequence[slice], reach: float) -> NetworkGrid:
+        """The voxels of a box alone; the result holds `reach` voxels beyond where something was cut off."""
         start = np.asarray([along.start for along in box], float)
         shape = np.asarray([along.stop - along.start for along in box])
-        return replace(self, shape=_triple(shape), offset=self.offset + self.matrix @ start)
+        reaches = tuple(
+            (reach if along.start > 0 else before, reach if along.stop < length else behind)
+            for along, length, (before, behind) in zip(box, self.shape, self.reach, strict=True)
+        )
+        return replace(self, shape=_triple(shape), offset=self.offset + self.matrix @ start, reach=reaches)
 
     def padded(self, shape: Sequence[int], before: Sequence[int]) -> NetworkGrid:
         """The grid with `before` voxels more at the start of each axis, and lengths of `shape`."""
@@ -106,7 +112,7 @@ def network_grid(description: ModelDescription, source: Geometry, looked_at: Net
         return _centred(looked_at.reorientation, oriented, wanted, description.orientation, start + (size - 1) / 2)
     if isinstance(wanted, StretchedGrid):
         return stretched_grid(looked_at, wanted.size)
-    scale, shift, shape = np.ones(3), np.zeros(3), size
+    scale, shift, shape, reach = np.ones(3), np.zeros(3), size, looked_at.reach
     if isinstance(wanted, SpacedGrid):
         ratio = np.asarray(oriented.spacing_kji_mm) / spacing_mm(wanted, oriented)
         if wanted.align == "edges":
@@ -116,17 +122,19 @@ def network_grid(description: ModelDescription, source: Geometry, looked_at: Net
         else:
             shape = np.rint(ratio * (size - 1)).astype(int) + 1
             scale = 1 / ratio
+            reach = ((math.inf, math.inf),) * 3  # the source may reach beyond; there, the outermost voxels are repeated
             if not _is_along_patient(oriented):
                 shift = (size - scale * shape) / 2
     _refuse_too_large(shape)
-    return NetworkGrid(looked_at.reorientation, _triple(shape), np.diag(scale), start + shift)
+    return NetworkGrid(looked_at.reorientation, _triple(shape), np.diag(scale), start + shift, reach)
 
 
 def stretched_grid(looked_at: NetworkGrid, size: tuple[int, int, int]) -> NetworkGrid:
     """A part of the oriented source in `size` voxels; the outer edges of both are the same planes."""
     _refuse_too_large(size)
     scale = np.asarray(looked_at.shape) / np.asarray(size)
-    return NetworkGrid(looked_at.reorientation, size, np.diag(scale), looked_at.offset + (scale - 1) / 2)
+    offset = looked_at.offset + (scale - 1) / 2
+    return NetworkGrid(looked_at.reorientation, size, np.diag(scale), offset, looked_at.reach)
 
 
 def spacing_mm(wanted: Grid, oriented: Geometry) -> FloatArray:

@@ -43,6 +43,7 @@ def apply_steps(
     modality: str | None,
     channel: str | None = None,
     scaling: Scaling | None = None,
+    inside: NDArray[np.bool_] | None = None,
 ) -> FloatVolume:
     """Change `values`, in place where that is possible, and return them.
 
@@ -51,6 +52,7 @@ def apply_steps(
         steps: In their order; those that change the grid are passed over.
         modality: Of the series that the values come from.
         channel: Name of the input channel, for steps that are for some alone.
+        inside: `(a, b, c)` where any channel of several was not zero, if that was looked at.
         scaling: Comes to lead from the new values to what it led to from the old ones.
     """
     scaling = scaling or Scaling()
@@ -65,7 +67,7 @@ def apply_steps(
             low, high = _percentiles(values, step)
             _scale(values, low, high - low + step.epsilon, step, scaling)
         elif isinstance(step, ZScore):
-            _zscore(values, step, scaling)
+            _zscore(values, step, scaling, inside)
         elif isinstance(step, PiecewiseLinear) and (not step.only_modality or modality in step.only_modality):
             for plane in values:
                 plane[...] = np.interp(plane, step.from_values, step.to_values)
@@ -93,12 +95,12 @@ def _scale(values: FloatVolume, low: float, span: float, step: ScaleRange | Perc
         np.clip(values, *sorted((step.to_low, step.to_high)), out=values)
 
 
-def _zscore(values: FloatVolume, step: ZScore, scaling: Scaling) -> None:
+def _zscore(values: FloatVolume, step: ZScore, scaling: Scaling, inside: NDArray[np.bool_] | None) -> None:
     where = values != 0 if step.nonzero else np.ones(1, bool)
     if step.fill_holes:
         from scipy import ndimage
 
-        where = ndimage.binary_fill_holes(where)
+        where = ndimage.binary_fill_holes(where if inside is None else inside)
     chosen = values[where] if step.nonzero else values
     mean = float(chosen.mean(dtype=np.float64)) if step.mean is None and chosen.size else step.mean or 0.0
     std = float(chosen.std(dtype=np.float64)) if step.std is None and chosen.size else step.std or 1.0

@@ -60,7 +60,10 @@ class LabelPainter:
         self.labels: NDArray[Any] = np.zeros(source_shape, self._choice.dtype)
         self.fractions = np.zeros((len(self._numbers), *source_shape), np.uint8) if with_fractions else None
         # at a whole voxel's distance nothing is left of values that fade
-        self._reach = grid.reach + _ROUNDING if grid.reach < 1 else grid.reach - _ROUNDING
+        self._ends = [
+            (first - _reach(before), last + _reach(behind))
+            for (first, last), (before, behind) in zip(map(grid.ends, range(3)), grid.reach, strict=True)
+        ]
         # views, in the network's order of axes
         self._labels = grid.reorientation.view(self.labels)
         self._fractions = [] if self.fractions is None else [grid.reorientation.view(label) for label in self.fractions]
@@ -182,11 +185,9 @@ class LabelPainter:
 
     def _is_owned(self, at: FloatArray, axis: int, block: Block) -> Mask:
         """Which of the coordinates along an axis of the network's volume the block answers for."""
-        first, last = self._grid.ends(axis)
-        held = np.clip(at, first, last)
-        is_owned: Mask = (
-            (np.abs(at - held) <= self._reach) & (held >= block.owned_from[axis]) & (held < block.owned_to[axis])
-        )
+        held = np.clip(at, *self._grid.ends(axis))
+        first, last = self._ends[axis]
+        is_owned: Mask = (at >= first) & (at <= last) & (held >= block.owned_from[axis]) & (held < block.owned_to[axis])
         return is_owned
 
     def _held(self, at: FloatArray, axis: int, block: Block) -> FloatArray:
@@ -209,6 +210,10 @@ class LabelPainter:
         powers: FloatVolume = np.exp(scores - scores.max(axis=0))
         powers /= powers.sum(axis=0)
         return powers
+
+
+def _reach(reach: float) -> float:
+    return reach - _ROUNDING if reach == 1 else reach + _ROUNDING
 
 
 def _looked_up(values: NDArray[Any], places: list[FloatArray]) -> NDArray[Any]:

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import math
 from collections.abc import Callable, Sequence
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 from typing import Any
 
 import numpy as np
@@ -30,6 +30,9 @@ from dlp_lab.models.resizing import resized
 from dlp_lab.volume import Volume
 
 FloatVolume = NDArray[np.float32]
+
+_EDGE = 0.5
+"""Voxels from the centre of the outermost one to its outer edge."""
 
 
 @dataclass(frozen=True, eq=False)
@@ -99,25 +102,29 @@ def _through_steps(
     channels: list[NDArray[Any]] = [grid.reorientation.view(volume.voxels) for volume in volumes]
     scalings = [Scaling() for _ in volumes]
     is_own = [False] * len(volumes)
+    inside: NDArray[np.bool_] | None = None
     for step in description.steps:
         if isinstance(step, Crop):
             spacing = np.linalg.norm(oriented.affine_kji_to_lps[:3, :3] @ grid.matrix, axis=0)
-            box = foreground_box(_together(channels, step), step, spacing.tolist())
-            channels, grid = [values[box] for values in channels], replace(grid.part(box), reach=step.reach)
+            together = _together(channels, step)
+            box = foreground_box(together, step, spacing.tolist())
+            if len(channels) > 1 and step.of == "nonzero":
+                inside = together[box]
+            channels, grid = [values[box] for values in channels], grid.part(box, step.reach)
         elif isinstance(step, Resample):
             if located is not None:
-                channels, grid = [values[tuple(located)] for values in channels], grid.part(located)
+                channels, grid = [values[tuple(located)] for values in channels], grid.part(located, _EDGE)
             wanted = grid_of(grid)
             channels = [_resampled(values, description, step, grid, wanted, oriented) for values in channels]
-            grid, is_own = replace(wanted, reach=grid.reach), [True] * len(volumes)
+            grid, is_own, inside = wanted, [True] * len(volumes), None
         else:
             for number, volume in enumerate(volumes):
                 name = description.input.channels[number].name
-                if step.only_channels and name not in step.only_channels:
-                    continue
                 if not is_own[number]:
                     channels[number], is_own[number] = np.array(channels[number], np.float32, order="C"), True
-                channels[number] = apply_steps(channels[number], [step], volume.modality, name, scalings[number])
+                channels[number] = apply_steps(
+                    channels[number], [step], volume.modality, name, scalings[number], inside
+                )
     voxels = channels[0][np.newaxis] if len(channels) == 1 else np.stack(channels)
     return PreparedImage(np.ascontiguousarray(voxels, np.float32), grid, scalings[0])
 

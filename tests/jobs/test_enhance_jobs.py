@@ -161,7 +161,7 @@ def test_another_series_is_resampled_to_the_grid_of_the_jobs_own(workspace, sum_
 
 def test_a_series_of_the_jobs_folder_is_named_by_its_uid(workspace, sum_of_two):
     t1, flair = study(workspace)
-    own, other = (str(pydicom.dcmread(one.files[0]).SeriesInstanceUID) for one in (t1, flair))
+    own, other = (pydicom.dcmread(one.files[0]).SeriesInstanceUID for one in (t1, flair))
     job = submit(
         "enhance", workspace.root / "study", root=workspace.root, channels={"FLAIR": other}, read={"series": own}
     )
@@ -192,6 +192,8 @@ def test_a_segmentation_of_several_series_lists_the_images_of_all(workspace, tmp
         for item in series.ReferencedInstanceSequence
     }
     assert listed == {str(pydicom.dcmread(path).SOPInstanceUID) for path in (*t1.files, *flair.files)}
+    assert check_derived(t1.folder, folder, others=[flair.folder]).findings == ()
+    assert check_derived(t1.folder, folder).codes >= {"rules:source-slices-listed"}
     expected = t1.values + value_at(t1.positions) > 400
     assert abs(int(segmentation.pixel_array.sum()) - int(expected.sum())) < 0.02 * expected.sum()
 
@@ -258,8 +260,17 @@ def test_an_image_of_several_series_is_refused_in_one_file(workspace, sum_of_two
         )
 
 
-def test_the_command_line_names_the_other_channels(workspace, sum_of_two, capsys):
+@pytest.mark.parametrize("named", ["FLAIR=study/flair", '{"FLAIR": "study/flair"}'])
+def test_the_command_line_names_the_other_channels(workspace, sum_of_two, capsys, named):
     study(workspace)
     arguments = ["run", "enhance", str(workspace.root / "study/t1"), "--root", str(workspace.root)]
-    assert main([*arguments, "--channels", '{"FLAIR": "study/flair"}']) == 0
+    assert main([*arguments, "--channels", named]) == 0
     assert (Path(capsys.readouterr().out.strip()) / "0001.dcm").exists()
+
+
+def test_a_channel_without_a_series_is_refused_on_the_command_line(workspace, sum_of_two, capsys):
+    study(workspace)
+    arguments = ["run", "enhance", str(workspace.root / "study/t1"), "--root", str(workspace.root)]
+    with pytest.raises(SystemExit):
+        main([*arguments, "--channels", "study/flair"])
+    assert "give NAME=VALUE" in capsys.readouterr().err

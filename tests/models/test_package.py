@@ -7,7 +7,7 @@ from pathlib import Path
 import numpy as np
 import onnx
 import pytest
-from onnx import TensorProto, helper, numpy_helper
+from onnx import TensorProto, helper
 
 from dlp_lab.cli import main
 from dlp_lab.errors import ModelRefused, NoSuchModel, OutputExists
@@ -17,6 +17,7 @@ from dlp_lab.models.package import read_package
 from dlp_lab.models.registry import add_model, model_names, models_folder, registered_model, remove_model
 from dlp_lab.models.selftest import check_model
 from tests.models.networks import description, label, model, neighbourhood_network, threshold_network, write_package
+from tests.models.refused_packages import declared_bomb, external_data, made_bomb, other_operators
 
 
 @pytest.fixture(autouse=True)
@@ -83,32 +84,6 @@ def test_a_description_that_is_not_what_it_must_be_is_refused_by_name(tmp_path, 
         read_package(package(tmp_path, **changes))
 
 
-def _external() -> onnx.ModelProto:
-    made = threshold_network(10)
-    weight = made.graph.initializer[0]
-    weight.ClearField("raw_data")
-    weight.data_location = TensorProto.EXTERNAL
-    weight.external_data.add(key="location", value="../../etc/passwd")
-    return made
-
-
-def _bomb() -> onnx.ModelProto:
-    made = threshold_network(10)
-    made.graph.initializer[0].dims[:] = [2**33, 1, 1, 1, 1]
-    return made
-
-
-def _made_bomb() -> onnx.ModelProto:
-    shape = numpy_helper.from_array(np.array([1, 2, 2**10, 2**10, 2**13]), "shape")
-    return model([helper.make_node("ConstantOfShape", ["shape"], ["scores"])], [shape], 2)
-
-
-def _custom() -> onnx.ModelProto:
-    made = model([helper.make_node("Evil", ["image"], ["scores"], domain="com.example")], [], 2)
-    made.opset_import.append(helper.make_opsetid("com.example", 1))
-    return made
-
-
 def _hidden() -> onnx.ModelProto:
     """A custom operator inside a branch."""
     inner = helper.make_graph(
@@ -129,10 +104,10 @@ def _functions() -> onnx.ModelProto:
 @pytest.mark.parametrize(
     ("network", "message"),
     [
-        (_external, "external data"),
-        (_bomb, "declares 32 GiB and holds 8 bytes"),
-        (_made_bomb, "ConstantOfShape makes more than 2 GiB out of nothing"),
-        (_custom, "operators of the domain 'com.example'"),
+        (external_data, "external data"),
+        (declared_bomb, "declares 32 GiB and holds 8 bytes"),
+        (made_bomb, "ConstantOfShape makes more than 2 GiB out of nothing"),
+        (other_operators, "operators of the domain 'com.example'"),
         (_hidden, "operators of the domain 'com.example'"),
         (_functions, "functions of its own"),
     ],

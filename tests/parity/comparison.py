@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -57,13 +58,13 @@ class Found:
     fractions: np.ndarray | None
 
 
-def ours(source: Path, volume: Volume, scratch: Path) -> Found:
-    """Import a model and run it on a volume."""
-    imported = imported_model(source, Wishes(name="judged", modality=volume.modality))
+def ours(source: Path, volumes: Sequence[Volume], scratch: Path) -> Found:
+    """Import a model and run it on the volumes of its channels."""
+    imported = imported_model(source, Wishes(name="judged", modality=volumes[0].modality))
     scratch.mkdir(parents=True, exist_ok=True)
     imported.write(scratch)
     with_fractions = imported.description.output.back_to_source != "labels"
-    found = segment(load(read_package(scratch)), volume, with_fractions=with_fractions)
+    found = segment(load(read_package(scratch)), volumes, with_fractions=with_fractions)
     return Found(found.voxels, found.fractions)
 
 

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
 
@@ -17,7 +18,7 @@ from tests.parity.volumes import write_nifti
 TINY_UNET = {
     "_target_": "UNet",
     "spatial_dims": 3,
-    "in_channels": 1,
+    "in_channels": "@inputs",
     "out_channels": "@channels",
     "channels": [2, 4],
     "strides": [2],
@@ -26,7 +27,7 @@ TINY_UNET = {
 UNET = {
     "_target_": "UNet",
     "spatial_dims": 3,
-    "in_channels": 1,
+    "in_channels": "@inputs",
     "out_channels": "@channels",
     "channels": [6, 12, 16],
     "strides": [2, 2],
@@ -36,7 +37,7 @@ UNET = {
 SEGRESNET = {
     "_target_": "SegResNet",
     "spatial_dims": 3,
-    "in_channels": 1,
+    "in_channels": "@inputs",
     "out_channels": "@channels",
     "init_filters": 8,
     "blocks_down": [1, 1],
@@ -68,6 +69,9 @@ ANY_SIZE = {
 """For networks that are run on whole images."""
 
 
+KEEP_LARGEST = {"_target_": "KeepLargestConnectedComponentd", "keys": "pred"}
+
+
 def invert(*, nearest: bool) -> dict[str, Any]:
     """The way back to the source's voxels."""
     return {
@@ -95,7 +99,7 @@ def write_bundle(
     *,
     axcodes: str = "RAS",
     channels: int = 4,
-    batch: bool = False,
+    inputs: int = 1,
 ) -> Path:
     """A bundle with its weights, exported by MONAI's own command."""
     (folder / "configs").mkdir(parents=True)
@@ -112,12 +116,12 @@ def write_bundle(
                     "type": "image",
                     "format": "hounsfield",
                     "modality": "CT",
-                    "num_channels": 1,
+                    "num_channels": inputs,
                     "spatial_shape": [32, 32, 32],
                     "dtype": "float32",
                     "value_range": [0, 1],
                     "is_patch_data": True,
-                    "channel_def": {"0": "image"},
+                    "channel_def": {str(place): f"image {place}" for place in range(inputs)},
                 }
             },
             "outputs": {
@@ -139,6 +143,7 @@ def write_bundle(
         "bundle_root": ".",
         "image_key": "image",
         "channels": channels,
+        "inputs": inputs,
         "output_dir": "$@bundle_root + '/eval'",
         "datalist": "$list(sorted(glob.glob('*.nii.gz')))",
         "device": "$torch.device('cpu')",
@@ -179,14 +184,14 @@ def write_bundle(
         ckpt_file=str(folder / "models/model.pt"),
         meta_file=str(folder / "configs/metadata.json"),
         config_file=str(folder / "configs/inference.json"),
-        input_shape=[1, 1, *roi],
+        input_shape=[1, inputs, *roi],
         converter_kwargs={} if "roi_size" in inferer else ANY_SIZE,
     )
     return folder
 
 
-def judge(folder: Path, volume: Volume, scratch: Path) -> Verdict:
-    """Let MONAI segment a volume as the bundle says, up to the file that it would write."""
+def judge(folder: Path, volumes: Sequence[Volume], scratch: Path) -> Verdict:
+    """Let MONAI segment the volumes of the channels as the bundle says, up to the file that it would write."""
     parser = _parser(folder)
     transforms = parser["postprocessing"]["transforms"]
     parser["postprocessing"]["transforms"] = [part for part in transforms if part["_target_"] != "SaveImaged"]
@@ -194,7 +199,8 @@ def judge(folder: Path, volume: Volume, scratch: Path) -> Verdict:
     network.load_state_dict(torch.load(folder / "models/model.pt"))
     before = parser.get_parsed_content("preprocessing")
     with torch.no_grad():
-        data = before({"image": str(write_nifti(volume, scratch / "image.nii.gz"))})
+        files = [str(write_nifti(volume, scratch / f"image{n}.nii.gz")) for n, volume in enumerate(volumes)]
+        data = before({"image": files})
         data["pred"] = parser.get_parsed_content("inferer")(data["image"][None], network)[0]
         probabilities = None
         found = data
@@ -208,7 +214,7 @@ def judge(folder: Path, volume: Volume, scratch: Path) -> Verdict:
         for number, region in enumerate(labels):
             painted[region > 0.5] = number + 1
         labels = painted[np.newaxis]
-    assert found["pred"].shape[1:] == volume.voxels.transpose(2, 1, 0).shape
+    assert found["pred"].shape[1:] == volumes[0].voxels.transpose(2, 1, 0).shape
     if probabilities is not None and parser["channels"] == 4:
         fading = probabilities.sum(axis=0) < 1 - 1e-4  # beside a crop, where labels alone are compared
         probabilities = np.where(fading, 0, probabilities)[1:]

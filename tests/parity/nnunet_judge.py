@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import contextlib
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from pathlib import Path
 from unittest import mock
 
@@ -18,20 +18,20 @@ from tests.parity.comparison import Verdict
 from tests.parity.volumes import read_nifti, write_nifti
 
 
-def judge(results: Path, volume: Volume, scratch: Path, *, in_full_precision: bool) -> Verdict:
+def judge(results: Path, volumes: Sequence[Volume], scratch: Path, *, in_full_precision: bool) -> Verdict:
     """Let nnU-Net segment a volume.
 
     Args:
         results: The folder of a trained model.
-        volume: The image.
+        volumes: The image, one for each channel.
         scratch: Where files may be written.
         in_full_precision: Logits are summed in float32; nnU-Net by itself sums them in float16.
     """
     predictor = nnUNetPredictor(device=torch.device("cpu"), perform_everything_on_device=False, allow_tqdm=False)
     predictor.initialize_from_trained_model_folder(str(results), None)
-    image = write_nifti(volume, scratch / "image.nii.gz")
+    images = [write_nifti(volume, scratch / f"image{n}.nii.gz") for n, volume in enumerate(volumes)]
     reader = predictor.plans_manager.image_reader_writer_class()
-    data, properties = reader.read_images([str(image)])
+    data, properties = reader.read_images([str(image) for image in images])
     with _full_precision() if in_full_precision else contextlib.nullcontext():
         labels, probabilities = predictor.predict_single_npy_array(data, properties, None, None, True)
     found = []

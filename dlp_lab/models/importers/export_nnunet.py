@@ -60,9 +60,9 @@ def export(folder, out=None, folds=None, checkpoint="checkpoint_final.pth", with
         networks[str(fold)] = name
         print(f"wrote {name}")
     selftest = None
-    if with_selftest and channels == 1:
+    if with_selftest:
         selftest = "selftest.npz"
-        np.savez_compressed(out / selftest, **selftest_of(predictor, folder))
+        np.savez_compressed(out / selftest, **selftest_of(predictor, channels))
         print(f"wrote {selftest}")
     for name in ("plans.json", "dataset.json"):
         if not (out / name).exists():
@@ -103,36 +103,41 @@ def export_network(network, shape, path):
             torch.onnx.export(network, (example,), str(path), **arguments)
 
 
-def selftest_of(predictor, folder):
+def selftest_of(predictor, channels):
     """An image of one window, and what nnU-Net finds in it."""
     plans, configuration = predictor.plans_manager, predictor.configuration_manager
     spacing, shape = [0.0] * 3, [0] * 3
     for axis, own in enumerate(plans.transpose_forward):
         spacing[own] = configuration.spacing[axis] * FINER
         shape[own] = int(configuration.patch_size[axis] / FINER)
-    low, high = value_range(plans, configuration)
     rng = np.random.default_rng(0)
-    places = np.meshgrid(*(np.linspace(-1, 1, n) for n in shape), indexing="ij")
-    image = np.full(shape, low)
-    for number in range(12):  # balls of several values, one over the other
-        centre, radius = rng.uniform(-0.6, 0.6, 3), rng.uniform(0.15, 0.5)
-        inside = sum((place - at) ** 2 for place, at in zip(places, centre, strict=True)) < radius**2
-        image[inside] = low + (high - low) * (number + 1) / 12
-    image = np.rint(image).astype(np.int16)
+    image = np.stack([balls(shape, *value_range(plans, configuration, channel), rng) for channel in range(channels)])
     half, torch.half = torch.half, torch.float32  # nnU-Net sums logits in float16 by itself
     try:
-        segmentation = predictor.predict_single_npy_array(image[np.newaxis].astype(np.float32), {"spacing": spacing})
+        segmentation = predictor.predict_single_npy_array(image.astype(np.float32), {"spacing": spacing})
     finally:
         torch.half = half
     affine = np.diag([*spacing, 1.0])[[2, 1, 0, 3]]  # (z, y, x) grow to S, P and L
     if plans.plans["image_reader_writer"] == "NibabelIOWithReorient":
         affine[:2] *= -1  # to S, A and R
+    image = image[0] if channels == 1 else image
     return {"image": image, "labels": np.asarray(segmentation, np.uint16), "affine_kji_to_lps": affine}
 
 
-def value_range(plans, configuration):
-    properties = plans.foreground_intensity_properties_per_channel.get("0", {})
-    if configuration.normalization_schemes[0] == "CTNormalization":
+def balls(shape, low, high, rng):
+    """Balls of several values, one over the other."""
+    places = np.meshgrid(*(np.linspace(-1, 1, n) for n in shape), indexing="ij")
+    image = np.full(shape, low)
+    for number in range(12):
+        centre, radius = rng.uniform(-0.6, 0.6, 3), rng.uniform(0.15, 0.5)
+        inside = sum((place - at) ** 2 for place, at in zip(places, centre, strict=True)) < radius**2
+        image[inside] = low + (high - low) * (number + 1) / 12
+    return np.rint(image).astype(np.int16)
+
+
+def value_range(plans, configuration, channel):
+    properties = plans.foreground_intensity_properties_per_channel.get(str(channel), {})
+    if configuration.normalization_schemes[channel] == "CTNormalization":
         return properties["percentile_00_5"], properties["percentile_99_5"]
     return 0.0, 1000.0
 

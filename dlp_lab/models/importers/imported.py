@@ -69,10 +69,11 @@ def model_name(wanted: str | None, found: str) -> str:
 
 @dataclass(frozen=True)
 class NetworkEnds:
-    """Names of a network's input and output; `patch` is the size of input that it takes, None where it takes any."""
+    """Names of a network's input and output, and what it takes: channels, and a size, each None where it takes any."""
 
     input: str
     output: str
+    channels: int | None
     patch: tuple[int, int, int] | None
 
 
@@ -100,6 +101,6 @@ def network_ends(content: bytes, name: str) -> NetworkEnds:
             f"{name} has {len(inputs)} inputs and {len(outputs)} outputs; one of each is needed, and the input must be "
             "(batch, channels, a, b, c): export the network for volumes, without deep supervision"
         )
-    a, b, c = (length if isinstance(length, int) else None for length in inputs[0].shape[2:])
+    channels, a, b, c = (length if isinstance(length, int) else None for length in inputs[0].shape[1:])
     patch = None if a is None or b is None or c is None else (a, b, c)
-    return NetworkEnds(inputs[0].name, outputs[0].name, patch)
+    return NetworkEnds(inputs[0].name, outputs[0].name, channels, patch)

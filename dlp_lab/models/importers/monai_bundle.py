@@ -76,19 +76,27 @@ def import_monai_bundle(source: ModelSource, wishes: Wishes) -> ImportedModel:
         raise ModelRefused(f"{source.name} has no {INFERENCE[0]} or .yaml, which tells how its network is run")
     config = Config.decoded(source.read(folder + name, _MAX_CONFIG_BYTES), name)
     refuse_python(config, ("preprocessing", "inferer", "postprocessing"))
-    before, behind = preprocessing(config), postprocessing(config)
+    channels = _channels(metadata, wishes.modality)
+    before, behind = preprocessing(config, len(channels)), postprocessing(config)
     inference = _inference(config)
     if not source.has(folder + NETWORK):
-        raise ModelRefused(f"{source.name} has no {NETWORK}; {_how_to_export(config, name, inference)}")
+        raise ModelRefused(f"{source.name} has no {NETWORK}; {_how_to_export(config, name, inference, len(channels))}")
     orientation = wishes.orientation or before.axcodes
     if orientation is None:
         raise ModelRefused(f"{name}: there is no Orientationd; say by --orientation where the network's axes grow to")
     files = {"model.onnx": source.read(folder + NETWORK, MAX_FILE_BYTES)}
     ends = network_ends(files["model.onnx"], NETWORK)
+    how_to_export = _how_to_export(config, name, inference, len(channels))
     if ends.patch is not None and not (isinstance(inference, Windows) and inference.patch == ends.patch):
-        raise ModelRefused(f"{NETWORK} takes {ends.patch} voxels alone; {_how_to_export(config, name, inference)}")
+        raise ModelRefused(f"{NETWORK} takes {ends.patch} voxels alone; {how_to_export}")
+    if ends.channels not in (None, len(channels)):
+        raise ModelRefused(f"{NETWORK} takes {ends.channels} channels, {METADATA} says {len(channels)}")
     output = Output(
-        name=ends.output, kind=behind.kind, labels=_labels(metadata, behind.kind), back_to_source=behind.back_to_source
+        name=ends.output,
+        kind=behind.kind,
+        labels=_labels(metadata, behind.kind),
+        back_to_source=behind.back_to_source,
+        largest_component=behind.keeps_largest,
     )
     notes = []
     if wishes.orientation is None:
@@ -107,7 +115,7 @@ def import_monai_bundle(source: ModelSource, wishes: Wishes) -> ImportedModel:
         license=wishes.license or _license(source, folder, metadata),
         citation=_citation(metadata),
         sha256=hashes(files),
-        input=Input(name=ends.input, channels=(_channel(metadata, wishes.modality),)),
+        input=Input(name=ends.input, channels=channels),
         orientation=orientation,
         grid=before.grid,
         steps=tuple(_reaching(step, output) for step in before.steps),
@@ -174,9 +182,10 @@ def _same(component: Component, key: str, value: Value) -> float:
     return found[0]
 
 
-def _how_to_export(config: Config, name: str, inference: Windows | Whole) -> str:
+def _how_to_export(config: Config, name: str, inference: Windows | Whole, channels: int) -> str:
     network = next((key for key in ("network_def", "network") if key in config.root), "network_def")
-    shape = f' --input_shape "[1, 1, {", ".join(map(str, inference.patch))}]"' if isinstance(inference, Windows) else ""
+    lengths = ", ".join(map(str, (1, channels, *inference.patch))) if isinstance(inference, Windows) else ""
+    shape = f' --input_shape "[{lengths}]"' if lengths else ""
     return (
         f"export it once, where MONAI is: python -m monai.bundle onnx_export {network} --filepath {NETWORK} "
         f"--ckpt_file models/model.pt --meta_file {METADATA} --config_file {name}{shape}"
@@ -214,14 +223,21 @@ def _ports(metadata: Config, key: str) -> dict[str, Value]:
     return first
 
 
-def _channel(metadata: Config, wanted: str | None) -> Channel:
+def _channels(metadata: Config, wanted: str | None) -> tuple[Channel, ...]:
     described = _ports(metadata, "inputs")
-    channels = described.get("num_channels", 1)
-    if channels != 1:
-        raise metadata.refuse("network_data_format#inputs", f"has {channels} channels; networks of one are run")
+    count = described.get("num_channels", 1)
+    if not isinstance(count, int) or not 1 <= count <= 16:
+        raise metadata.refuse("network_data_format#inputs", f"has num_channels {str(count)[:32]!r}; 1 to 16 are taken")
     said = str(described.get("modality", "")).upper()
-    modality = wanted or _MODALITIES.get(said)
-    return Channel(name=said or "image", modality=(modality,) if modality else ())
+    known = wanted or _MODALITIES.get(said)
+    modality = (known,) if known else ()
+    if count == 1:
+        return (Channel(name=said or "image", modality=modality),)
+    defined = described.get("channel_def")
+    names = [str(defined.get(str(place), "")) if isinstance(defined, dict) else "" for place in range(count)]
+    if "" in names or len(set(names)) < count:
+        names = [f"channel {place}" for place in range(count)]
+    return tuple(Channel(name=name[:256], modality=modality) for name in names)
 
 
 def _labels(metadata: Config, kind: str) -> tuple[LabelDescription, ...]:

@@ -215,4 +215,4 @@ def _yaml(content: bytes) -> object:
     try:
         return yaml.safe_load(content)
     except yaml.YAMLError as error:
-        raise ValueError(str(error)) from None
+        raise ValueError(" ".join(str(error).split())) from None

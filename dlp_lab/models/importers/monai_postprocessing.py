@@ -18,6 +18,7 @@ class Postprocessing:
     kind: Literal["softmax", "sigmoid_regions"]
     back_to_source: BackToSource
     is_inverted: bool
+    keeps_largest: bool = False
 
 
 def postprocessing(config: Config) -> Postprocessing:
@@ -29,6 +30,7 @@ def postprocessing(config: Config) -> Postprocessing:
     activation: Literal["softmax", "sigmoid"] | None = None
     chosen: Literal["argmax", "threshold"] | None = None
     back: BackToSource | None = None
+    keeps_largest = False
     for component in transforms(config, "postprocessing"):
         if component.name == "Activationsd" and chosen is None:
             activation = _activation(component) or activation
@@ -36,13 +38,18 @@ def postprocessing(config: Config) -> Postprocessing:
             chosen = _choice(component, activation)
         elif component.name == "Invertd" and back is None:
             back = _way_back(component, activation is not None, chosen is not None)
+        elif component.name == "KeepLargestConnectedComponentd" and chosen == "argmax":
+            keeps_largest = _keeps_largest(component, back is not None)
         elif component.name not in WITHOUT_EFFECT:
-            known = ", ".join(sorted((*WITHOUT_EFFECT, "Activationsd", "AsDiscreted", "Invertd")))
-            raise component.refuse(f"is not supported here; {known} are, the last three once and in an order of sense")
+            known = ", ".join(sorted(WITHOUT_EFFECT))
+            raise component.refuse(
+                "is not supported here; Activationsd, AsDiscreted and Invertd are, each once, "
+                f"KeepLargestConnectedComponentd behind them, and {known}"
+            )
     if chosen is None:
         raise config.refuse("postprocessing", "makes no labels; AsDiscreted with argmax or a threshold is needed")
     kind: Literal["softmax", "sigmoid_regions"] = "softmax" if chosen == "argmax" else "sigmoid_regions"
-    return Postprocessing(kind, back or "values", back is not None)
+    return Postprocessing(kind, back or "values", back is not None, keeps_largest)
 
 
 def _activation(component: Component) -> Literal["softmax", "sigmoid"] | None:
@@ -66,6 +73,16 @@ def _choice(component: Component, activation: str | None) -> Literal["argmax", "
     if activation != "sigmoid" or threshold is None or number(component, "threshold", threshold) != 0.5:
         raise component.refuse("is supported with argmax, or behind a sigmoid with a threshold of 0.5")
     return "threshold"
+
+
+def _keeps_largest(component: Component, is_on_source: bool) -> bool:
+    ignored = OF_NO_MATTER | {"applied_labels", "connectivity", "is_onehot"}
+    taken = component.take(ignored, independent=True, num_components=1)
+    plain = {key: component.arguments.get(key) for key in ("applied_labels", "connectivity", "is_onehot")}
+    is_usual = flag(component, "independent", taken["independent"]) and taken["num_components"] == 1
+    if not is_on_source or not is_usual or any(value is not None for value in plain.values()):
+        raise component.refuse("is supported behind AsDiscreted and Invertd, for each label by itself")
+    return True
 
 
 def _way_back(component: Component, is_activated: bool, is_discrete: bool) -> BackToSource:

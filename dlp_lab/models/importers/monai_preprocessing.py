@@ -16,18 +16,19 @@ _DEFAULT_NAMES = [["L", "R"], ["P", "A"], ["I", "S"]]
 class Preprocessing:
     """What is done before the network; `axcodes` tells where its axes grow to, None where the bundle does not."""
 
+    channels: int = 1
     axcodes: str | None = None
     grid: NativeGrid | SpacedGrid = field(default_factory=NativeGrid)
     steps: tuple[Step, ...] = ()
 
 
-def preprocessing(config: Config) -> Preprocessing:
-    """What the bundle's preprocessing does.
+def preprocessing(config: Config, channels: int) -> Preprocessing:
+    """What the bundle's preprocessing does to an image of so many channels.
 
     Raises:
         ModelRefused: A transform of it, or an argument, is not supported; the message names it.
     """
-    done = Preprocessing()
+    done = Preprocessing(channels)
     for component in transforms(config, "preprocessing"):
         if component.name in WITHOUT_EFFECT:
             continue
@@ -104,6 +105,7 @@ def _scale_percentiles(component: Component, done: Preprocessing) -> Preprocessi
     taken = component.take(
         OF_NO_MATTER, lower=None, upper=None, b_min=None, b_max=None, clip=False, relative=False, channel_wise=False
     )
+    _refuse_joint(component, taken, done)
     if flag(component, "relative", taken["relative"]):
         raise component.refuse("has relative, which is not supported")
     to_low, to_high = _target(component, taken)
@@ -123,8 +125,15 @@ def _target(component: Component, taken: dict[str, Value]) -> tuple[float, float
     return number(component, "b_min", taken["b_min"]), number(component, "b_max", taken["b_max"])
 
 
+def _refuse_joint(component: Component, taken: dict[str, Value], done: Preprocessing) -> None:
+    """Steps look at each channel by itself."""
+    if done.channels > 1 and not flag(component, "channel_wise", taken["channel_wise"]):
+        raise component.refuse(f"looks at {done.channels} channels together; it is supported with channel_wise")
+
+
 def _scale(component: Component, done: Preprocessing) -> Preprocessing:
-    taken = component.take(OF_NO_MATTER | {"channel_wise"}, minv=0.0, maxv=1.0, factor=None)
+    taken = component.take(OF_NO_MATTER, minv=0.0, maxv=1.0, factor=None, channel_wise=False)
+    _refuse_joint(component, taken, done)
     if taken["factor"] is not None:
         raise component.refuse("has a factor, which is not supported")
     low, high = number(component, "minv", taken["minv"]), number(component, "maxv", taken["maxv"])
@@ -132,7 +141,9 @@ def _scale(component: Component, done: Preprocessing) -> Preprocessing:
 
 
 def _normalize(component: Component, done: Preprocessing) -> Preprocessing:
-    taken = component.take(OF_NO_MATTER | {"channel_wise"}, subtrahend=None, divisor=None, nonzero=False)
+    taken = component.take(OF_NO_MATTER, subtrahend=None, divisor=None, nonzero=False, channel_wise=False)
+    if taken["subtrahend"] is None or taken["divisor"] is None:
+        _refuse_joint(component, taken, done)
     mean, std = (
         None if taken[key] is None else numbers(component, key, taken[key], 1)[0] for key in ("subtrahend", "divisor")
     )

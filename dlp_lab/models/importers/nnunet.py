@@ -8,8 +8,10 @@ logits, resample them, choose labels, and all the way back. What of it we do not
 
 from __future__ import annotations
 
+from msgspec import structs
+
 from dlp_lab.errors import ModelRefused
-from dlp_lab.models.description import Crop, Input, ModelDescription, SelfTest, SpacedGrid, Windows
+from dlp_lab.models.description import Crop, Input, ModelDescription, SelfTest, SpacedGrid, Step, Windows
 from dlp_lab.models.importers.imported import ImportedModel, Wishes, hashes, model_name, network_ends
 from dlp_lab.models.importers.label_names import notes_on_labels
 from dlp_lab.models.importers.nnunet_files import (
@@ -18,6 +20,7 @@ from dlp_lab.models.importers.nnunet_files import (
     EXPORT_SCHEMA,
     HOW_TO_EXPORT,
     PLANS,
+    Configuration,
     Dataset,
     Export,
     Plans,
@@ -71,6 +74,8 @@ def import_nnunet(source: ModelSource, wishes: Wishes) -> ImportedModel:
     patch = patch_of(configuration)
     if ends.patch not in (None, patch):
         raise ModelRefused(f"{first} takes {ends.patch} voxels, {PLANS} gives a patch of {patch}; {HOW_TO_EXPORT}")
+    if ends.channels not in (None, len(channel_names(dataset))):
+        raise ModelRefused(f"{first} takes {ends.channels} channels, {DATASET} names {len(channel_names(dataset))}")
     selftest = None
     if export.selftest is not None:
         files[export.selftest] = source.read(folder + export.selftest, MAX_FILE_BYTES)
@@ -81,8 +86,6 @@ def import_nnunet(source: ModelSource, wishes: Wishes) -> ImportedModel:
         raise ModelRefused(
             f"{PLANS}: normalization_schemes and use_mask_for_norm must be of the {len(channels)} channels of {DATASET}"
         )
-    if len(channels) > 1:
-        raise ModelRefused(f"{DATASET}: networks of several input channels are not run; this one has {len(channels)}")
     found_name = "-".join(filter(None, (plans.dataset_name or dataset.name, export.configuration)))
     output = described_output(dataset, ends.output, way_back_ratio(configuration))
     description = ModelDescription(
@@ -97,10 +100,20 @@ def import_nnunet(source: ModelSource, wishes: Wishes) -> ImportedModel:
         orientation=orientation,
         axis_order=axis_order,
         grid=SpacedGrid(spacing_mm=network_spacing(configuration)),
-        steps=(Crop(of="nonzero"), *normalisation(plans, configuration, 0), resample_step(configuration)),
+        steps=(Crop(of="nonzero"), *_normalised(plans, configuration, channels), resample_step(configuration)),
         inference=Windows(patch=patch, peak="behind_middle", mirror_axes=mirrored_axes(export.mirror_axes)),
         output=output,
         folds=tuple(export.networks.values()),
         selftest=selftest,
     )
     return ImportedModel(description, files, (*notes, *notes_on_labels(output)))
+
+
+def _normalised(plans: Plans, configuration: Configuration, channels: list[str]) -> tuple[Step, ...]:
+    """The steps of all channels, each for its own where there are several."""
+    steps = [normalisation(plans, configuration, number) for number in range(len(channels))]
+    if len(channels) == 1:
+        return steps[0]
+    return tuple(
+        structs.replace(step, only_channels=(name,)) for name, own in zip(channels, steps, strict=True) for step in own
+    )

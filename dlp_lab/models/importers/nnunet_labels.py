@@ -27,16 +27,20 @@ _MODALITIES = {
 
 
 def channel_names(dataset: Dataset) -> list[str]:
-    """Names of the input's channels, in their order."""
+    """Names of the input's channels, in their order, no two alike."""
     if not dataset.channel_names:
         raise ModelRefused(f"{DATASET}: there are no channel_names; a dataset.json of nnU-Net v2 has them")
-    return [dataset.channel_names[key] for key in sorted(dataset.channel_names, key=lambda key: (len(key), key))]
+    names: list[str] = []
+    for key in sorted(dataset.channel_names, key=lambda key: (len(key), key)):
+        name = dataset.channel_names[key][:240] or "image"
+        names.append(f"{name} {key}" if name in names else name)
+    return names
 
 
 def described_channel(name: str, modality: str | None) -> Channel:
     """A channel, made for that modality, or for the one that its name tells."""
     known = modality or _MODALITIES.get(name.lower().replace("-", "").replace("_", ""))
-    return Channel(name=name[:256] or "image", modality=(known,) if known else ())
+    return Channel(name=name, modality=(known,) if known else ())
 
 
 def described_output(dataset: Dataset, name: str, ratio: float | None) -> Output:

@@ -5,7 +5,7 @@ from __future__ import annotations
 import msgspec
 
 from dlp_lab.errors import ModelRefused
-from dlp_lab.models.description import AxisNumber, Clip, PercentileScale, Resample, ScaleRange, Step, ZScore
+from dlp_lab.models.description import AxisNumber, Clip, PercentileScale, Resample, ScaleRange, ZScore
 from dlp_lab.models.importers.nnunet_files import (
     EXPORT,
     PLANS,
@@ -16,6 +16,7 @@ from dlp_lab.models.importers.nnunet_files import (
     Triple,
 )
 
+NormalisationStep = Clip | ScaleRange | PercentileScale | ZScore
 AxisOrder = tuple[AxisNumber, AxisNumber, AxisNumber]
 
 _SCHEMES = (
@@ -59,7 +60,7 @@ def network_spacing(configuration: Configuration) -> tuple[float, float, float]:
     return a, b, c
 
 
-def normalisation(plans: Plans, configuration: Configuration, channel: int) -> tuple[Step, ...]:
+def normalisation(plans: Plans, configuration: Configuration, channel: int) -> tuple[NormalisationStep, ...]:
     """The steps for one channel; `use_mask_for_norm` matters to the z-score alone, as in nnU-Net."""
     scheme, within_mask = configuration.normalization_schemes[channel], configuration.use_mask_for_norm[channel]
     if scheme == "CTNormalization":
