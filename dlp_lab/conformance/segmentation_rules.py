@@ -20,6 +20,7 @@ _KEPT = (
     *("PatientName", "PatientID", "PatientBirthDate", "PatientSex"),
     *("StudyInstanceUID", "StudyID", "StudyDate", "StudyTime", "AccessionNumber", "FrameOfReferenceUID"),
 )
+_SEXES = ("M", "F", "O")
 _ORIENTATION_TOLERANCE = 1e-6
 _SPACING_TOLERANCE = 1e-6
 _VOLUME_TOLERANCE = 1e-3
@@ -89,6 +90,8 @@ def segmentation_of_patient(pair: SegmentationPair) -> str | None:
     source = pair.source[0].ds
     for keyword in _KEPT:
         theirs, own = str(source.get(keyword) or ""), str(pair.ds.get(keyword) or "")
+        if keyword == "PatientSex" and theirs not in _SEXES:
+            theirs = ""  # what is not defined is not passed on
         if theirs != own and (theirs or keyword != "FrameOfReferenceUID"):
             return f"{keyword} is not that of the source"
     return None

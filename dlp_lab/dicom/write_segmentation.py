@@ -49,6 +49,9 @@ _MAY_BE_EMPTY = (
 )
 """Type 2 of patient, study and frame of reference: absent from some files, where they must be present and empty."""
 
+_SEXES = ("M", "F", "O")
+"""Defined by PS3.3 C.7.1.1."""
+
 
 @dataclass(frozen=True)
 class WrittenSegmentation:
@@ -165,6 +168,8 @@ def _source_images(source: HeaderSource, series_uid: str) -> list[Dataset]:
         for keyword in _MAY_BE_EMPTY:
             if keyword not in image:
                 setattr(image, keyword, None)
+        if image.PatientSex not in _SEXES:
+            image.PatientSex = None  # what DICOM does not define, neither highdicom nor a checker takes
         # a frame is handed over as an image of one, which `_name_frames` makes good
         image.SOPClassUID = header.sop_class_uid if header.frame is None else CTImageStorage
         image.SOPInstanceUID = header.sop_instance_uid

@@ -197,6 +197,18 @@ def test_what_the_source_does_not_say_does_not_keep_a_segmentation_from_being_wr
     assert dciodvfy_errors(made.file) == set()
 
 
+@pytest.mark.parametrize("sex", ["male", "X", "f"])
+def test_a_sex_that_dicom_does_not_define_is_left_empty(tmp_path, sex):
+    def edit(k: int, ds: pydicom.Dataset) -> None:
+        ds.PatientSex = sex
+
+    write_phantom_series(tmp_path / "source", edit=edit)
+    series = one_series(tmp_path / "source")
+    made = written(series, labels_on(series.geometry), tmp_path / "out")
+    assert pydicom.dcmread(made.file).PatientSex == ""
+    assert dciodvfy_errors(made.file) == set()
+
+
 def test_padded_slices_are_not_written_and_resampled_ones_have_their_own_place(tmp_path):
     write_phantom_series(tmp_path / "gap", slice_offsets_mm=[0, 2.5, 5, 10, 12.5, 15, 17.5])
     padded = one_series(tmp_path / "gap", ReadOptions(gaps="pad"))
