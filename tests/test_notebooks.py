@@ -20,7 +20,8 @@ NOTEBOOKS = sorted((Path(__file__).parent.parent / "notebooks").rglob("*.ipynb")
 @pytest.mark.parametrize("path", NOTEBOOKS, ids=lambda path: path.stem)
 def test_it_runs_from_top_to_bottom_and_its_outputs_tell_nothing_of_the_patient(tmp_path, path, monkeypatch):
     monkeypatch.setenv("DLP_LAB_MODELS", str(tmp_path / "models"))
-    write_phantom_series(tmp_path / "brain-mr", modality="MR", shape=(12, 32, 40), edit=lambda _, ds: fill_with_sentinel(ds))
+    options = {"modality": "MR", "shape": (12, 32, 40), "edit": lambda _, ds: fill_with_sentinel(ds)}
+    write_phantom_series(tmp_path / "brain-mr", **options)
     shutil.copy(path, tmp_path)
     notebook = nbformat.read(tmp_path / path.name, as_version=4)
     client = NotebookClient(notebook, timeout=240, resources={"metadata": {"path": str(tmp_path)}})
