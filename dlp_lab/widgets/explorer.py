@@ -59,6 +59,7 @@ class Explorer(ClosingBox):
             style={"description_width": "90px"},
             layout=widgets.Layout(width="auto"),
         )
+        self._is_closing = False
         self._side = widgets.VBox([self._task], layout=widgets.Layout(flex="0 0 400px", padding="0 0 0 12px"))
         looked_at = widgets.VBox([self._shown, self._stage], layout=widgets.Layout(flex="1 1 0", min_width="320px"))
         middle = widgets.HBox([looked_at, self._side])
@@ -71,6 +72,7 @@ class Explorer(ClosingBox):
             self._reads.ask(self.picker.value)
 
     def release(self) -> None:
+        self._is_closing = True
         self._reads.close()
         self._results.close()
         for part in (self.viewer, self.compare):
@@ -97,9 +99,12 @@ class Explorer(ClosingBox):
         self._shown.value = _SOURCE
         self._set_stage()
         self._make_form()
-        for old in (old_viewer, old_compare):
-            if old is not None:
-                close_with_parts(old)
+        given_up = [old_viewer, old_compare]
+        if self._is_closing:  # what was made meanwhile, nobody else gives back
+            given_up += [self.viewer, self.form]
+        for part in given_up:
+            if part is not None:
+                close_with_parts(part)
 
     def _make_form(self) -> None:
         """A form of the task that is chosen, for the series that is chosen."""
