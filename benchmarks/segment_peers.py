@@ -32,7 +32,7 @@ from dlp_lab.geometry import Geometry
 from dlp_lab.models.inference import segment
 from dlp_lab.models.network import load
 from dlp_lab.models.package import read_package
-from dlp_lab.models.processors import shared_processors
+from dlp_lab.processors import shared_processors
 from dlp_lab.volume import Volume
 from tests.models.networks import convolutions
 

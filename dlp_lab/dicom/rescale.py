@@ -11,6 +11,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from dlp_lab.dicom.header import Header
+from dlp_lab.processors import in_parts
 
 LEAST_STEPS = 16
 """Fewer steps than this between least and greatest value would lose what the values tell: a finer slope is chosen."""
@@ -75,6 +76,18 @@ class ValueRange:
     @classmethod
     def of(cls, values: NDArray[Any]) -> ValueRange:
         return cls(float(values.min()), float(values.max()))
+
+    @classmethod
+    def of_slices(cls, voxels: NDArray[Any]) -> tuple[ValueRange, ...]:
+        """Of each slice of a volume."""
+        found: dict[int, ValueRange] = {}
+
+        def measure(first: int, end: int) -> None:
+            for k in range(first, end):
+                found[k] = cls.of(voxels[k])
+
+        in_parts(measure, len(voxels))
+        return tuple(found[k] for k in range(len(voxels)))
 
     @property
     def is_finite(self) -> bool:

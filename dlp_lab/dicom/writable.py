@@ -31,7 +31,7 @@ def refuse_unwritable(source: HeaderSource, result: Volume) -> tuple[ValueRange,
         TaskResultInvalid: A value is not finite, or too large for the decimal strings of DICOM.
     """
     refuse_other_grid(result, source.geometry, source.headers[0].unit)
-    ranges = tuple(ValueRange.of(values) for values in result.voxels)
+    ranges = ValueRange.of_slices(result.voxels)
     refuse_unwritable_values(ranges)
     return ranges
 

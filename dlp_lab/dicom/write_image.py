@@ -2,8 +2,9 @@
 
 from __future__ import annotations
 
+import itertools
 import os
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -20,7 +21,11 @@ from dlp_lab.dicom.rescale import Rescale
 from dlp_lab.dicom.series import HeaderSource
 from dlp_lab.dicom.writable import PlannedSlices, broken_elements_named, planned_slices
 from dlp_lab.dicom.write_enhanced import write_enhanced
+from dlp_lab.processors import in_parts
 from dlp_lab.volume import Volume
+
+_SLICES_AT_ONCE = 16
+"""As many as a slab is made of at least, so that no two of them are needed at a time."""
 
 
 @dataclass(frozen=True)
@@ -95,17 +100,28 @@ def write_planned_series(
         report(1.0, "written")
         return DerivedSeries(made.series_uid, (path,), tuple(place.k for place in places), rescales)
     headers = DerivedHeaders(made, *source.geometry.shape[1:])
-    files = []
-    for number, (place, values, rescale) in enumerate(zip(places, planned.slices, rescales, strict=True)):
-        report(number / len(places), f"writing slice {number + 1} of {len(places)}")
-        with broken_elements_named(source.headers[place.header]):
-            header = headers.encode(place, number, rescale)
-        stored = rescale.store(values)
-        path = folder / f"{number + 1:04d}.dcm"
-        _write(path, header, np.ascontiguousarray(stored, stored.dtype.newbyteorder("<")))
-        files.append(path)
+    files = tuple(folder / f"{number + 1:04d}.dcm" for number in range(len(places)))
+    slices = zip(files, places, planned.slices, rescales, strict=True)
+    for start in range(0, len(places), _SLICES_AT_ONCE):
+        report(start / len(places), f"writing slice {start + 1} of {len(places)}")
+        images = []
+        for number, (path, place, values, rescale) in enumerate(itertools.islice(slices, _SLICES_AT_ONCE), start):
+            with broken_elements_named(source.headers[place.header]):
+                images.append((path, headers.encode(place, number, rescale), values, rescale))
+        _write_images(images)
     report(1.0, "written")
-    return DerivedSeries(made.series_uid, tuple(files), tuple(place.k for place in places), rescales)
+    return DerivedSeries(made.series_uid, files, tuple(place.k for place in places), rescales)
+
+
+def _write_images(images: Sequence[tuple[Path, bytes, NDArray[Any], Rescale]]) -> None:
+    """Write some files: path, header, values and how they are stored of each."""
+
+    def write(first: int, end: int) -> None:
+        for path, header, values, rescale in images[first:end]:
+            stored = rescale.store(values)
+            _write(path, header, np.ascontiguousarray(stored, stored.dtype.newbyteorder("<")))
+
+    in_parts(write, len(images))
 
 
 def _write(path: Path, header: bytes, pixels: NDArray[Any]) -> None:

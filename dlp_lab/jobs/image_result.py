@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Sequence
 from dataclasses import dataclass
 
-from dlp_lab.dicom.rescale import Rescale
+from dlp_lab.dicom.rescale import Rescale, ValueRange
 from dlp_lab.dicom.write_image import DerivedSeries
 from dlp_lab.geometry import Geometry
 from dlp_lab.jobs.label_output import told_of_algorithm
@@ -35,7 +35,9 @@ class ExpectedValues:
             voxels = voxels[list(written.indices)]  # without padded slices
         steps = None if written.float_rounding is not None else shared_steps(written.rescales)
         profiles = value_profiles(voxels, *(steps or ()))
-        return cls(voxels.shape, (float(voxels.min()), float(voxels.max())), profiles)
+        ranges = ValueRange.of_slices(voxels)
+        least, greatest = min(found.low for found in ranges), max(found.high for found in ranges)
+        return cls(voxels.shape, (least, greatest), profiles)
 
 
 def shared_steps(rescales: Sequence[Rescale]) -> tuple[float, float] | None:

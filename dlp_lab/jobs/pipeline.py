@@ -25,7 +25,7 @@ from dlp_lab.jobs.label_output import write_labels
 from dlp_lab.jobs.memory_limit import limited_memory
 from dlp_lab.jobs.stored_headers import SeriesHeaders
 from dlp_lab.jobs.streamed_job import halo_of_streamed_job, run_in_slabs
-from dlp_lab.models.processors import shared_processors
+from dlp_lab.processors import shared_processors
 from dlp_lab.store.hdf5 import write_hdf5
 from dlp_lab.store.metadata import volume_metadata, write_json
 from dlp_lab.store.provenance import RECORD, software_versions
@@ -74,7 +74,7 @@ def run_job(workspace: Workspace, job: Job, report: Report, threads: int | None 
     with shared_processors(threads):
         step = _part(report, 0.3, 0.8)
         result = task.run_channels(volumes, step) if isinstance(task, ChannelTask) else task.run(volume, step)
-    with published_folder(workspace.job_folder(job.uid)) as folder:
+    with published_folder(workspace.job_folder(job.uid)) as folder, shared_processors(threads):
         derivation = Derivation(
             uid_seed=job.uid,
             label=job.task,

@@ -14,7 +14,7 @@ from numpy.typing import NDArray
 from dlp_lab.errors import ModelRefused, ModelsMissing
 from dlp_lab.models.description import ModelDescription, Windows
 from dlp_lab.models.package import ModelPackage
-from dlp_lab.models.processors import threads_to_use
+from dlp_lab.processors import threads_to_use
 
 if TYPE_CHECKING:
     import onnxruntime

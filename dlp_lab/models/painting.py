@@ -15,10 +15,10 @@ from numpy.typing import NDArray
 from dlp_lab.geometry import FloatArray
 from dlp_lab.models.description import Output
 from dlp_lab.models.grid import NetworkGrid
-from dlp_lab.models.processors import in_parts
 from dlp_lab.models.resampling import AxisPlaces, interpolated_plane, values_at
 from dlp_lab.models.tiling import Block, box
 from dlp_lab.models.winners import FloatVolume, Mask, WinnerChoice, Winners, mixed_cells
+from dlp_lab.processors import in_parts
 
 _ROUNDING = 1e-6
 """By how much a place on the network's outer edge may seem to lie beyond it."""

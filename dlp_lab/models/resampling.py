@@ -12,7 +12,7 @@ from numpy.typing import NDArray
 
 from dlp_lab.geometry import FloatArray
 from dlp_lab.models.grid import NetworkGrid
-from dlp_lab.models.processors import in_parts
+from dlp_lab.processors import in_parts
 
 FloatVolume = NDArray[np.float32]
 

@@ -13,8 +13,8 @@ from typing import Any, Literal
 import numpy as np
 from numpy.typing import NDArray
 
-from dlp_lab.models.processors import in_parts
 from dlp_lab.models.resampling import AxisPlaces, interpolated_plane
+from dlp_lab.processors import in_parts
 
 FloatVolume = NDArray[np.float32]
 Shape = tuple[int, int, int]

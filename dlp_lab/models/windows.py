@@ -16,8 +16,8 @@ import numpy as np
 from numpy.typing import NDArray
 
 from dlp_lab.models.description import Windows
-from dlp_lab.models.processors import in_parts
 from dlp_lab.models.tiling import Block, FloatVolume, RunNetwork, Shape, box
+from dlp_lab.processors import in_parts
 
 _VALUES_AT_ONCE = 2**15
 """Values that are weighted and added in one step: few enough to stay in a core's own cache on the way."""

@@ -13,7 +13,7 @@ from numpy.typing import NDArray
 
 from dlp_lab.errors import ModelRefused
 from dlp_lab.models.description import Output
-from dlp_lab.models.processors import in_parts
+from dlp_lab.processors import in_parts
 
 FloatVolume = NDArray[np.float32]
 Mask = NDArray[np.bool_]

@@ -9,7 +9,7 @@ from msgspec import Meta
 from dlp_lab.errors import Sheared
 from dlp_lab.geometry import TILT_TOLERANCE_DEGREES, Geometry
 from dlp_lab.kernels.gaussian import gaussian_filter, halo_slices, radius_voxels
-from dlp_lab.models.processors import threads_to_use
+from dlp_lab.processors import threads_to_use
 from dlp_lab.tasks.task import ImageResult, Report, Task
 from dlp_lab.volume import Volume
 

@@ -16,8 +16,8 @@ from dlp_lab.models.inference import segment
 from dlp_lab.models.memory import Memory
 from dlp_lab.models.network import Network, load
 from dlp_lab.models.package import read_package
-from dlp_lab.models.processors import shared_processors
 from dlp_lab.models.windows import WindowAxis, rows_at_once
+from dlp_lab.processors import shared_processors
 from dlp_lab.volume import Volume
 from tests.models.networks import description, label, neighbourhood_network, threshold_network, write_package
 from tests.phantom import ORIENTATIONS, value_at

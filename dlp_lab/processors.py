@@ -14,7 +14,7 @@ _threads: ContextVar[int | None] = ContextVar("threads", default=None)
 
 @contextlib.contextmanager
 def shared_processors(threads: int | None) -> Iterator[None]:
-    """Within the block, networks and resampling use this many threads; None for as many as there are processors."""
+    """Within the block, what is done on several threads uses this many; None for as many as there are processors."""
     token = _threads.set(threads)
     try:
         yield
