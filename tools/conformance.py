@@ -43,8 +43,9 @@ class Agreement:
 
     @property
     def holds(self) -> bool:
-        # 0.5 is the rounding to whole stored units; the rest is the rounding of float32 within the filter
-        return self.report.holds and self.stored_units <= 0.5 + 0.02
+        # 0.5 is the rounding to whole stored units; the rest is the rounding of float32 within both filters, which
+        # for values that span all 65 536 steps is a twentieth of one
+        return self.report.holds and self.stored_units <= 0.5 + 0.05
 
 
 def blur_and_compare(folder: Path, work: Path) -> Agreement:

@@ -48,26 +48,33 @@ def shared_steps(rescales: Sequence[Rescale]) -> tuple[float, float] | None:
     return (rescales[0].slope, rescales[0].intercept) if len(set(rescales)) == 1 else None
 
 
+def told_of_computation(result: ImageResult) -> dict[str, object]:
+    """What the record tells of how an image came about, from its result or a part of it."""
+    return {
+        "description": result.description,
+        **({} if result.algorithm is None else {"algorithm": told_of_algorithm(result.algorithm)}),
+        **({} if result.volume.unit is None else {"unit": result.volume.unit}),
+    }
+
+
 def told_of_image(
-    result: ImageResult, written: DerivedSeries, geometry: Geometry, expected: ExpectedValues
+    computation: dict[str, object], written: DerivedSeries, geometry: Geometry, expected: ExpectedValues
 ) -> dict[str, object]:
     """The record's part about a derived image.
 
     Args:
-        result: What was computed, or a part of it.
+        computation: Of `told_of_computation`.
         written: What was written.
         geometry: Grid of the whole result.
         expected: Its values.
     """
     return {
-        "description": result.description,
+        **computation,
         "series_instance_uid": written.series_instance_uid,
         "files": [path.name for path in written.files],
         "rescale_slope": written.rescale.slope,
         "rescale_intercept": written.rescale.intercept,
         "greatest_rounding_error": written.greatest_rounding_error,
-        **({} if result.algorithm is None else {"algorithm": told_of_algorithm(result.algorithm)}),
-        **({} if result.volume.unit is None else {"unit": result.volume.unit}),
         "shape": list(expected.shape),
         "affine_kji_to_lps": geometry.affine_kji_to_lps.tolist(),
         "value_range": list(expected.value_range),

@@ -9,7 +9,6 @@ import msgspec
 
 from dlp_lab.errors import MalformedRequest
 from dlp_lab.jobs.job import JOB_STATES, JobState
-from dlp_lab.tasks import all_tasks
 
 _LONGEST_TEXT = 1000
 
@@ -42,6 +41,8 @@ class JobFilter(msgspec.Struct, frozen=True, kw_only=True):
             conditions.append(f"state IN ({', '.join('?' * len(self.states))})")
             values += self.states
         for word in self.about:
+            from dlp_lab.tasks import all_tasks  # which loads numpy, for a server that has just been started
+
             tasks = [task.name for task in all_tasks().values() if word.lower() in task.title.lower()]
             conditions.append(
                 "(instr(lower(input_dir || ' ' || task || ' ' || coalesce(\"group\", '')), lower(?)) > 0"

@@ -19,7 +19,7 @@ from dlp_lab.dicom.report import FolderReport, report_folder
 from dlp_lab.dicom.series import Series, choose_series
 from dlp_lab.dicom.write_derived import write_derived
 from dlp_lab.jobs.channel_series import info_of, onto_grid, other_channels
-from dlp_lab.jobs.image_result import ExpectedValues, told_of_image
+from dlp_lab.jobs.image_result import ExpectedValues, told_of_computation, told_of_image
 from dlp_lab.jobs.job import Job
 from dlp_lab.jobs.label_output import write_labels
 from dlp_lab.jobs.memory_limit import limited_memory
@@ -89,7 +89,7 @@ def run_job(workspace: Workspace, job: Job, report: Report, threads: int | None 
         else:
             written = write_derived(job.output_form, series, result.volume, folder, derivation, _part(report, 0.8, 1.0))
             expected = ExpectedValues.of(result.volume, written)
-            told = told_of_image(result, written, result.volume.geometry, expected)
+            told = told_of_image(told_of_computation(result), written, result.volume.geometry, expected)
         if job.keep_hdf5:
             _keep_hdf5(series, volume, result.volume, folder, job.read)
         write_json(_record(job, scan, series, volume_metadata(volume), told, others), folder / RECORD)

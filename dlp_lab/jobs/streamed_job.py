@@ -19,7 +19,7 @@ from dlp_lab.dicom.series import Series
 from dlp_lab.dicom.slab_reader import SlabReader, is_read_slice_by_slice
 from dlp_lab.dicom.write_streamed import STREAMED_FORMS, write_streamed
 from dlp_lab.jobs.derived_slabs import DerivedSlabs
-from dlp_lab.jobs.image_result import ExpectedValues, shared_steps, told_of_image
+from dlp_lab.jobs.image_result import ExpectedValues, shared_steps, told_of_computation, told_of_image
 from dlp_lab.jobs.job import Job
 from dlp_lab.jobs.memory_share import fits, slab_thickness
 from dlp_lab.store.metadata import described
@@ -77,20 +77,21 @@ def run_in_slabs(
     pixels = series.geometry.shape[1] * series.geometry.shape[2]
     thickness = slab_thickness(pixels * (values_dtype(series).itemsize + _RESULT_BYTES), halo)
     slabs = DerivedSlabs(task, series, reader, thickness, halo, report)
-    first = slabs.result_with(0)
-    derivation = _derivation(job, first)
+    derivation, computation = _about(job, slabs.result_with(0))
     seen = _SeenValues(series.geometry.shape)
     written = write_streamed(job.output_form, series, slabs, folder, derivation, report, seen)
     source = reader.read(0, 1)
     return StreamedJob(
-        result=told_of_image(first, written, series.geometry, seen.values()),
+        result=told_of_image(computation, written, series.geometry, seen.values()),
         source=described(source, series.geometry, str(reader.dtype), reader.value_range),
         warnings=reader.warnings,
     )
 
 
-def _derivation(job: Job, result: ImageResult) -> Derivation:
-    return Derivation(job.uid, job.task, result.description, result.derivation_code, result.reach_slices)
+def _about(job: Job, result: ImageResult) -> tuple[Derivation, dict[str, object]]:
+    """What is told of a result, without its voxels."""
+    derivation = Derivation(job.uid, job.task, result.description, result.derivation_code, result.reach_slices)
+    return derivation, told_of_computation(result)
 
 
 class _SeenValues:

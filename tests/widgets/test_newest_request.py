@@ -28,18 +28,20 @@ def test_of_requests_that_come_meanwhile_only_the_newest_is_done() -> None:
 
 
 def test_work_learns_that_it_is_stale_when_another_request_comes_and_when_all_is_closed() -> None:
+    began: list[int] = []
     ended: list[int] = []
 
     def work(request: int, turn: Turn) -> None:
+        began.append(request)
         turn.pause(60)
         ended.append(request)
         assert turn.is_stale()
 
     requests = NewestRequest(work, "dlp-test")
     requests.ask(0)
-    wait_for(lambda: "dlp-test" in {one.name for one in threading.enumerate()})
+    wait_for(lambda: began == [0])
     requests.ask(1)
-    wait_for(lambda: 0 in ended)
+    wait_for(lambda: began == [0, 1])
     requests.close()
     wait_for(lambda: ended == [0, 1])
     requests.ask(2)
