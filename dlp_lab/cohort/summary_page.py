@@ -16,6 +16,8 @@ _SECONDS_BETWEEN_LOOKS = 5
 _NO_REPORT = "no report"
 _STATES = ("succeeded", "failed", "cancelled", _NO_REPORT, "running", "queued", "waiting")
 _COLOR = {_NO_REPORT: "failed"}
+_LARGEST = 1e300
+"""Numbers beyond are shown as they were typed; those of Python are not limited to what a float holds."""
 
 _SCRIPT = """
 const table = document.querySelector("table"), body = table.tBodies[0], search = document.querySelector("input");
@@ -111,7 +113,7 @@ def _common_parameters(records: Sequence[CaseRecord], different: Sequence[str]) 
 
 
 def _all_numbers(records: Sequence[CaseRecord], parameter: str) -> bool:
-    return all(isinstance(record.params.get(parameter, 0), int | float) for record in records)
+    return all(type(record.params.get(parameter, 0)) in (int, float) for record in records)
 
 
 def _total(records: Sequence[CaseRecord]) -> str:
@@ -160,7 +162,8 @@ def _picture(png: bytes | None) -> str:
 
 def _value(value: object, shown: str | None = None) -> str:
     if isinstance(value, int | float) and not isinstance(value, bool):
-        return f'<td class="number" data-value="{value!r}">{escape(shown or f"{value:g}")}</td>'
+        text = shown or (f"{value:g}" if abs(value) < _LARGEST else str(value))
+        return f'<td class="number" data-value="{value!r}">{escape(text)}</td>'
     return f"<td>{'' if value is None else escape(value if isinstance(value, str) else json.dumps(value))}</td>"
 
 

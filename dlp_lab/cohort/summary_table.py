@@ -17,7 +17,7 @@ _STARTS_A_FORMULA = ("=", "+", "-", "@", "\t", "\r")
 def summary_rows(records: Sequence[CaseRecord]) -> tuple[list[str], list[list[Value]]]:
     """Names of the columns and a row for each case: what every case has, then parameters, measurements, and links.
 
-    A parameter or measurement of a name that another column has is preceded by `param ` or `measured `.
+    Names of parameters are preceded by `param `, those of measurements by `measured `.
     """
     parameters = sorted({name for record in records for name in record.params})
     measured = sorted({name for record in records for name in record.measured})
@@ -48,6 +48,11 @@ def _plain(value: object) -> Value:
     return value if value is None or type(value) in (str, int, float) else json.dumps(value)  # type: ignore[return-value]
 
 
+def _fits_a_column(value: Value) -> bool:
+    """Whether Parquet has a number for it: what was typed into a table of cases may be any."""
+    return not isinstance(value, int) or -(2**63) <= value < 2**63
+
+
 def summary_csv(columns: Sequence[str], rows: Sequence[Sequence[Value]]) -> bytes:
     """As CSV in UTF-8. Text that a spreadsheet program would take for a formula has an apostrophe before it."""
     buffer = io.StringIO()
@@ -71,9 +76,9 @@ def summary_parquet(columns: Sequence[str], rows: Sequence[Sequence[Value]]) -> 
     for number, name in enumerate(columns):
         column = [row[number] for row in rows]
         kinds = {type(value) for value in column if value is not None}
-        if kinds == {int, float}:
+        if kinds == {int, float} and all(_fits_a_column(value) for value in column):
             column = [None if value is None else float(value) for value in column]
-        elif len(kinds) > 1:
+        elif len(kinds) > 1 or (kinds == {int} and not all(_fits_a_column(value) for value in column)):
             column = [None if value is None else str(value) for value in column]
         values[name] = pyarrow.array(column, None if kinds else pyarrow.string())
     buffer = io.BytesIO()

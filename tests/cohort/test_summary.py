@@ -55,6 +55,23 @@ def test_a_column_of_numbers_and_texts_holds_texts_in_parquet() -> None:
     assert table["attempts"] == [0, 0, 0]
 
 
+@pytest.mark.parametrize("others", [1, 2.5, "many"])
+def test_numbers_of_any_size_are_in_every_table(others: float | str) -> None:
+    huge = 10**400
+    records = [CaseRecord(case_id="a", params={"n": huge}), CaseRecord(case_id="b", params={"n": others})]
+    content = summary_parquet(*summary_rows(records))
+    assert content is not None
+    read = pyarrow.parquet.read_table(io.BytesIO(content)).to_pydict()
+    assert read["param n"] == [str(huge), str(others)]
+    assert f">{huge}<" in summary_page("x", "3dblur", records, {}, "../out", is_running=False).decode()
+
+
+def test_a_column_of_yes_and_no_is_sorted_as_text() -> None:
+    records = [CaseRecord(case_id=name, params={"flag": name == "a"}) for name in "ab"]
+    page = summary_page("x", "3dblur", records, {}, "../out", is_running=False).decode()
+    assert '<th scope="col"><button>flag</button></th>' in page
+
+
 def test_everything_on_the_page_is_escaped_and_only_its_own_script_and_style_may_run() -> None:
     page = summary_page("<x>", "3dblur", RECORDS, {"a": b"png"}, "../out", is_running=True).decode()
     assert "<x>" not in page and "<b>&" not in page and "&quot;&lt;b&gt;&amp;" in page
