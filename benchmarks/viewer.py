@@ -90,7 +90,7 @@ show(None)
 widgets.VBox([slider, image])
 """,
         "[...document.querySelectorAll('.jp-OutputArea img')].at(-1)?.complete",
-        "n => bench.slider(n / 4, 33, false)",
+        "n => bench.slider(n / 4, 100, false)",
         setup="from PIL import Image as Picture",
     ),
     Shown(
@@ -107,7 +107,7 @@ slider.observe(show, "value")
 widgets.VBox([slider, figure.canvas])
 """,
         "bench.imagesDrawn > 0",
-        "n => bench.slider(n / 4, 33, true)",
+        "n => bench.slider(n / 4, 100, true)",
         setup="%matplotlib widget",
     ),
     Shown(
@@ -119,7 +119,7 @@ def show(k):
 widgets.interact(show, k=widgets.IntSlider(0, 0, count - 1));
 """,
         "[...document.querySelectorAll('.jp-OutputArea img')].at(-1)?.complete",
-        "n => bench.slider(n / 4, 33, false)",
+        "n => bench.slider(n / 4, 100, false)",
     ),
     Shown(
         "ipyniivue (the whole volume goes to the browser first)",
@@ -130,7 +130,7 @@ viewer.load_volumes([{"path": "small.nii"}])
 widgets.VBox([told, viewer])
 """,
         "[...document.querySelectorAll('.widget-label')].some(label => label.textContent === 'image is loaded')",
-        "n => bench.wheel(n / 4, 33)",
+        "n => bench.wheel(n / 4, 100)",
         setup="from ipyniivue import NiiVue",
     ),
 )
