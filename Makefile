@@ -5,7 +5,7 @@
 # make screenshots  pictures of the JupyterLab panel, the viewer and the widgets, in build/screenshots/
 # make bench        measurements beside named peers, and a report of them in build/bench (needs 3 GB for the peers)
 # make storm        jobs under fire (storm, poison), a queue under load (load), what a job costs (job_overhead), on Dask too
-# make parity       imported models beside MONAI and nnU-Net, in an environment that has them (.venv-judges, 3 GB)
+# make parity       imported models beside MONAI and nnU-Net, in an environment that has them (build/judges-venv, 3 GB)
 # make fuzz         60 s in search of files that break a reader (Linux)
 # make format       what the linters can mend by themselves
 # make clean        remove all that the others made
@@ -27,7 +27,7 @@ INPUTS := pyproject.toml hatch_build.py $(wildcard dlp_lab/__init__.py) \
 	labextension/package.json labextension/yarn.lock labextension/tsconfig.json \
 	labextension/bundle_widget.mjs
 
-.PHONY: demo demo-segment lab test test-python test-frontend test-ui lint screenshots bench storm parity parity-golden fuzz format clean .venv-judges
+.PHONY: demo demo-segment lab test test-python test-frontend test-ui lint screenshots bench storm parity parity-golden fuzz format clean judges
 
 demo: $(VENV)/.demo $(DEMO_SLICES)
 	$(BIN)/python -m tools.demo $(DEMO_SLICES) $(DEMO)
@@ -59,8 +59,8 @@ test-ui: $(VENV)/.test $(DEMO_SLICES)
 screenshots: $(VENV)/.test $(DEMO_SLICES)
 	$(BIN)/python -m tools.screenshots
 
-# peers that fit beside us are installed beside us, the others in an environment of their own (.venv-judges, 3 GB)
-bench: $(VENV)/.bench .venv-judges $(DEMO_SLICES)
+# peers that fit beside us are installed beside us, the others in an environment of their own (build/judges-venv, 3 GB)
+bench: $(VENV)/.bench judges $(DEMO_SLICES)
 	$(BIN)/python -m benchmarks
 
 storm: $(VENV)/.test
@@ -80,12 +80,12 @@ fuzz: $(VENV)/.test
 # No extra of the product has these: they bring PyTorch, and no model is ever run by it.
 JUDGES := build/judges-venv
 
-.venv-judges: $(JUDGES)/.done
+judges: $(JUDGES)/.done
 
-parity: .venv-judges
+parity: judges
 	PYTHONPATH=. $(JUDGES)/bin/python -m pytest -q tests/parity
 
-parity-golden: .venv-judges
+parity-golden: judges
 	PYTHONPATH=. $(JUDGES)/bin/python -m tests.parity.write_golden
 
 $(JUDGES)/.done: tests/parity/requirements.txt

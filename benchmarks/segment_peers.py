@@ -1,6 +1,6 @@
 """The same network over the same volume as MONAI, nnU-Net and dlp-lab take it, side by side.
 
-    make .venv-judges
+    make judges
     python -m benchmarks.segment_peers [--length 256] [--rounds 3] [--channels 3 25]
 
 Blended windows of 96 with a quarter of overlap; ONNX Runtime runs the network for all, with two threads. Two networks:
@@ -136,7 +136,7 @@ def main() -> None:
         ours(way, Path(folder), int(rounds))
         return
     if not JUDGES.exists():
-        parser.error(f"there is no {JUDGES}; make it by: make .venv-judges")
+        parser.error(f"there is no {JUDGES}; make it by: make judges")
     print(f"{asked.length}^3 float32, windows of {PATCH}^3, {THREADS} threads; seconds, MiB, % of same labels")
     print("| network | channels | | passes | all | network | the rest | processor, rest | memory | same labels |")
     print("|---|---|---|---|---|---|---|---|---|---|")

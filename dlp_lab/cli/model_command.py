@@ -7,7 +7,7 @@ import json
 import sys
 from pathlib import Path
 
-MODEL = "add, import, list, show, check or remove the models of the task segment"
+MODEL = "add, import, list, show, check or remove the models of the tasks segment and enhance"
 
 
 def add_model_commands(parser: argparse.ArgumentParser) -> None:
