@@ -11,7 +11,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from dlp_lab.dicom.header import Header
-from dlp_lab.processors import in_parts
+from dlp_lab.processors import each_in_parts
 
 LEAST_STEPS = 16
 """Fewer steps than this between least and greatest value would lose what the values tell: a finer slope is chosen."""
@@ -80,14 +80,7 @@ class ValueRange:
     @classmethod
     def of_slices(cls, voxels: NDArray[Any]) -> tuple[ValueRange, ...]:
         """Of each slice of a volume."""
-        found: dict[int, ValueRange] = {}
-
-        def measure(first: int, end: int) -> None:
-            for k in range(first, end):
-                found[k] = cls.of(voxels[k])
-
-        in_parts(measure, len(voxels))
-        return tuple(found[k] for k in range(len(voxels)))
+        return tuple(each_in_parts(lambda k: cls.of(voxels[k]), len(voxels)))
 
     @property
     def is_finite(self) -> bool:

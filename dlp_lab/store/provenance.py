@@ -12,7 +12,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from dlp_lab import __version__
-from dlp_lab.processors import in_parts
+from dlp_lab.processors import each_in_parts
 
 FloatArray = NDArray[np.float64]
 
@@ -56,15 +56,7 @@ def value_profiles(voxels: NDArray[Any], step: float | None = None, offset: floa
 
 
 def _means_of_slices(profiles: ValueProfiles, planes: NDArray[Any]) -> list[tuple[FloatArray, FloatArray]]:
-    """The means of each slice, measured on threads and put together in order, so that their number changes nothing."""
-    found: dict[int, tuple[FloatArray, FloatArray]] = {}
-
-    def measure(first: int, end: int) -> None:
-        for k in range(first, end):
-            found[k] = profiles.means_of(planes[k])
-
-    in_parts(measure, len(planes))
-    return [found[k] for k in range(len(planes))]
+    return each_in_parts(lambda k: profiles.means_of(planes[k]), len(planes))
 
 
 class ValueProfiles:
