@@ -11,6 +11,7 @@ from typing import Any
 from dlp_lab.cli.jobs_command import add_root, tell_if_nobody_works
 from dlp_lab.cli.series_command import add_output_form, add_read_options, read_options_of
 from dlp_lab.errors import printable
+from dlp_lab.typed_value import typed_value
 
 Command = Callable[[argparse.Namespace], int]
 
@@ -37,7 +38,7 @@ def add_tasks(run: argparse.ArgumentParser, command: Command) -> None:
                 f"--{name.replace('_', '-')}",
                 dest=f"param_{name}",
                 metavar="NAME=VALUE" if is_object else _metavar(schema),
-                type=_pairs if is_object else _json_value,
+                type=_pairs if is_object else typed_value,
                 action=_Together if is_object else "store",
                 default=argparse.SUPPRESS,
                 help=f"{schema.get('description', '')} (default: {schema.get('default')})".replace("%", "%%"),
@@ -61,23 +62,13 @@ class _Together(argparse.Action):
 
 def _pairs(text: str) -> dict[str, Any]:
     """A flag's value as an object: JSON, or NAME=VALUE."""
-    value = _json_value(text)
+    value = typed_value(text)
     if isinstance(value, dict):
         return value
     name, separator, part = text.partition("=")
     if not separator:
         raise argparse.ArgumentTypeError(f"give NAME=VALUE, or an object of JSON; got {text!r}")
     return {name: part}
-
-
-def _json_value(text: str) -> Any:
-    """A flag's value as JSON; `1,2,3` is a list, and what is no JSON is text."""
-    for candidate in (text, f"[{text}]"):
-        try:
-            return json.loads(candidate)
-        except ValueError:
-            continue
-    return text
 
 
 def run_and_wait(arguments: argparse.Namespace) -> int:

@@ -15,6 +15,7 @@ from dlp_lab.errors import CaseTableRefused, PathRefused
 from dlp_lab.store.cohort_folder import checked_case_id
 from dlp_lab.store.workspace import Workspace
 from dlp_lab.tasks.task import Task
+from dlp_lab.typed_value import typed_value
 
 CASE, FOLDER, SERIES = "case", "folder", "series"
 _MOST_BYTES = 64 * 2**20
@@ -97,12 +98,7 @@ def parameter_value(text: str, task: type[Task], name: str) -> Any:
     """
     if task.json_schema()["properties"].get(name, {}).get("type") == "string":
         return text
-    for candidate in (text, f"[{text}]"):
-        try:
-            return json.loads(candidate)
-        except ValueError:
-            continue
-    return text
+    return typed_value(text)
 
 
 def _written(value: object) -> str:
