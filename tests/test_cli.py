@@ -143,7 +143,7 @@ def test_a_queue_that_cannot_be_worked_with_is_one_sentence(root):
     (root / "dlp-lab-output" / ".dlp-lab" / "jobs.sqlite").mkdir(parents=True)
     done = cli("run", "3dblur", "case", cwd=root)
     assert done.returncode == 2
-    assert "\ndlp-lab: the queue jobs.sqlite in the output folder cannot be opened" in f"\n{done.stderr}"
+    assert "\ndlp-lab: the queue's file jobs.sqlite in the output folder cannot be opened" in f"\n{done.stderr}"
     assert "Traceback" not in done.stderr
 
 
