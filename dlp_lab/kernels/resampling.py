@@ -30,9 +30,8 @@ def places_within(
         to the outermost centres where they lie beyond.
     """
     k, j, i = np.ix_(*indices_kji)
-    places = np.stack(
-        [(row[0] * k + row[1] * j + row[2] * i + offset[axis]).ravel() for axis, row in enumerate(matrix)]
-    )
+    along = [row[0] * k + row[1] * j + row[2] * i + start for row, start in zip(matrix, offset, strict=True)]
+    places = np.stack([place.ravel() for place in along])
     last = np.array(shape)[:, np.newaxis] - 1
     inside: NDArray[np.bool_] = np.all((places >= -_EDGE) & (places <= last + _EDGE), axis=0)
     return inside, np.clip(places[:, inside], 0, last)
