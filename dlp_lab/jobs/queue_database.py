@@ -257,4 +257,7 @@ def _damaged(path: Path, reason: str) -> str:
 
 
 def _cannot_be_opened(path: Path, reason: str) -> str:
-    return f"the queue's file {path.name} in the output folder cannot be opened or written ({reason}); choose another folder"
+    return (
+        f"the queue's file {path.name} in the output folder cannot be opened or written ({reason}); "
+        "choose another folder"
+    )
