@@ -2,9 +2,10 @@ import { Event, ServiceManager } from '@jupyterlab/services';
 import { VDomModel } from '@jupyterlab/ui-components';
 import { Throttler } from '@lumino/polling';
 import { ISignal, Signal } from '@lumino/signaling';
-import { Api, ToldJob, ToldJobs } from './api';
+import { Api, ToldJob } from './api';
 import { Coalesced } from './coalesced';
 import {
+  GroupCounts,
   Health,
   Job,
   JobEvent,
@@ -76,6 +77,11 @@ export class JobsModel extends VDomModel {
   /** How many jobs there are that are too old to be in `jobs`. */
   get older(): number {
     return this._listing.older;
+  }
+
+  /** How many jobs of a listed job's group are in each state, listed or not. */
+  groupCounts(group: string): GroupCounts {
+    return this._listing.counts(group);
   }
 
   /** How many of all jobs run and wait, whatever is listed. */
@@ -211,14 +217,13 @@ export class JobsModel extends VDomModel {
 
   private async _list(): Promise<void> {
     const wanted = this._wanted;
-    const isAll = wanted.states.length === 0 && wanted.about === '';
     try {
       if (this._tasks.length === 0) {
         this._tasks = await this._api.tasks();
       }
       this._health ??= await this._api.health();
       const page = await this._api.jobs(wanted);
-      this._open = await this._countOpen(isAll ? page : null);
+      this._open = { running: page.running, queued: page.queued };
       if (wanted !== this._listed) {
         this._listing = new JobListing();
         this._listed = wanted;
@@ -240,20 +245,6 @@ export class JobsModel extends VDomModel {
         this.stateChanged.emit();
       }
     }
-  }
-
-  /** From a listing of all jobs where it has all open ones. */
-  private async _countOpen(all: ToldJobs | null): Promise<OpenJobs> {
-    if (all !== null && all.older === 0) {
-      const count = (state: Job['state']) =>
-        all.jobs.filter(job => job.state === state).length;
-      return { running: count('running'), queued: count('queued') };
-    }
-    const count = async (state: Job['state']) => {
-      const page = await this._api.jobs({ states: [state], limit: 1 });
-      return page.jobs.length + page.older;
-    };
-    return { running: await count('running'), queued: await count('queued') };
   }
 
   /** Remember that a job is open; tell that it has ended when it was. */

@@ -165,6 +165,7 @@ describe('JobsModel', () => {
     model.wanted = { states: ['failed'], about: '' };
     await settle();
     expect(model.jobs.map(job => job.uid)).toEqual(['d']);
+    expect(server.seen.filter(({ route }) => route === 'jobs')).toHaveLength(3);
     expect(model.open).toEqual({ running: 1, queued: 2 });
   });
 
