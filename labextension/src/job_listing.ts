@@ -24,6 +24,18 @@ export class JobListing {
     return this._counts.get(group) ?? { group, ...NONE };
   }
 
+  /** Whether a job of a job's group has not ended; of one that is not listed, a job of any listed group. */
+  isGroupAtWork(uid: string): boolean {
+    const job = this.job(uid);
+    const groups =
+      job === undefined
+        ? [...this._counts.values()]
+        : job.group === null
+          ? []
+          : [this.counts(job.group)];
+    return groups.some(({ running, queued }) => running + queued > 0);
+  }
+
   /** The listed job of that uid. */
   job(uid: string | undefined): ToldJob | undefined {
     return this._jobs.find(job => job.uid === uid);
