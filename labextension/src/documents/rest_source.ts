@@ -59,7 +59,10 @@ export class RestSource implements SliceSource {
         throw error;
       }
       if (this._id === asked) {
-        this._id = this._ask().then(({ id }) => id);
+        const again = (this._id = this._ask().then(({ id }) => id));
+        again.catch(() => {
+          this._id = asked; // whoever asks next has it opened
+        });
       }
       return ask(await this._id);
     }
