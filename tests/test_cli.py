@@ -391,3 +391,18 @@ def test_an_interrupted_run_cancels_its_job_and_leaves_no_output(root):
     process.send_signal(signal.SIGINT)
     assert process.wait(30) == 130
     assert [path.name for path in (root / "dlp-lab-output").iterdir()] == [".dlp-lab"]
+
+
+@pytest.mark.parametrize("encoding", ["ascii", "latin-1", "utf-8"])
+def test_what_the_terminal_has_no_letters_for_is_printed_as_an_escape(root, encoding):
+    (root / "case").rename(root / "Bäume Ω")
+    script = "import sys; from dlp_lab.cli import main; sys.exit(main(sys.argv[1:]))"
+    for arguments in (["run", "3dblur", "Bäume Ω"], ["jobs"], ["series", "Bäume Ω", "--json"]):
+        done = subprocess.run(
+            [sys.executable, "-c", script, *arguments],
+            cwd=root,
+            env={**os.environ, "PYTHONIOENCODING": encoding, "PYTHONUTF8": "1"},
+            capture_output=True,
+            check=False,
+        )
+        assert done.returncode == 0, done.stderr

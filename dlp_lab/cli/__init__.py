@@ -6,6 +6,7 @@ Exit status: 0 done; 1 failed, or `check` found something; 2 refused, the messag
 from __future__ import annotations
 
 import argparse
+import io
 import os
 import sqlite3
 import sys
@@ -59,6 +60,8 @@ def _serve(options: Sequence[str]) -> int:
 
 
 def _run(parser: argparse.ArgumentParser, argv: Sequence[str]) -> int:
+    if isinstance(sys.stdout, io.TextIOWrapper):  # names of folders are in any script, and terminals are not
+        sys.stdout.reconfigure(errors="backslashreplace")
     arguments = parser.parse_args(argv)
     command: Callable[[Arguments], int] = arguments.command
     try:
