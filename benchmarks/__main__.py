@@ -54,7 +54,7 @@ BENCHMARKS = (
     Benchmark("compressed"),
     Benchmark("segment"),
     Benchmark("segment_peers", ("--length", "160", "--rounds", "2"), needs_peers=True),
-    Benchmark("job_overhead", ("--limit-ms", "inf"), ("--jobs", "3", "--no-peers", "--limit-ms", "inf")),
+    Benchmark("job_overhead", ("--limit-ms", "inf")),
     Benchmark("curves"),
     Benchmark("phantom_table", short=None),
     Benchmark("viewer", short=None),
