@@ -92,7 +92,7 @@ def with_opencv(voxels: Voxels, sigma_mm: float) -> Voxels:
 def with_simpleitk(voxels: Voxels, sigma_mm: float) -> Voxels:
     image = SimpleITK.GetImageFromArray(voxels.astype(np.float32))
     image.SetSpacing(SPACING_KJI_MM[::-1])
-    return SimpleITK.GetArrayViewFromImage(SimpleITK.SmoothingRecursiveGaussian(image, sigma_mm))
+    return SimpleITK.GetArrayFromImage(SimpleITK.SmoothingRecursiveGaussian(image, sigma_mm))
 
 
 class Copy:

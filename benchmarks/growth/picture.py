@@ -39,6 +39,7 @@ def draw(growths: Sequence[Growth], path: Path) -> None:
         for one in (axis.xaxis, axis.yaxis):
             one.set_major_formatter(plain)
             one.set_minor_formatter(NullFormatter())
+        axis.set_xticks(sorted({x for curve in growth.curves for x in curve.x}))
         axis.set_title(growth.title, fontsize=9)
         axis.set_xlabel(growth.over, fontsize=9)
         axis.set_ylabel(growth.cost, fontsize=9)
