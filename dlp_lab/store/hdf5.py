@@ -8,7 +8,9 @@ and checked when they are read; the HDF5 library keeps checksums of shapes, type
 from __future__ import annotations
 
 import hashlib
-from collections.abc import Iterator, Sequence
+from collections import deque
+from collections.abc import Iterable, Iterator, Sequence
+from concurrent.futures import Future, ThreadPoolExecutor
 from pathlib import Path
 from typing import Any, Literal, get_args
 
@@ -18,6 +20,7 @@ from numpy.typing import NDArray
 
 from dlp_lab.errors import BadParameters, Hdf5Error
 from dlp_lab.geometry import Geometry
+from dlp_lab.processors import threads_to_use
 from dlp_lab.store.hdf5_file import published_hdf5
 from dlp_lab.store.hdf5_guard import GuardedFile, opened_guarded
 from dlp_lab.store.hdf5_headers import EncodedHeaders, StoredHeaders, read_headers, write_headers
@@ -33,6 +36,8 @@ Normalization = Literal["none", "minmax"]
 Compression = Literal["none", "gzip", "zstd"]
 
 _SLAB_BYTES = 2 * 2**20
+_HASHED_LATER = 4
+"""Slabs that are written before they are hashed."""
 
 _ENTRY = "entry"
 _DATA = "entry/volume"
@@ -138,16 +143,26 @@ def _write_values(image: h5py.Dataset, voxels: NDArray[Any], value_range: tuple[
 
     def slabs() -> Iterator[NDArray[Any]]:
         for first in range(0, len(voxels), step):
-            slab = np.ascontiguousarray(_normalized(voxels[first : first + step], value_range))
-            digest.update(slab.data)
-            yield slab
+            yield np.ascontiguousarray(_normalized(voxels[first : first + step], value_range))
 
+    hashed = _hashed(slabs(), digest)
     if image.chunks:
-        write_packed(image, slabs())
+        write_packed(image, hashed)
     else:
-        for number, slab in enumerate(slabs()):
+        for number, slab in enumerate(hashed):
             image.write_direct(slab, dest_sel=np.s_[number * step : number * step + len(slab)])
     return digest.hexdigest()
+
+
+def _hashed(slabs: Iterable[NDArray[Any]], digest: hashlib._Hash) -> Iterator[NDArray[Any]]:
+    """The slabs, each hashed on a thread beside what is done with it: to hash takes longer than to write."""
+    with ThreadPoolExecutor(1) as beside:
+        pending: deque[Future[None]] = deque()
+        for slab in slabs:
+            pending.append(beside.submit(digest.update, slab.data))
+            yield slab
+            if len(pending) > _HASHED_LATER or threads_to_use() == 1:
+                pending.popleft().result()
 
 
 def read_hdf5(path: Path | str) -> Volume | NDArray[Any]:

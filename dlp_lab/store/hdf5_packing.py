@@ -19,8 +19,9 @@ from dlp_lab.store.hdf5_chunks import FILTER_ZSTD, filters_of
 
 Packing = Literal["gzip", "zstd"]
 
-_CHUNK_SHAPE = (16, 128, 128)
-"""Of what is packed here: 512 KiB of int16. Larger ones pack no better, and leave more to unpack for one slice."""
+CHUNK_SHAPE = (16, 64, 64)
+"""128 KiB of int16. Wider ones leave twice as much to unpack for a slice across rows or columns, smaller ones take
+longer to write (`benchmarks.chunks`)."""
 _DEFLATING = {
     "level": 1,
     "flag": igzip_lib.COMP_ZLIB,
@@ -32,7 +33,12 @@ _ZSTD_LEVEL = 1
 
 
 def create_packed(
-    group: h5py.Group, name: str, shape: tuple[int, ...], dtype: DTypeLike, packing: Packing
+    group: h5py.Group,
+    name: str,
+    shape: tuple[int, ...],
+    dtype: DTypeLike,
+    packing: Packing,
+    chunk_shape: tuple[int, int, int] = CHUNK_SHAPE,
 ) -> h5py.Dataset:
     """An empty `(k, j, i)` dataset in chunks that are shuffled and packed."""
     created = h5py.h5p.create(h5py.h5p.DATASET_CREATE)
@@ -42,7 +48,7 @@ def create_packed(
     else:
         # optional, so that the library does not look for its plug-in: it is not asked to pack
         created.set_filter(FILTER_ZSTD, h5py.h5z.FLAG_OPTIONAL, (_ZSTD_LEVEL,))
-    chunks = tuple(min(most, length) for most, length in zip(_CHUNK_SHAPE, shape, strict=True))
+    chunks = tuple(min(most, length) for most, length in zip(chunk_shape, shape, strict=True))
     return group.create_dataset(name, shape, dtype, chunks=chunks, fill_time="never", dcpl=created)
 
 
