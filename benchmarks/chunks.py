@@ -1,11 +1,12 @@
-"""Which chunks, and which filter: the measurement behind what `write_hdf5` does when it compresses.
+"""Which chunks, which filter: the measurement behind what `write_hdf5` does when it compresses.
 
     python -m benchmarks.chunks [SLICES] [--short]
 
 The volume of `benchmarks.hdf5`, SLICES x 512 x 512 int16 (default 200), in memory where the system has a place for
-that. gzip and zstd are packed by dlp-lab, on all processors; the others by h5py with hdf5plugin, on one unless the
-filter has threads. All are read by h5py, as any viewer does, and last by dlp-lab, if it reads that filter. A slice is
-taken out of a file that is open, but not read: the median of slices all through the volume.
+that. gzip and zstd are packed by dlp-lab, the others by h5py with hdf5plugin. All are read by h5py, as any viewer does,
+and by dlp-lab, if it reads that filter. A slice is taken out of a file that is open, but of which nothing was read: the
+median of slices all through the volume. Times are those of the processor, of all threads together: who else is at work
+on the machine changes them little, and how many processors there are not at all.
 """
 
 from __future__ import annotations
@@ -64,12 +65,12 @@ READ_HERE = ("gzip", "zstd", "lzf + shuffle")
 
 
 def milliseconds(work: Callable[[], object], rounds: int) -> float:
-    """The least of some rounds: what the others take more is the machine's."""
+    """Processor time; the least of some rounds, for what the others take more is the machine's."""
     taken = []
     for _ in range(rounds):
-        began = time.perf_counter()
+        began = time.process_time()
         work()
-        taken.append((time.perf_counter() - began) * 1e3)
+        taken.append((time.process_time() - began) * 1e3)
     return min(taken)
 
 
@@ -109,7 +110,7 @@ def main() -> int:
     asked = Asked.on_the_command_line(__doc__, 200)
     voxels = body(asked.slices)
     head = ["write", "ratio", "read", "read here", *PLANES]
-    print(f"{asked.slices} x 512 x 512 int16; milliseconds")
+    print(f"{asked.slices} x 512 x 512 int16; milliseconds of processor time")
     print(f"{'filter':<15} {'chunk':<14}" + "".join(f"{title:>10}" for title in head))
     with scratch() as folder:
         for name, write in FILTERS.items():
