@@ -29,6 +29,8 @@ from dlp_lab.dicom.write_multiframe import write_planned_multiframe
 STREAMED_FORMS: tuple[OutputForm, ...] = ("series", "multiframe")
 """A parametric map tells the range of its values ahead of them, and is never made of a guess."""
 
+_SLICES_AT_ONCE = 16
+"""Are looked at together: as many as a slab is made of at least, so that no two of them are needed at a time."""
 _WRITERS = {"series": write_planned_series, "multiframe": write_planned_multiframe}
 
 
@@ -37,7 +39,7 @@ class Watcher(Protocol):
 
     def begin(self, rescales: Sequence[Rescale]) -> None: ...
 
-    def see(self, k: int, values: NDArray[Any]) -> None: ...
+    def see(self, first: int, slices: NDArray[Any], ranges: Sequence[ValueRange]) -> None: ...
 
 
 def write_streamed(
@@ -122,11 +124,13 @@ class _Watched(Sequence[NDArray[Any]]):
 
     def __iter__(self) -> Iterator[NDArray[Any]]:
         self.ranges = []
-        for k, values in enumerate(self._slices):
-            found = ValueRange.of(values)
-            refuse_unwritable_values([found])
-            self.ranges.append(found)
-            self._watcher.see(k, values)
+        for first in range(0, len(self), _SLICES_AT_ONCE):
+            values = np.asarray(self._slices[first : first + _SLICES_AT_ONCE])
+            found = ValueRange.of_slices(values)
+            refuse_unwritable_values(found)
+            self.ranges += found
+            self._watcher.see(first, values, found)
             # what does not fit is told by the ranges; until then it may overflow
             with np.errstate(invalid="ignore", over="ignore"):
-                yield values
+                yield from values
+            del values  # a view would keep its slab in memory while the next one is computed

@@ -49,12 +49,20 @@ class DerivedSlabs(Sequence[NDArray[Any]]):
     def __getitem__(self, index: slice) -> Sequence[NDArray[Any]]: ...
     def __getitem__(self, index: int | slice) -> NDArray[Any] | Sequence[NDArray[Any]]:
         if isinstance(index, slice):
-            return [self[k] for k in range(*index.indices(len(self)))]
+            return self._some(range(*index.indices(len(self))))
         if not 0 <= index < len(self):
             raise IndexError(index)
         # a view would keep its slab in memory while the next one is computed
         values: NDArray[Any] = self.result_with(index).volume.voxels[index - self._inside].copy()
         return values
+
+    def _some(self, indices: range) -> Sequence[NDArray[Any]]:
+        """A view of a slab, where they are of one; it must be dropped before another slab is asked for."""
+        if not indices or indices.step != 1 or indices[0] // self._thickness != indices[-1] // self._thickness:
+            return [self[k] for k in indices]
+        voxels: Any = self.result_with(indices[0]).volume.voxels
+        view: Sequence[NDArray[Any]] = voxels[indices[0] - self._inside : indices[-1] + 1 - self._inside]
+        return view
 
     def result_with(self, k: int) -> ImageResult:
         """The task's result for the slab that has slice `k`."""

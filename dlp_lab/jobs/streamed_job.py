@@ -14,7 +14,7 @@ from numpy.typing import NDArray
 from dlp_lab.dicom.compressed import decoded_here
 from dlp_lab.dicom.derived_header import Derivation
 from dlp_lab.dicom.read import values_dtype
-from dlp_lab.dicom.rescale import Rescale
+from dlp_lab.dicom.rescale import Rescale, ValueRange
 from dlp_lab.dicom.series import Series
 from dlp_lab.dicom.slab_reader import SlabReader, is_read_slice_by_slice
 from dlp_lab.dicom.write_streamed import STREAMED_FORMS, write_streamed
@@ -106,10 +106,10 @@ class _SeenValues:
         self._range = np.inf, -np.inf
         self._profiles = ValueProfiles(self._shape, *(shared_steps(rescales) or ()))
 
-    def see(self, k: int, values: NDArray[Any]) -> None:
+    def see(self, first: int, slices: NDArray[Any], ranges: Sequence[ValueRange]) -> None:
         low, high = self._range
-        self._range = min(low, float(values.min())), max(high, float(values.max()))
-        self._profiles.add(k, values)
+        self._range = min(low, *(found.low for found in ranges)), max(high, *(found.high for found in ranges))
+        self._profiles.add(first, slices)
 
     def values(self) -> ExpectedValues:
         return ExpectedValues(self._shape, self._range, self._profiles.means())
