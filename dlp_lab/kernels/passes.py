@@ -7,13 +7,14 @@ axis. The ways differ in what they need: `BandedPasses` the BLAS that numpy come
 
 from __future__ import annotations
 
-from typing import Any, Protocol
+from typing import Any, Protocol, TypeVar
 
 import numpy as np
 from numpy.lib.stride_tricks import as_strided
 from numpy.typing import NDArray
 
 Floats = NDArray[np.float32]
+Result = TypeVar("Result", NDArray[np.float32], NDArray[np.int16])
 
 BLOCK = 16
 """Sums come in blocks of so many along the axis; arrays have room for whole blocks."""
@@ -39,6 +40,14 @@ class Passes(Protocol):
 
     def along_planes(self, lines: Floats, weights: Floats, sums: NDArray[Any]) -> None:
         """Sums along the first axis of `(n + taps - 1, rows, columns)` as `(n, rows, columns)`, for any `n`."""
+
+
+def round_into(result: NDArray[np.int16], sums: Floats) -> None:
+    """Write sums as whole numbers, half to even.
+
+    A sum lies between the values it is made of, but for the rounding of float32, which may not carry it out of int16.
+    """
+    np.clip(np.rint(sums), -(2**15), 2**15 - 1, out=result, casting="unsafe")
 
 
 class BandedPasses:

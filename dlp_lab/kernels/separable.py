@@ -24,7 +24,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from dlp_lab.kernels.edges import EdgeMode, inside
-from dlp_lab.kernels.passes import BLOCK, Floats, Passes
+from dlp_lab.kernels.passes import BLOCK, Floats, Passes, round_into
 
 _ROWS_OF_A_STRIP = 64
 _WINDOW_BYTES = 4 * 2**20
@@ -54,12 +54,15 @@ class Convolution:
         k, j, i = (len(weights) // 2 for weights in self.weights_kji)
         return k, j, i
 
-    def apply(self, voxels: NDArray[Any], result: Floats, threads: int, report: Callable[[float, str], None]) -> None:
+    def apply(
+        self, voxels: NDArray[Any], result: NDArray[Any], threads: int, report: Callable[[float, str], None]
+    ) -> None:
         """Write the sums over `voxels` into `result`.
 
         Args:
             voxels: `(k, j, i)` array of any real dtype and any strides; not changed.
-            result: `(k, j, i)` array of the same shape, with columns beside each other; none that shares memory.
+            result: `(k, j, i)` array of the same shape, of float32, or of int16 for sums that are rounded; with columns
+                beside each other, and no memory that is shared.
             threads: How many to use.
             report: Called by this thread, after each strip; what it raises ends the work.
         """
@@ -110,7 +113,7 @@ class _Strip:
         self._held: list[int] = []
         self._beyond = list(_copies(beyond + reach_i, inside(beyond, shape[2], convolution.mode) + reach_i))
 
-    def convolve(self, voxels: NDArray[Any], result: Floats, rows: slice) -> Iterator[int]:
+    def convolve(self, voxels: NDArray[Any], result: NDArray[Any], rows: slice) -> Iterator[int]:
         """Convolve the rows of a strip; yields the number of planes that are done, after each few."""
         planes, all_rows, columns = self._shape
         reach_k, reach_j, _ = self._convolution.reach_kji
@@ -126,7 +129,7 @@ class _Strip:
             count = min(self._step, planes - k)
             self._fill(voxels, wanted[k + overlap : k + overlap + count], places)
             lines = self._window[: overlap + count, : result.shape[1], :columns]
-            self._convolution.passes.along_planes(lines, self._convolution.weights_kji[0], result[k : k + count])
+            self._sum_planes(lines, result[k : k + count])
             self._move_down(overlap)
             yield k + count
 
@@ -171,6 +174,13 @@ class _Strip:
         for beyond, within in self._beyond:
             summed[..., beyond] = summed[..., within]
         passes.along_columns(summed[..., : width + 2 * reach_i], weights_i, window[:, :height, :width])
+
+    def _sum_planes(self, lines: Floats, result: NDArray[Any]) -> None:
+        rounds = result.dtype != np.float32
+        sums = np.empty(result.shape, np.float32) if rounds else result
+        self._convolution.passes.along_planes(lines, self._convolution.weights_kji[0], sums)
+        if rounds:
+            round_into(result, sums)
 
     def _move_down(self, overlap: int) -> None:
         """Bring the last `overlap` planes of the window to its front."""
