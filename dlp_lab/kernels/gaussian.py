@@ -8,9 +8,10 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
+from dlp_lab.kernels.blocks import BLOCK, Floats
 from dlp_lab.kernels.compiled import compiled_passes
 from dlp_lab.kernels.edges import EdgeMode, inside
-from dlp_lab.kernels.passes import BLOCK, BandedPasses, Floats, Passes, PlainPasses, Result, round_into
+from dlp_lab.kernels.passes import BandedPasses, Passes, PlainPasses, Result, round_into
 from dlp_lab.kernels.separable import Convolution
 
 _SLAB_BYTES = 2 * 2**20

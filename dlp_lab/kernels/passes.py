@@ -1,4 +1,4 @@
-"""One pass of a separable convolution, in three ways that give the same sums.
+"""The passes of a separable convolution, in three ways that give the same sums.
 
 A pass takes padded lines and gives the weighted sums of neighbours, `sums[n] = weights @ lines[n : n + taps]` along one
 axis. The ways differ in what they need: `BandedPasses` the BLAS that numpy comes with, `CompiledPasses`
@@ -7,39 +7,60 @@ axis. The ways differ in what they need: `BandedPasses` the BLAS that numpy come
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from typing import Any, Protocol, TypeVar
 
 import numpy as np
 from numpy.lib.stride_tricks import as_strided
 from numpy.typing import NDArray
 
-Floats = NDArray[np.float32]
-Result = TypeVar("Result", NDArray[np.float32], NDArray[np.int16])
+from dlp_lab.kernels.blocks import BLOCK, Floats
+from dlp_lab.kernels.in_planes import InPlanesByLines
 
-BLOCK = 16
-"""Sums come in blocks of so many along the axis; arrays have room for whole blocks."""
+Result = TypeVar("Result", NDArray[np.float32], NDArray[np.int16])
 
 _LARGEST_PRODUCT = 2**18
 """OpenBLAS spreads larger products over threads of its own; ours are enough."""
 
 
+class InPlanes(Protocol):
+    """Sums along rows and columns, strip by strip, with memory of its own: one for each thread."""
+
+    def sum(self, voxels: NDArray[Any], planes: Sequence[int], places: NDArray[np.intp], sums: Floats) -> None:
+        """Sums in some planes of a volume.
+
+        Args:
+            voxels: `(k, j, i)` array of any real dtype and any strides; stays as it is.
+            planes: Which of its planes.
+            places: `(rows + taps - 1,)` numbers of its rows, in order, with those that stand beyond the strip's edge.
+            sums: `(planes, rows, columns)`, both in whole blocks; what lies beyond the last column means nothing.
+        """
+
+
 class Passes(Protocol):
     """A way to make weighted sums. `tests/kernels/test_passes.py` checks all:
 
-    * Arrays are float32, with neighbours along the last axis beside each other; `lines` has `taps - 1` more elements
-      than `sums` along the axis of the pass.
-    * The sums are those of `numpy.correlate` within the rounding of float32; `lines` stays as it is.
+    * Sums are float32, with neighbours along the last axis beside each other.
+    * Weights are of an odd number of taps, and the same from either end.
+    * The sums are those of `numpy.correlate` within the rounding of float32.
     * A sum along planes has the same bits in a stack that begins a multiple of `BLOCK` planes elsewhere.
     """
 
-    def along_rows(self, lines: Floats, weights: Floats, sums: Floats) -> None:
-        """Sums along the second axis of `(planes, n + taps - 1, columns)` as `(planes, n, columns)`."""
+    def in_planes(self, weights_j: Floats, weights_i: Floats, columns: NDArray[np.intp], rows: int) -> InPlanes:
+        """What makes the sums in planes.
 
-    def along_columns(self, lines: Floats, weights: Floats, sums: Floats) -> None:
-        """Sums along the last axis of `(planes, rows, n + taps - 1)` as `(planes, rows, n)`."""
+        Args:
+            weights_j: Along rows.
+            weights_i: Along columns.
+            columns: Which column stands at each place of a padded line.
+            rows: How many rows a strip has at most, in whole blocks.
+        """
 
     def along_planes(self, lines: Floats, weights: Floats, sums: NDArray[Any]) -> None:
-        """Sums along the first axis of `(n + taps - 1, rows, columns)` as `(n, rows, columns)`, for any `n`."""
+        """Sums along the first axis of `(n + taps - 1, rows, columns)` as `(n, rows, columns)`, for any `n`.
+
+        Written into int16 they are rounded, half to even, as `round_into` does.
+        """
 
 
 def round_into(result: NDArray[np.int16], sums: Floats) -> None:
@@ -57,6 +78,9 @@ class BandedPasses:
     must be finite, for nan times 0 is not 0. The number of sums along rows and columns is a multiple of `BLOCK`.
     """
 
+    def in_planes(self, weights_j: Floats, weights_i: Floats, columns: NDArray[np.intp], rows: int) -> InPlanes:
+        return InPlanesByLines(self, weights_j, weights_i, columns, rows)
+
     def along_rows(self, lines: Floats, weights: Floats, sums: Floats) -> None:
         band = _band(weights)
         for piece in _pieces(lines.shape[2], band.shape[1]):
@@ -69,6 +93,11 @@ class BandedPasses:
             np.matmul(blocks[:, :, piece], band, out=results[:, :, piece])
 
     def along_planes(self, lines: Floats, weights: Floats, sums: NDArray[Any]) -> None:
+        if sums.dtype == np.int16:
+            exact = np.empty(sums.shape, np.float32)
+            self.along_planes(lines, weights, exact)
+            round_into(sums, exact)
+            return
         band = _band(weights)
         whole = len(sums) // BLOCK * BLOCK
         for start in range(0, whole, BLOCK):
@@ -85,6 +114,9 @@ class BandedPasses:
 class PlainPasses:
     """Sums by scipy, in which what is not finite reaches no farther than the taps do."""
 
+    def in_planes(self, weights_j: Floats, weights_i: Floats, columns: NDArray[np.intp], rows: int) -> InPlanes:
+        return InPlanesByLines(self, weights_j, weights_i, columns, rows)
+
     def along_rows(self, lines: Floats, weights: Floats, sums: Floats) -> None:
         sums[...] = _correlated(lines, weights, 1)
 
@@ -92,7 +124,11 @@ class PlainPasses:
         sums[...] = _correlated(lines, weights, 2)
 
     def along_planes(self, lines: Floats, weights: Floats, sums: NDArray[Any]) -> None:
-        sums[...] = _correlated(lines, weights, 0)
+        exact = _correlated(lines, weights, 0)
+        if sums.dtype == np.int16:
+            round_into(sums, exact)
+        else:
+            sums[...] = exact
 
 
 def _correlated(lines: Floats, weights: Floats, axis: int) -> Floats:

@@ -23,14 +23,13 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
+from dlp_lab.kernels.blocks import BLOCK, Floats, whole_blocks
 from dlp_lab.kernels.edges import EdgeMode, inside
-from dlp_lab.kernels.passes import BLOCK, Floats, Passes, round_into
+from dlp_lab.kernels.passes import Passes
 
 _ROWS_OF_A_STRIP = 64
 _WINDOW_BYTES = 4 * 2**20
 """Of one thread. More would not stay in the cache; a strip has `BLOCK` rows at least, whatever the reach."""
-_PLANES_AT_ONCE = 8
-"""Through tile and rows: fewer cost Python's time for each, more leave the cache."""
 _EXTRA_COLUMNS = 8
 
 
@@ -103,15 +102,15 @@ class _Strip:
     def __init__(self, convolution: Convolution, shape: Sequence[int], height: int) -> None:
         self._convolution = convolution
         self._shape = shape
-        reach_k, reach_j, reach_i = convolution.reach_kji
+        reach_k, _, reach_i = convolution.reach_kji
+        _, weights_j, weights_i = convolution.weights_kji
         self._step = _step(reach_k)
-        columns = _whole_blocks(shape[2])
-        self._tile = np.zeros((_PLANES_AT_ONCE, height + 2 * reach_j, columns + _EXTRA_COLUMNS), np.float32)
-        self._rows = np.zeros((_PLANES_AT_ONCE, height, columns + 2 * reach_i + _EXTRA_COLUMNS), np.float32)
-        self._window = np.zeros((self._step + 2 * reach_k, height, columns + _EXTRA_COLUMNS), np.float32)
-        beyond = np.concatenate([np.arange(-reach_i, 0), np.arange(shape[2], shape[2] + reach_i)])
+        columns = inside(np.arange(-reach_i, shape[2] + reach_i), shape[2], convolution.mode)
+        self._in_planes = convolution.passes.in_planes(weights_j, weights_i, columns, height)
+        # lines a little longer than a power of two: those of neighbouring planes would else share few places of a cache
+        lines = height, whole_blocks(shape[2]) + _EXTRA_COLUMNS
+        self._window = np.zeros((self._step + 2 * reach_k, *lines), np.float32)
         self._held: list[int] = []
-        self._beyond = list(_copies(beyond + reach_i, inside(beyond, shape[2], convolution.mode) + reach_i))
 
     def convolve(self, voxels: NDArray[Any], result: NDArray[Any], rows: slice) -> Iterator[int]:
         """Convolve the rows of a strip; yields the number of planes that are done, after each few."""
@@ -119,7 +118,7 @@ class _Strip:
         reach_k, reach_j, _ = self._convolution.reach_kji
         mode = self._convolution.mode
         result = result[:, rows]
-        height = _whole_blocks(result.shape[1])
+        height = whole_blocks(result.shape[1])
         places = inside(np.arange(rows.start - reach_j, rows.start + height + reach_j), all_rows, mode)
         wanted = inside(np.arange(-reach_k, planes + reach_k), planes, mode)
         overlap = 2 * reach_k
@@ -129,7 +128,7 @@ class _Strip:
             count = min(self._step, planes - k)
             self._fill(voxels, wanted[k + overlap : k + overlap + count], places)
             lines = self._window[: overlap + count, : result.shape[1], :columns]
-            self._sum_planes(lines, result[k : k + count])
+            self._convolution.passes.along_planes(lines, self._convolution.weights_kji[0], result[k : k + count])
             self._move_down(overlap)
             yield k + count
 
@@ -151,36 +150,13 @@ class _Strip:
                 self._held.append(planes.pop(0))
                 continue
             known, count = set(self._held), 0
-            while count < min(_PLANES_AT_ONCE, len(planes)) and planes[count] not in known:
+            while count < len(planes) and planes[count] not in known:
                 known.add(planes[count])
                 count += 1
-            self._sum_rows_and_columns(voxels, planes[:count], places, self._window[end : end + count])
+            height, width = len(places) - 2 * self._convolution.reach_kji[1], whole_blocks(self._shape[2])
+            self._in_planes.sum(voxels, planes[:count], places, self._window[end : end + count, :height, :width])
             self._held += planes[:count]
             del planes[:count]
-
-    def _sum_rows_and_columns(
-        self, voxels: NDArray[Any], planes: Sequence[int], places: NDArray[np.intp], window: Floats
-    ) -> None:
-        _, weights_j, weights_i = self._convolution.weights_kji
-        passes, (_, reach_j, reach_i) = self._convolution.passes, self._convolution.reach_kji
-        columns, height = self._shape[2], len(places) - 2 * reach_j
-        width = _whole_blocks(columns)
-        tile, summed = self._tile[: len(planes), : len(places)], self._rows[: len(planes), :height]
-        # rows in the order of the volume, as within it, need not be picked one by one
-        chosen: Any = slice(places[0], places[-1] + 1) if np.all(np.diff(places) == 1) else places
-        for k, plane in enumerate(planes):
-            tile[k, :, :columns] = voxels[plane, chosen]
-        passes.along_rows(tile[..., :width], weights_j, summed[..., reach_i : reach_i + width])
-        for beyond, within in self._beyond:
-            summed[..., beyond] = summed[..., within]
-        passes.along_columns(summed[..., : width + 2 * reach_i], weights_i, window[:, :height, :width])
-
-    def _sum_planes(self, lines: Floats, result: NDArray[Any]) -> None:
-        rounds = result.dtype != np.float32
-        sums = np.empty(result.shape, np.float32) if rounds else result
-        self._convolution.passes.along_planes(lines, self._convolution.weights_kji[0], sums)
-        if rounds:
-            round_into(result, sums)
 
     def _move_down(self, overlap: int) -> None:
         """Bring the last `overlap` planes of the window to its front."""
@@ -191,26 +167,6 @@ class _Strip:
         self._held = held[step:]
 
 
-def _copies(to: NDArray[np.intp], of: NDArray[np.intp]) -> Iterator[tuple[slice, slice]]:
-    """Slices that copy elements `of` a line `to` others: far fewer than elements, for they lie side by side."""
-    start = 0
-    while start < len(to):
-        steps = np.diff(of[start:], append=of[-1] + 2)  # no copy goes on beyond the end
-        step = int(steps[0]) if abs(steps[0]) < 2 else 0
-        follow = (steps == step) & (np.diff(to[start:], append=to[-1] + 1) == 1)
-        count = int(np.argmin(follow)) + 1
-        first = int(of[start])
-        last = first + step * (count - 1)
-        # a slice that ends before the first element has no end; a single element is repeated
-        within = slice(first, last - 1 if last else None, -1) if step < 0 else slice(first, last + 1)
-        yield slice(int(to[start]), int(to[start]) + count), within
-        start += count
-
-
 def _step(reach: int) -> int:
     """How many planes go through a window at once: as many as it moves down at least, or the moving takes longest."""
-    return _whole_blocks(max(1, reach))
-
-
-def _whole_blocks(length: int) -> int:
-    return -(-length // BLOCK) * BLOCK
+    return whole_blocks(max(1, reach))
