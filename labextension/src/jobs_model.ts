@@ -2,7 +2,7 @@ import { Event, ServiceManager } from '@jupyterlab/services';
 import { VDomModel } from '@jupyterlab/ui-components';
 import { Throttler } from '@lumino/polling';
 import { ISignal, Signal } from '@lumino/signaling';
-import { Api, ToldJob, ToldJobs } from './api';
+import { Api, NO_EXTENSION, Refused, ToldJob, ToldJobs } from './api';
 import { Coalesced } from './coalesced';
 import {
   Health,
@@ -23,8 +23,10 @@ const STEP_REFRESH_MS = 2000;
 const NAMELESS_REFRESH_MS = 500;
 /** Safety net under the event bus, which drops what happens while it is disconnected. */
 const QUIET_REFRESH_MS = 30000;
-/** Until the server answers again. */
+/** Until a lost server is asked again; twice as long after each time in vain, up to `QUIET_REFRESH_MS`. */
 const LOST_REFRESH_MS = 3000;
+/** How often a server is asked that answers, and not for dlp-lab: it will not change before it is started again. */
+const TRIES_WITHOUT_EXTENSION = 4;
 
 /** What of Jupyter's services the model listens to. */
 export type Services = Pick<
@@ -227,19 +229,32 @@ export class JobsModel extends VDomModel {
       this._isLoaded = true;
       page.jobs.forEach(job => this._note(job));
       this._error = null;
+      this._failures = 0;
+      this._isInVain = false;
     } catch (error) {
       this._error = error instanceof Error ? error.message : String(error);
+      this._failures += 1;
+      this._isInVain =
+        error instanceof Refused &&
+        error.code === NO_EXTENSION &&
+        this._failures >= TRIES_WITHOUT_EXTENSION;
       throw error;
     } finally {
       if (!this.isDisposed) {
         clearTimeout(this._timer);
-        this._timer = setTimeout(
-          () => this._refreshQuietly(),
-          this._error === null ? QUIET_REFRESH_MS : LOST_REFRESH_MS
-        );
+        if (!this._isInVain) {
+          this._timer = setTimeout(() => this._refreshQuietly(), this._pauseMs);
+        }
         this.stateChanged.emit();
       }
     }
+  }
+
+  /** Until the next listing that nothing asks for. */
+  private get _pauseMs(): number {
+    return this._failures === 0
+      ? QUIET_REFRESH_MS
+      : Math.min(QUIET_REFRESH_MS, LOST_REFRESH_MS * 2 ** (this._failures - 1));
   }
 
   /** From a listing of all jobs where it has all open ones. */
@@ -315,6 +330,10 @@ export class JobsModel extends VDomModel {
   private _health: Health | null = null;
   private _tasks: readonly TaskInfo[] = [];
   private _error: string | null = null;
+  /** Listings that failed since the last one that did not. */
+  private _failures = 0;
+  /** Whether nothing is gained by asking this server again. */
+  private _isInVain = false;
   private _isLoaded = false;
   private _timer: ReturnType<typeof setTimeout> | undefined;
   private readonly _stepRefresh: Throttler;
