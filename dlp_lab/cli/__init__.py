@@ -21,7 +21,7 @@ from dlp_lab.cli.model_command import MODEL, add_model_commands
 from dlp_lab.cli.run_command import add_tasks, list_tasks, run_and_wait, submit_only
 from dlp_lab.cli.series_command import add_read_options, list_series_of
 from dlp_lab.errors import DlpError, printable
-from dlp_lab.jobs.fork_server import prepare_fork_server
+from dlp_lab.left_out import left_out
 
 Arguments = argparse.Namespace
 
@@ -51,7 +51,9 @@ def hd5_to_dicom() -> int:
 def _serve(options: Sequence[str]) -> int:
     try:
         # its options are traitlets of the server, which parse themselves
-        from dlp_lab.server.standalone import serve
+        # It checks internationalised addresses, of which there are none here, and takes a second to make its grammar.
+        with left_out("rfc3987_syntax"):
+            from dlp_lab.server.standalone import serve
 
         return serve(list(options))
     except KeyboardInterrupt:  # before the server was there to take it
@@ -98,8 +100,6 @@ def _parser(argv: Sequence[str]) -> argparse.ArgumentParser:
         door = commands.add_parser(name, help=about)
         # the tasks are looked up, and plug-ins loaded, only when one is to be run
         if argv[:1] == [name]:
-            if command is run_and_wait:
-                prepare_fork_server()  # which loads the libraries of the job meanwhile
             add_tasks(door, command)
     add_cohort(commands.add_parser("cohort", help=COHORT))
     add_jobs(commands.add_parser("jobs", help="list the jobs of a root; `jobs prune` forgets old ones"))

@@ -9,7 +9,7 @@ import secrets
 import msgspec
 
 from dlp_lab.jobs.queue_database import cannot_be_written
-from dlp_lab.jobs.submission import DEFAULT_LIMITS, QueueLimits
+from dlp_lab.jobs.queue_limits import DEFAULT_LIMITS, QueueLimits
 from dlp_lab.store.workspace import Workspace
 
 _log = logging.getLogger(__name__)

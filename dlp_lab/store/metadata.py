@@ -15,7 +15,7 @@ from typing import Any
 
 from dlp_lab.errors import OutputExists
 from dlp_lab.geometry import Geometry
-from dlp_lab.store.hdf5 import FORMAT_VERSION, Normalization
+from dlp_lab.store.format_version import FORMAT_VERSION, Normalization
 from dlp_lab.store.workspace import make_private_folder
 from dlp_lab.volume import Volume
 

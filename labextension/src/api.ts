@@ -18,6 +18,9 @@ import {
 
 const BASE = 'dlp-lab/api/v1';
 
+/** Code of the refusal by a server that knows none of our addresses. */
+export const NO_EXTENSION = 'NO_EXTENSION';
+
 /** The server's refusal; `message` is a sentence for the user, `code` is for programs. */
 export class Refused extends Error {
   constructor(
@@ -227,6 +230,13 @@ async function refusal(response: Response): Promise<Refused> {
     }
   } catch {
     // Not from dlp-lab but from Jupyter or a proxy before it, whose page helps nobody.
+  }
+  if (response.status === 404) {
+    return new Refused(
+      NO_EXTENSION,
+      "The server does not have dlp-lab's part, or it is not enabled: run `jupyter server extension enable dlp_lab`, " +
+        'restart the server and load this page again.'
+    );
   }
   return new Refused(
     'NO_ANSWER',

@@ -1,7 +1,7 @@
 import { Event, ServiceManager } from '@jupyterlab/services';
 import { VDomModel } from '@jupyterlab/ui-components';
 import { ISignal } from '@lumino/signaling';
-import { Api, ToldJob } from './api';
+import { Api, NO_EXTENSION, Refused, ToldJob } from './api';
 import {
   GroupCounts,
   Health,
@@ -256,7 +256,8 @@ export class JobsModel extends VDomModel {
 
   private readonly _refresh = new RefreshSchedule(
     () => this._list(),
-    () => this.stateChanged.emit()
+    () => this.stateChanged.emit(),
+    error => error instanceof Refused && error.code === NO_EXTENSION
   );
   private _wanted: Wanted = { states: [], about: '' };
   /** What `_listing` was asked for with. */

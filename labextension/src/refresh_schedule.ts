@@ -8,8 +8,10 @@ const STEP_MS = 2000;
 const UNLISTED_MS = 500;
 /** Safety net under the event bus, which drops what happens while it is disconnected. */
 const QUIET_MS = 30000;
-/** Until the server answers again. */
+/** Until a lost server is asked again; twice as long after each time in vain, up to `QUIET_MS`. */
 const LOST_MS = 3000;
+/** How often it is asked where nothing is gained by asking: it may have been starting. */
+const TRIES_IN_VAIN = 4;
 
 /**
  * When the jobs are listed: one listing is under way and at most one more waits, however often it is asked for; and one
@@ -19,10 +21,12 @@ export class RefreshSchedule implements IDisposable {
   /**
    * @param _list - Lists the jobs; when it fails, it is tried again soon.
    * @param _onEnd - Called after each listing, whatever became of it.
+   * @param _isInVain - Whether a server that failed like this will fail for good; it is asked a few times more.
    */
   constructor(
     private readonly _list: () => Promise<void>,
-    private readonly _onEnd: () => void
+    private readonly _onEnd: () => void,
+    private readonly _isInVain: (error: unknown) => boolean
   ) {
     const throttled = (limit: number) =>
       new Throttler(() => this.soon(), { limit, edge: 'trailing' });
@@ -63,14 +67,23 @@ export class RefreshSchedule implements IDisposable {
   }
 
   private async _run(): Promise<void> {
-    let next = LOST_MS;
+    let next = QUIET_MS;
     try {
       await this._list();
-      next = QUIET_MS;
+      this._failures = 0;
+    } catch (error) {
+      next = Math.min(QUIET_MS, LOST_MS * 2 ** this._failures);
+      this._failures += 1;
+      if (this._isInVain(error) && this._failures >= TRIES_IN_VAIN) {
+        next = Infinity;
+      }
+      throw error;
     } finally {
       if (!this.isDisposed) {
         clearTimeout(this._timer);
-        this._timer = setTimeout(() => this.soon(), next);
+        if (next < Infinity) {
+          this._timer = setTimeout(() => this.soon(), next);
+        }
         this._onEnd();
       }
     }
@@ -80,4 +93,6 @@ export class RefreshSchedule implements IDisposable {
   private readonly _step: Throttler;
   private readonly _unlisted: Throttler;
   private _timer: ReturnType<typeof setTimeout> | undefined;
+  /** Listings that failed since the last one that did not. */
+  private _failures = 0;
 }

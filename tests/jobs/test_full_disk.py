@@ -20,7 +20,7 @@ from pathlib import Path
 from dlp_lab.errors import DiskFull
 from dlp_lab.jobs.job import JobRequest
 from dlp_lab.jobs.service import JobService
-from dlp_lab.jobs.submission import QueueLimits
+from dlp_lab.jobs.queue_limits import QueueLimits
 from dlp_lab.store.workspace import Workspace
 
 root = Path(sys.argv[1])

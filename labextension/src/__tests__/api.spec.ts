@@ -34,7 +34,7 @@ describe('Api', () => {
     const server = new FakeServer();
     server.postReply = { status: 404, body: '<html>Not found</html>' };
     await expect(new Api(server.settings).cancel('u')).rejects.toThrow(
-      'status 404. Is the server extension dlp_lab enabled?'
+      'run `jupyter server extension enable dlp_lab`'
     );
   });
 });

@@ -91,6 +91,8 @@ export class FakeServer {
   /** Answer of the next POST. */
   postReply: { status: number; body: unknown } = { status: 200, body: {} };
   isDown = false;
+  /** Whether it is a Jupyter server without dlp-lab. */
+  isForeign = false;
   /** What every job printed. */
   printed = '';
   /** While set, listings wait for it. */
@@ -148,6 +150,9 @@ export class FakeServer {
     this.queries.push(query.toString());
     if (this.isDown) {
       throw new TypeError('Failed to fetch');
+    }
+    if (this.isForeign) {
+      return reply('<html>404</html>', 404);
     }
     if (method === 'POST') {
       return reply(this.postReply.body, this.postReply.status);

@@ -138,6 +138,38 @@ describe('JobsModel', () => {
     }
   });
 
+  it('asks a server without dlp-lab a few times, more and more rarely, then says what to do and asks no more', async () => {
+    jest.useFakeTimers();
+    try {
+      server.isForeign = true;
+      const before = server.seen.length;
+      void model.refresh().catch(() => undefined);
+      await jest.advanceTimersByTimeAsync(10 * 60 * 1000);
+      expect(server.seen.length - before).toBe(4);
+      expect(model.error).toMatch(/jupyter server extension enable dlp_lab/);
+
+      server.isForeign = false;
+      await model.refresh();
+      expect(model.error).toBeNull();
+    } finally {
+      jest.useRealTimers();
+    }
+  });
+
+  it('asks a lost server again and again, at last every half a minute', async () => {
+    jest.useFakeTimers();
+    try {
+      server.isDown = true;
+      const before = server.seen.length;
+      void model.refresh().catch(() => undefined);
+      await jest.advanceTimersByTimeAsync(10 * 60 * 1000);
+      expect(server.seen.length - before).toBeGreaterThan(15);
+      expect(server.seen.length - before).toBeLessThan(30);
+    } finally {
+      jest.useRealTimers();
+    }
+  });
+
   it('shows a submitted job at once, at the top', async () => {
     server.postReply = { status: 201, body: makeJob({ uid: B }) };
     await model.submit({ task: '3dblur', input_dir: 'x' });
