@@ -228,8 +228,16 @@ async function refusal(response: Response): Promise<Refused> {
   } catch {
     // Not from dlp-lab but from Jupyter or a proxy before it, whose page helps nobody.
   }
-  return new Refused(
-    'NO_ANSWER',
-    `The server answered with status ${response.status}. Is the server extension dlp_lab enabled?`
-  );
+  return new Refused('NO_ANSWER', sentenceOf(response.status));
+}
+
+/** What an answer means that says no more than its status. */
+function sentenceOf(status: number): string {
+  const answer = `The server answered with status ${status}.`;
+  if (status === 401 || status === 403) {
+    return `${answer} You are logged in no more, or may not do this: reload the page to log in again.`;
+  }
+  return status === 404
+    ? `${answer} Is the server extension dlp_lab enabled?`
+    : `${answer} Try again in a moment; its log may tell more.`;
 }
