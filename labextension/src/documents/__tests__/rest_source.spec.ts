@@ -50,6 +50,13 @@ describe('RestSource', () => {
     expect(server.opened).toBe(2);
   });
 
+  it('opens nothing for a question that was on its way when it was disposed', async () => {
+    source.dispose();
+    server.open = null;
+    await expect(source.plane(0, 1, signal)).rejects.toThrow('no volume');
+    expect(server.opened).toBe(1);
+  });
+
   it('tries anew after it could not be opened again', async () => {
     server.open = null;
     server.refusal = new Error('The server does not answer.');
