@@ -158,7 +158,7 @@ describe('RunDialog', () => {
     button('Remove row 1').click();
     await until(() => field('Channel 2') === null);
     expect(field('Channel 1').value).toBe('FLAIR');
-    expect(document.activeElement).toBe(button('Add'));
+    await until(() => document.activeElement === button('Add'));
     dialog.resolve();
     await closed;
     expect(submit.mock.calls[0][0].params).toMatchObject({
