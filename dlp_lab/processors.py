@@ -6,7 +6,7 @@ import contextlib
 import itertools
 import os
 from collections import deque
-from collections.abc import Callable, Iterable, Iterator
+from collections.abc import Callable, Generator, Iterable, Iterator
 from concurrent.futures import Future, ThreadPoolExecutor
 from contextvars import ContextVar
 from typing import TypeVar
@@ -73,10 +73,10 @@ def each_in_parts(work: Callable[[int], Found], length: int) -> list[Found]:
     return [found[number] for number in range(length)]
 
 
-def by_threads(work: Callable[[Item], Found], items: Iterable[Item]) -> Iterator[Found]:
+def by_threads(work: Callable[[Item], Found], items: Iterable[Item]) -> Generator[Found]:
     """What `work` makes of the items, in their order; only a few are taken ahead of what is asked for.
 
-    The threads end with it.
+    The threads end with it, or as it is closed.
     """
     count = threads_to_use()
     pending: deque[Future[Found]] = deque()

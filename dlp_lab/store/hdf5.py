@@ -9,8 +9,9 @@ from __future__ import annotations
 
 import hashlib
 from collections import deque
-from collections.abc import Iterable, Iterator, Sequence
+from collections.abc import Generator, Iterable, Iterator, Sequence
 from concurrent.futures import Future, ThreadPoolExecutor
+from contextlib import closing
 from pathlib import Path
 from typing import Any, Literal, get_args
 
@@ -145,16 +146,17 @@ def _write_values(image: h5py.Dataset, voxels: NDArray[Any], value_range: tuple[
         for first in range(0, len(voxels), step):
             yield np.ascontiguousarray(_normalized(voxels[first : first + step], value_range))
 
-    hashed = _hashed(slabs(), digest)
-    if image.chunks:
-        write_packed(image, hashed)
-    else:
-        for number, slab in enumerate(hashed):
-            image.write_direct(slab, dest_sel=np.s_[number * step : number * step + len(slab)])
+    # closed here, for no thread may outlive what failed
+    with closing(_hashed(slabs(), digest)) as hashed:
+        if image.chunks:
+            write_packed(image, hashed)
+        else:
+            for number, slab in enumerate(hashed):
+                image.write_direct(slab, dest_sel=np.s_[number * step : number * step + len(slab)])
     return digest.hexdigest()
 
 
-def _hashed(slabs: Iterable[NDArray[Any]], digest: hashlib._Hash) -> Iterator[NDArray[Any]]:
+def _hashed(slabs: Iterable[NDArray[Any]], digest: hashlib._Hash) -> Generator[NDArray[Any]]:
     """The slabs, each hashed on a thread beside what is done with it: to hash takes longer than to write."""
     with ThreadPoolExecutor(1) as beside:
         pending: deque[Future[None]] = deque()

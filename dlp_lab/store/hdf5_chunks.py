@@ -8,7 +8,9 @@ from __future__ import annotations
 
 import io
 import math
+from collections import deque
 from collections.abc import Iterator, Sequence
+from contextlib import closing
 from dataclasses import dataclass
 from typing import Any
 
@@ -70,8 +72,9 @@ def read_chunked(content: io.FileIO, dataset: h5py.Dataset) -> NDArray[Any]:
             target = values[tuple(slice(s, s + n) for s, n in zip(chunk.start, dataset.chunks, strict=True))]
             target[...] = unpacked.reshape(dataset.chunks)[tuple(slice(n) for n in target.shape)]
 
-    for _ in by_threads(unpack, _batches(content, chunks, max(1, _BATCH_BYTES // whole))):
-        pass
+    # closed here, for no thread may outlive what failed
+    with closing(by_threads(unpack, _batches(content, chunks, max(1, _BATCH_BYTES // whole)))) as unpacked:
+        deque(unpacked, maxlen=0)
     return values
 
 

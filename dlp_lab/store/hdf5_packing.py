@@ -7,6 +7,7 @@ several times as fast as zlib at its level 1 and makes what every inflater reads
 from __future__ import annotations
 
 from collections.abc import Iterable
+from contextlib import closing
 from typing import Any, Literal
 
 import h5py
@@ -66,9 +67,11 @@ def write_packed(dataset: h5py.Dataset, slabs: Iterable[NDArray[Any]]) -> None:
     def pack(slab: NDArray[Any]) -> list[bytes]:
         return [compress(_shuffled(slab[:, j : j + rows, i : i + columns], dataset.chunks)) for j, i in starts]
 
-    for number, packed in enumerate(by_threads(pack, slabs)):
-        for (j, i), chunk in zip(starts, packed, strict=True):
-            dataset.id.write_direct_chunk((number * dataset.chunks[0], j, i), chunk)
+    # closed here, for no thread may outlive what failed
+    with closing(by_threads(pack, slabs)) as made:
+        for number, packed in enumerate(made):
+            for (j, i), chunk in zip(starts, packed, strict=True):
+                dataset.id.write_direct_chunk((number * dataset.chunks[0], j, i), chunk)
 
 
 def _shuffled(values: NDArray[Any], shape: tuple[int, ...]) -> NDArray[np.uint8]:

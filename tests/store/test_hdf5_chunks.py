@@ -6,6 +6,7 @@ import os
 import struct
 import subprocess
 import sys
+import threading
 import time
 import zlib
 from collections.abc import Callable
@@ -116,6 +117,23 @@ def test_views_of_other_arrays_are_written_as_they_look(tmp_path):
         turned = volume().with_voxels(volume().voxels[::-1, ::-1, ::-1])
         write_hdf5(turned, tmp_path / name, compress=compress)
         np.testing.assert_array_equal(read_hdf5(tmp_path / name).voxels, turned.voxels)
+
+
+@pytest.mark.parametrize(
+    ("compress", "refusing"), [("none", "h5py.Dataset.write_direct"), ("gzip", "dlp_lab.store.hdf5_packing._deflate")]
+)
+def test_no_thread_outlives_a_file_that_could_not_be_written(tmp_path, monkeypatch, compress, refusing):
+    """Not even while the error is looked at, which keeps all that was at work."""
+
+    def refuse(*_: object, **__: object) -> None:
+        raise OSError("no space left")
+
+    monkeypatch.setattr(refusing, refuse)
+    before = threading.active_count()
+    with pytest.raises(OSError, match="no space left") as caught:
+        write_hdf5(of_shape((64, 256, 256), "<i2"), tmp_path / "v.h5", compress=compress)
+    assert caught.traceback
+    assert threading.active_count() == before
 
 
 def test_another_way_to_compress_is_refused_naming_those_there_are(tmp_path):
