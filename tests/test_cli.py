@@ -18,6 +18,7 @@ import pytest
 from scipy import ndimage
 
 import dlp_lab as dlp
+from dlp_lab.cli import main
 from dlp_lab.cli.jobs_command import duration
 from dlp_lab.jobs.job import JobRequest
 from dlp_lab.jobs.job_store import JobStore
@@ -391,6 +392,22 @@ def test_an_interrupted_run_cancels_its_job_and_leaves_no_output(root):
     process.send_signal(signal.SIGINT)
     assert process.wait(30) == 130
     assert [path.name for path in (root / "dlp-lab-output").iterdir()] == [".dlp-lab"]
+
+
+@pytest.mark.parametrize(
+    "arguments",
+    [
+        ["cancel", "\udcff"],
+        ["log", "\udcff"],
+        ["jobs", "--group", "\udcff"],
+        ["run", "3dblur", "case", "--series", "\udcff"],
+        ["run", "3dblur", "case\0"],
+    ],
+)
+def test_an_argument_that_is_no_text_is_refused_in_a_sentence(root, arguments, capsys, monkeypatch):
+    monkeypatch.chdir(root)
+    assert main(arguments) == 2
+    assert capsys.readouterr().err.count("\n") == 1
 
 
 @pytest.mark.parametrize("encoding", ["ascii", "latin-1", "utf-8"])

@@ -75,6 +75,9 @@ def _run(parser: argparse.ArgumentParser, argv: Sequence[str]) -> int:
         # whoever read the output has had enough, as `head` does; nothing may be flushed to it at the end either
         os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
         return 1
+    except UnicodeEncodeError as error:
+        print(f"{parser.prog}: {error.object[:100]!a} is no text in UTF-8; write it otherwise", file=sys.stderr)
+        return 2
     except OSError as error:
         print(printable(f"{parser.prog}: {error.filename or 'a file'}: {error.strerror or error}"), file=sys.stderr)
         return 1
