@@ -19,19 +19,15 @@ from __future__ import annotations
 import math
 import shutil
 import statistics
-import subprocess
 import sys
-import time
-from datetime import datetime
 from pathlib import Path
 
 import numpy as np
 import pydicom
 
+from benchmarks.cold_start import COLD_ROUNDS, cold_start_table
 from benchmarks.contest import PEERS_PYTHON, Asked, Contestant, Outcome, hold, scratch
 from benchmarks.scanner_series import write_scanner_series
-from dlp_lab.jobs.job_store import JobStore
-from dlp_lab.store.workspace import Workspace
 
 SIGMA_MM = 1.5
 ROUNDS = 5
@@ -104,32 +100,6 @@ def print_steps(outcome: Outcome) -> None:
         print(f"  {step:<10} {seconds * 1e3:8.1f} ms   {seconds / floor_s:5.2f} x the floor")
 
 
-def print_cold_start(folder: Path) -> None:
-    """How long after its start a `dlp-lab run` has its job at work, and has ended, on a series of seven slices."""
-    root = folder / "cold"
-    write_scanner_series(root / "small", 7)
-    command = [
-        str(Path(sys.executable).with_name("dlp-lab")),
-        "run",
-        "3dblur",
-        str(root / "small"),
-        "--root",
-        str(root),
-    ]
-    starts, ends = [], []
-    for _ in range(5):
-        began = time.time()
-        subprocess.run(command, check=True, stdout=subprocess.DEVNULL)
-        ends.append(time.time() - began)
-        job = JobStore(Workspace(root).queue_database).newest(1)[0]
-        assert job.started_at is not None
-        starts.append(datetime.fromisoformat(job.started_at).timestamp() - began)
-    print(
-        f"\ncold `dlp-lab run` of 7 slices: at work after {statistics.median(starts):.2f} s,"
-        f" ended after {statistics.median(ends):.2f} s"
-    )
-
-
 def main() -> int:
     """Measure, print the tables, keep the rounds."""
     asked = Asked.on_the_command_line(__doc__, 400)
@@ -137,7 +107,7 @@ def main() -> int:
         outcome = compare(folder, asked.slices, asked.rounds(ROUNDS))
         outcome.print_table()
         print_steps(outcome)
-        print_cold_start(folder)
+        cold_start_table(folder / "cold", asked.rounds(COLD_ROUNDS)).print().write(asked.results / "cold_start.json")
     outcome.write(asked.results / "end_to_end.json")
     return 0
 

@@ -14,6 +14,9 @@ from typing import TypeVar
 Found = TypeVar("Found")
 Item = TypeVar("Item")
 
+_VOXELS_WORTH_A_THREAD = 2**20
+"""Worked on in some ten milliseconds; to start threads and wait for them takes several, time and again in a job."""
+
 _threads: ContextVar[int | None] = ContextVar("threads", default=None)
 
 
@@ -30,6 +33,11 @@ def shared_processors(threads: int | None) -> Iterator[None]:
 def threads_to_use() -> int:
     """The share of whoever runs this, or as many threads as the process may run on."""
     return _threads.get() or len(os.sched_getaffinity(0))
+
+
+def threads_worth_starting(threads: int | None, voxels: int) -> int | None:
+    """How many of the threads that a job may use it should: one for a small volume, of which each would get little."""
+    return 1 if voxels < _VOXELS_WORTH_A_THREAD else threads
 
 
 def in_parts(work: Callable[[int, int], None], length: int) -> None:

@@ -6,6 +6,7 @@ Exit status: 0 done; 1 failed, or `check` found something; 2 refused, the messag
 from __future__ import annotations
 
 import argparse
+import io
 import os
 import sqlite3
 import sys
@@ -20,7 +21,7 @@ from dlp_lab.cli.model_command import MODEL, add_model_commands
 from dlp_lab.cli.run_command import add_tasks, list_tasks, run_and_wait, submit_only
 from dlp_lab.cli.series_command import add_read_options, list_series_of
 from dlp_lab.errors import DlpError, printable
-from dlp_lab.jobs.fork_server import prepare_fork_server
+from dlp_lab.left_out import left_out
 
 Arguments = argparse.Namespace
 
@@ -50,7 +51,9 @@ def hd5_to_dicom() -> int:
 def _serve(options: Sequence[str]) -> int:
     try:
         # its options are traitlets of the server, which parse themselves
-        from dlp_lab.server.standalone import serve
+        # It checks internationalised addresses, of which there are none here, and takes a second to make its grammar.
+        with left_out("rfc3987_syntax"):
+            from dlp_lab.server.standalone import serve
 
         return serve(list(options))
     except KeyboardInterrupt:  # before the server was there to take it
@@ -59,6 +62,8 @@ def _serve(options: Sequence[str]) -> int:
 
 
 def _run(parser: argparse.ArgumentParser, argv: Sequence[str]) -> int:
+    if isinstance(sys.stdout, io.TextIOWrapper):  # names of folders are in any script, and terminals are not
+        sys.stdout.reconfigure(errors="backslashreplace")
     arguments = parser.parse_args(argv)
     command: Callable[[Arguments], int] = arguments.command
     try:
@@ -70,6 +75,9 @@ def _run(parser: argparse.ArgumentParser, argv: Sequence[str]) -> int:
         # whoever read the output has had enough, as `head` does; nothing may be flushed to it at the end either
         os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
         return 1
+    except UnicodeEncodeError as error:
+        print(f"{parser.prog}: {error.object[:100]!a} is no text in UTF-8; write it otherwise", file=sys.stderr)
+        return 2
     except OSError as error:
         print(printable(f"{parser.prog}: {error.filename or 'a file'}: {error.strerror or error}"), file=sys.stderr)
         return 1
@@ -95,8 +103,6 @@ def _parser(argv: Sequence[str]) -> argparse.ArgumentParser:
         door = commands.add_parser(name, help=about)
         # the tasks are looked up, and plug-ins loaded, only when one is to be run
         if argv[:1] == [name]:
-            if command is run_and_wait:
-                prepare_fork_server()  # which loads the libraries of the job meanwhile
             add_tasks(door, command)
     add_cohort(commands.add_parser("cohort", help=COHORT))
     add_jobs(commands.add_parser("jobs", help="list the jobs of a root; `jobs prune` forgets old ones"))

@@ -31,7 +31,7 @@ def add_check(parser: argparse.ArgumentParser) -> None:
 def _check(arguments: argparse.Namespace) -> int:
     from dlp_lab.conformance.check import check_derived
     from dlp_lab.conformance.findings import as_json, as_text
-    from dlp_lab.jobs.convert import read_options
+    from dlp_lab.dicom.options import read_options
 
     options = read_options(read_options_of(arguments))
     report = check_derived(arguments.source_dir, arguments.derived_dir, options, arguments.also)

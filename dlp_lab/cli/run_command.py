@@ -72,8 +72,10 @@ def _pairs(text: str) -> dict[str, Any]:
 
 
 def run_and_wait(arguments: argparse.Namespace) -> int:
+    from dlp_lab.dicom.quick_start import load_pydicom
     from dlp_lab.jobs.handle import submit
 
+    load_pydicom()
     job = submit(root=arguments.root, **_asked(arguments))
     try:
         job.wait(progress=sys.stderr.isatty())
@@ -87,10 +89,12 @@ def run_and_wait(arguments: argparse.Namespace) -> int:
 
 
 def submit_only(arguments: argparse.Namespace) -> int:
+    from dlp_lab.dicom.quick_start import load_pydicom
     from dlp_lab.jobs.handle import job_request
     from dlp_lab.jobs.service import JobService
     from dlp_lab.store.workspace import Workspace
 
+    load_pydicom()
     workspace = Workspace.from_environment(arguments.root)
     jobs = JobService(workspace, dispatch=False)
     job = jobs.submit(job_request(workspace, **_asked(arguments)))

@@ -47,6 +47,9 @@ def read_options_of(arguments: argparse.Namespace) -> dict[str, Any]:
 def list_series_of(arguments: argparse.Namespace) -> int:
     import msgspec
 
+    from dlp_lab.dicom.quick_start import load_pydicom
+
+    load_pydicom()
     from dlp_lab.jobs.convert import list_series
 
     report = list_series(arguments.input_dir, **read_options_of(arguments))

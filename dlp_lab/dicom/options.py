@@ -2,9 +2,11 @@
 
 from __future__ import annotations
 
-from typing import Annotated, Literal, get_args
+from typing import Annotated, Any, Literal, get_args
 
-from msgspec import Meta, Struct
+from msgspec import Meta, Struct, ValidationError, convert
+
+from dlp_lab.errors import BadParameters
 
 OutputForm = Literal["series", "multiframe", "parametric_map"]
 """How a result is written: a series like its source, one multi-frame image, or one Parametric Map (float)."""
@@ -45,3 +47,27 @@ class ReadOptions(Struct, frozen=True, forbid_unknown_fields=True, kw_only=True)
 
 
 DEFAULT_OPTIONS = ReadOptions()
+
+
+def read_options(options: dict[str, Any]) -> ReadOptions:
+    """Options from their names and values.
+
+    Raises:
+        BadParameters: An option is unknown or has another value than allowed; the message names it.
+    """
+    try:
+        return convert(options, ReadOptions)
+    except ValidationError as error:
+        known = ", ".join(ReadOptions.__struct_fields__)
+        raise BadParameters(f"reading: {error}. The options: {known}.") from None
+
+
+def checked_form(form: str) -> OutputForm:
+    """The form of output of that name.
+
+    Raises:
+        BadParameters: There is none.
+    """
+    if form not in OUTPUT_FORMS:
+        raise BadParameters(f"no output form named {form!r}; there are: {', '.join(OUTPUT_FORMS)}")
+    return form

@@ -13,7 +13,6 @@ from dlp_lab.dicom.options import ReadOptions
 from dlp_lab.dicom.series import Series, choose_series
 from dlp_lab.errors import InputUnsuitable
 from dlp_lab.geometry import Geometry
-from dlp_lab.kernels.resampling import resampled
 from dlp_lab.store.workspace import Workspace
 from dlp_lab.tasks.task import SeriesInfo
 from dlp_lab.volume import Volume
@@ -81,6 +80,8 @@ def onto_grid(name: str, volume: Volume, grid: Geometry) -> tuple[Volume, tuple[
     """
     if volume.geometry.matches(grid):
         return volume, ()
+    from dlp_lab.kernels.resampling import resampled  # loads scipy
+
     into = np.linalg.inv(volume.geometry.affine_kji_to_lps) @ grid.affine_kji_to_lps
     voxels, covered = resampled(volume.voxels, into[:3, :3], into[:3, 3], grid.shape)
     if covered == 0:

@@ -14,14 +14,14 @@ from dlp_lab.dicom.derived_header import Derivation
 from dlp_lab.dicom.derived_slices import slice_uids
 from dlp_lab.dicom.folder import find_series
 from dlp_lab.dicom.header_archive import series_from_headers
-from dlp_lab.dicom.options import OUTPUT_FORMS, OutputForm, ReadOptions
+from dlp_lab.dicom.options import OutputForm, ReadOptions, checked_form, read_options
 from dlp_lab.dicom.read import read_volume
 from dlp_lab.dicom.report import FolderReport, report_folder
 from dlp_lab.dicom.series import HeaderSource, attribute_values, choose_series, one_series
 from dlp_lab.dicom.template import place_on_template
 from dlp_lab.dicom.write_derived import write_derived
 from dlp_lab.dicom.write_image import DerivedSeries
-from dlp_lab.errors import BadParameters, Hdf5Error, MixedGrid, OutputExists, PathRefused
+from dlp_lab.errors import Hdf5Error, MixedGrid, OutputExists, PathRefused
 from dlp_lab.jobs.isolated_decoder import decoded_apart
 from dlp_lab.jobs.stored_headers import SeriesHeaders
 from dlp_lab.store.hdf5 import Compression, Normalization, read_hdf5, read_hdf5_headers, write_hdf5
@@ -81,30 +81,6 @@ def list_series(folder: Path | str, **options: Any) -> FolderReport:
         DlpError: The folder does not exist.
     """
     return report_folder(find_series(_folder(folder)), read_options(options))
-
-
-def read_options(options: dict[str, Any]) -> ReadOptions:
-    """Options from their names and values.
-
-    Raises:
-        BadParameters: An option is unknown or has another value than allowed; the message names it.
-    """
-    try:
-        return msgspec.convert(options, ReadOptions)
-    except msgspec.ValidationError as error:
-        known = ", ".join(ReadOptions.__struct_fields__)
-        raise BadParameters(f"reading: {error}. The options: {known}.") from None
-
-
-def checked_form(form: str) -> OutputForm:
-    """The form of output of that name.
-
-    Raises:
-        BadParameters: There is none.
-    """
-    if form not in OUTPUT_FORMS:
-        raise BadParameters(f"no output form named {form!r}; there are: {', '.join(OUTPUT_FORMS)}")
-    return form
 
 
 def _folder(folder: Path | str) -> Path:

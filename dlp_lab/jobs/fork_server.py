@@ -16,9 +16,15 @@ _FILES_TO_START = 16
 _main_lock = threading.Lock()
 
 
-def prepare_fork_server() -> None:
-    """Start the fork server, unless it runs."""
-    multiprocessing.get_context("forkserver").set_forkserver_preload(["dlp_lab.jobs.preload"])
+def prepare_fork_server(for_one_job: bool = False) -> None:
+    """Start the fork server, unless it runs.
+
+    Args:
+        for_one_job: For a process that is started for one job, which waits for it: the fork server loads what every job
+            needs and no more, which takes half the time.
+    """
+    loaded_first = "dlp_lab.jobs.first_preload" if for_one_job else "dlp_lab.jobs.preload"
+    multiprocessing.get_context("forkserver").set_forkserver_preload([loaded_first])
     forkserver.ensure_running()
 
 

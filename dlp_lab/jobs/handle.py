@@ -3,19 +3,23 @@
 from __future__ import annotations
 
 import atexit
+import contextlib
 import os
 import threading
 import time
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any, NoReturn
 
 import msgspec
 
+from dlp_lab.dicom.options import checked_form, read_options
 from dlp_lab.errors import BadParameters, JobFailed
-from dlp_lab.jobs.convert import checked_form, read_options
 from dlp_lab.jobs.job import Job, JobRequest, OutputForm
 from dlp_lab.jobs.service import JobService
 from dlp_lab.store.workspace import Workspace
+
+if TYPE_CHECKING:
+    from tqdm.auto import tqdm
 
 _POLL_SECONDS = 0.05
 
@@ -86,19 +90,15 @@ class JobHandle:
             JobFailed: It failed or was cancelled; the message says why.
             TimeoutError: It has not ended in time.
         """
-        from tqdm.auto import tqdm  # in a notebook this loads ipywidgets, which scripts need not have
-
         deadline = None if timeout is None else time.monotonic() + timeout
-        bar_format = "{desc} {percentage:3.0f}%|{bar}| {elapsed}"
-        with tqdm(total=100, desc=self.job.task, disable=not progress, bar_format=bar_format) as bar:
+        with _progress_bar(self.job.task) if progress else contextlib.nullcontext() as bar:
+            changes = self._service.changes
             while not (job := self.job).ended:
-                bar.set_description_str(f"{job.task}: {job.message}", refresh=False)
-                bar.update(round(100 * job.progress) - bar.n)
+                _show(bar, job, job.message)
                 if deadline is not None and time.monotonic() > deadline:
                     raise TimeoutError(f"the job is still {job.state} after {timeout:g} s; it runs on")
-                time.sleep(_POLL_SECONDS)
-            bar.set_description_str(f"{job.task}: {job.state}", refresh=False)
-            bar.update(round(100 * job.progress) - bar.n)
+                changes = self._service.wait_for_change(changes, _POLL_SECONDS)
+            _show(bar, job, job.state)
         if job.state != "succeeded":
             raise JobFailed(f"{job.error_code}: {job.message}" if job.error_code else job.message)
         return self
@@ -126,6 +126,18 @@ class JobHandle:
     def __repr__(self) -> str:
         job = self.job
         return f"<job {self.uid}: {job.task}, {job.state}>"
+
+
+def _progress_bar(task: str) -> tqdm[NoReturn]:
+    from tqdm.auto import tqdm  # in a notebook this loads ipywidgets, which scripts need not have
+
+    return tqdm(total=100, desc=task, bar_format="{desc} {percentage:3.0f}%|{bar}| {elapsed}")
+
+
+def _show(bar: tqdm[NoReturn] | None, job: Job, message: str) -> None:
+    if bar is not None:
+        bar.set_description_str(f"{job.task}: {message}", refresh=False)
+        bar.update(round(100 * job.progress) - bar.n)
 
 
 def submit(

@@ -5,12 +5,15 @@ from __future__ import annotations
 import threading
 from collections import OrderedDict
 from pathlib import Path
+from typing import TYPE_CHECKING
 
 import msgspec
 
-from dlp_lab.dicom.folder import FolderState
 from dlp_lab.dicom.options import OutputForm, ReadOptions
-from dlp_lab.tasks.task import SeriesInfo
+
+if TYPE_CHECKING:
+    from dlp_lab.dicom.folder import FolderState  # loads pydicom
+    from dlp_lab.tasks.task import SeriesInfo  # loads numpy
 
 _MOST = 1024
 

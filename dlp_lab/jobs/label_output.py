@@ -9,7 +9,6 @@ from dlp_lab.dicom.series import Series
 from dlp_lab.dicom.write_measurements import write_measurements
 from dlp_lab.dicom.write_segmentation import write_segmentation
 from dlp_lab.label_map import Algorithm, LabelMap
-from dlp_lab.store.hdf5 import write_hdf5
 from dlp_lab.store.metadata import write_json
 from dlp_lab.store.workspace import LABELS
 from dlp_lab.tasks.task import LabelResult
@@ -28,6 +27,8 @@ def write_labels(series: Series, result: LabelResult, folder: Path, derivation: 
     Raises:
         DlpError: As `write_segmentation`.
     """
+    from dlp_lab.store.hdf5 import write_hdf5  # loads h5py
+
     written = write_segmentation(series, result.label_map, result.algorithm, result.form, folder, derivation)
     report = write_measurements(written, result.label_map, result.algorithm, derivation)
     measured = measurements(result.label_map)

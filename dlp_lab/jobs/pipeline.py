@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import datetime
+import math
 from collections.abc import Callable, Mapping
 from functools import partial
 from pathlib import Path
@@ -23,10 +24,8 @@ from dlp_lab.jobs.image_result import ExpectedValues, told_of_computation, told_
 from dlp_lab.jobs.job import Job
 from dlp_lab.jobs.label_output import write_labels
 from dlp_lab.jobs.memory_limit import limited_memory
-from dlp_lab.jobs.stored_headers import SeriesHeaders
 from dlp_lab.jobs.streamed_job import halo_of_streamed_job, run_in_slabs
-from dlp_lab.processors import shared_processors
-from dlp_lab.store.hdf5 import write_hdf5
+from dlp_lab.processors import shared_processors, threads_worth_starting
 from dlp_lab.store.metadata import volume_metadata, write_json
 from dlp_lab.store.provenance import RECORD, software_versions
 from dlp_lab.store.workspace import Workspace, published_folder
@@ -63,6 +62,7 @@ def run_job(workspace: Workspace, job: Job, report: Report, threads: int | None 
         scan = find_series(workspace.input_folder(job.input_dir), workspace.root, workspace.output_folder)
         series = choose_series(scan, job.read)
         others = _other_channels(workspace, task, job, (scan, series))
+    threads = threads_worth_starting(threads, math.prod(series.geometry.shape))
     halo = halo_of_streamed_job(task, job, series)
     if halo is not None:
         with published_folder(workspace.job_folder(job.uid)) as folder, shared_processors(threads):
@@ -129,6 +129,9 @@ def _keep_hdf5(series: Series, source: Volume, result: Volume, folder: Path, opt
 
     The headers of the derived series would say twice, after the next derivation, what was done once.
     """
+    from dlp_lab.jobs.stored_headers import SeriesHeaders  # these load h5py
+    from dlp_lab.store.hdf5 import write_hdf5
+
     headers = SeriesHeaders.of(series, options)
     uids = slice_uids(series)
     write_hdf5(source, folder / "source.h5", sop_instance_uids=uids, headers=headers.stored("source"))

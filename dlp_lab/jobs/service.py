@@ -10,6 +10,8 @@ import logging
 import threading
 from datetime import datetime
 
+import msgspec
+
 from dlp_lab.errors import ResultNotDeleted, ServerStopping
 from dlp_lab.jobs.dispatcher import Dispatcher, Listener
 from dlp_lab.jobs.dispatcher_lock import is_held
@@ -20,9 +22,9 @@ from dlp_lab.jobs.job_filter import ALL_JOBS, JobFilter
 from dlp_lab.jobs.job_log import read_log_part
 from dlp_lab.jobs.job_store import IdempotencyKey, JobStore
 from dlp_lab.jobs.known_folders import KnownFolders
+from dlp_lab.jobs.queue_limits import QueueLimits
 from dlp_lab.jobs.slots import default_slots
 from dlp_lab.jobs.stored_limits import store_limits, stored_limits
-from dlp_lab.jobs.submission import QueueLimits, checked_request
 from dlp_lab.store.workspace import Workspace
 
 _log = logging.getLogger(__name__)
@@ -63,11 +65,14 @@ class JobService:
         self._store = JobStore(workspace.queue_database)
         self._dispatcher: Dispatcher | None = None
         self._closing = threading.Event()
+        self._changed = threading.Condition()
+        self._changes = 0
         if dispatch:
             if executor is None:
                 settings = ExecutorSettings.from_environment()
                 executor = settings.new_executor(workspace, slots or default_slots(), self._limits.job_seconds)
             self._dispatcher = Dispatcher(workspace, self._store, executor)
+            self._dispatcher.add_listener(self._note_change)
 
     @property
     def _limits(self) -> QueueLimits:
@@ -88,6 +93,8 @@ class JobService:
             MalformedRequest, IdempotencyKeyReused: The key is none, or came with another request.
             QueueFull, DiskFull, QueueUnusable, ServerStopping: The queue cannot take it now.
         """
+        from dlp_lab.jobs.submission import checked_request  # loads pydicom, which who only looks at jobs need not have
+
         self._reopen_queue_if_replaced()
         named = None if key is None else IdempotencyKey.of(key, request, owner)
         if named is not None and (earlier := self._store.submitted_with(named)):
@@ -126,7 +133,15 @@ class JobService:
         """The jobs last submitted, newest first; see `JobStore.newest`."""
         jobs = self._store.newest(limit, wanted, before)
         older = self._store.count(wanted, jobs[-1].uid) if len(jobs) == limit else 0
-        return JobList(jobs=jobs, older=older, next_before=jobs[-1].uid if older else None)
+        visible = JobFilter(visible_to=wanted.visible_to)
+        return JobList(
+            jobs=jobs,
+            older=older,
+            next_before=jobs[-1].uid if older else None,
+            groups=self._store.count_groups({job.group for job in jobs if job.group is not None}, visible),
+            running=self._store.count(msgspec.structs.replace(visible, states=("running",))),
+            queued=self._store.count(msgspec.structs.replace(visible, states=("queued",))),
+        )
 
     def count_by_state(self) -> dict[JobState, int]:
         """How many jobs there are in each state."""
@@ -205,6 +220,28 @@ class JobService:
         if self._dispatcher is None:
             raise ValueError("a service that only looks after the queue hears of no changes")
         self._dispatcher.add_listener(listener)
+
+    @property
+    def changes(self) -> int:
+        """How many changes of jobs this service has heard of, for `wait_for_change`."""
+        return self._changes
+
+    def wait_for_change(self, known: int, seconds: float) -> int:
+        """Wait until this service has heard of other changes than those known, at most so long.
+
+        One that only looks after the queue hears of none.
+
+        Returns:
+            `changes` as of now; whoever looks at the jobs after it was asked for misses nothing.
+        """
+        with self._changed:
+            self._changed.wait_for(lambda: self._changes != known, seconds)
+            return self._changes
+
+    def _note_change(self, _: Job) -> None:
+        with self._changed:
+            self._changes += 1
+            self._changed.notify_all()
 
     @property
     def dispatches(self) -> bool:

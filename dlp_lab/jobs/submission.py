@@ -2,9 +2,7 @@
 
 from __future__ import annotations
 
-import shutil
 from collections.abc import Callable
-from dataclasses import dataclass
 
 import msgspec
 
@@ -13,42 +11,13 @@ from dlp_lab.dicom.options import OutputForm
 from dlp_lab.dicom.series import Series, choose_series
 from dlp_lab.dicom.write_derived import refuse_form
 from dlp_lab.dicom.write_segmentation import require_highdicom
-from dlp_lab.errors import BadParameters, DiskFull
+from dlp_lab.errors import BadParameters
 from dlp_lab.jobs.channel_series import info_of, other_channels
 from dlp_lab.jobs.job import JobRequest
 from dlp_lab.jobs.known_folders import KnownFolders
 from dlp_lab.store.workspace import Workspace
 from dlp_lab.tasks import task_named
 from dlp_lab.tasks.task import ChannelTask
-
-
-@dataclass(frozen=True)
-class QueueLimits:
-    """Beyond which the queue of a workspace takes nothing, and stops what runs.
-
-    Attributes:
-        max_queued: How many jobs may wait.
-        least_free_bytes: Free space that the disk of the output folder must have for a job to be taken.
-        job_seconds: How long an attempt at a job may run; None as long as it takes.
-        max_queued_of_owner: How many jobs of one user may wait, where users say who they are; None any number.
-    """
-
-    max_queued: int = 10_000
-    least_free_bytes: int = 2**30
-    job_seconds: float | None = None
-    max_queued_of_owner: int | None = None
-
-    def refuse_when_disk_is_full(self, workspace: Workspace) -> None:
-        """Raises `DiskFull` when there is less room than a job needs to be taken."""
-        free = shutil.disk_usage(workspace.output_folder).free
-        if free < self.least_free_bytes:
-            raise DiskFull(
-                f"the disk of the output folder has {free / 2**30:.2f} GiB left; {self.least_free_bytes / 2**30:.2f} "
-                "GiB must be free for a job to be taken: free some space and submit again"
-            )
-
-
-DEFAULT_LIMITS = QueueLimits()
 
 
 def refuse_labels(form: OutputForm) -> None:

@@ -26,16 +26,15 @@ from pathlib import Path
 
 import msgspec
 
-from dlp_lab.dicom.compressed import available_processors
 from dlp_lab.errors import DiskFailed, DiskFull, DlpError, JobCancelled, OutOfMemory, Unreadable, printable
 from dlp_lab.jobs.earlier_attempt import wait_for_earlier_attempt
 from dlp_lab.jobs.job import Job
 from dlp_lab.jobs.job_processes import descendants, end_all
-from dlp_lab.jobs.pipeline import run_job
 from dlp_lab.jobs.process_state import ProcessWatch, adopt_orphans, end_children
 from dlp_lab.jobs.updates import Cancelled, Ending, Failed, Hindered, Progress, Succeeded, Update
 from dlp_lab.jobs.worker_policy import WorkerPolicy
 from dlp_lab.models.registry import MODELS_VARIABLE
+from dlp_lab.processors import threads_to_use
 from dlp_lab.store.workspace import Workspace
 
 _SECONDS_TO_TAKE_A_JOB = 5
@@ -66,7 +65,7 @@ def worker_main(connection: Connection, root: str, output: str, models: str, slo
     try:
         _set_up_process(policy)
         os.environ[MODELS_VARIABLE] = models
-        threads = max(1, available_processors() // slots)
+        threads = max(1, threads_to_use() // slots)
         workspace = Workspace(Path(root), output)
         gc.freeze()  # what is loaded stays: to look through it after each job would take longer than a small job
         watch = ProcessWatch.begun(policy.grown_bytes)
@@ -190,7 +189,7 @@ class _Reporter:
     def __init__(self, connection: Connection, job: Job) -> None:
         self._connection = connection
         self._job = job
-        self._sent_at = -math.inf
+        self._sent_at = time.monotonic()  # of a job that ends at once its ending is enough
 
     def __call__(self, fraction: float, message: str) -> None:
         now = time.monotonic()
@@ -208,6 +207,8 @@ def _send(connection: Connection, update: Update | Taken | Kept) -> None:
 
 def _ending(workspace: Workspace, job: Job, report: _Reporter, threads: int) -> tuple[Ending, bool]:
     """How the job ended, and whether a task may end so: not by an exception that is not ours."""
+    from dlp_lab.jobs.pipeline import run_job  # loaded before this process was forked; who starts it needs none of it
+
     lock = None
     try:
         workspace.create()  # it may have been removed since

@@ -29,6 +29,7 @@ JOBS_SETTING = "dlp_lab_open_queue"
 WORKSPACE_SETTING = "dlp_lab_workspace"
 SLOW_CALLS_SETTING = "dlp_lab_slow_calls"
 PICTURES_SETTING = "dlp_lab_pictures"
+ENDINGS_SETTING = "dlp_lab_job_endings"
 TOLD_APART_SETTING = "dlp_lab_users_are_told_apart"
 MAX_BODY_BYTES = 2**20
 _LONGEST_NUMBER = 15

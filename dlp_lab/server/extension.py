@@ -6,6 +6,7 @@ import asyncio
 import logging
 import os
 import threading
+from importlib import import_module
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -19,6 +20,7 @@ from dlp_lab.jobs.executor_settings import ExecutorSettings
 from dlp_lab.jobs.slots import default_slots
 from dlp_lab.server import job_routes, v1_health, v1_jobs, v1_openapi, v1_results, v1_series, v1_tasks, v1_volumes
 from dlp_lab.server.api_handler import (
+    ENDINGS_SETTING,
     JOBS_SETTING,
     PICTURES_SETTING,
     SLOW_CALLS_SETTING,
@@ -26,6 +28,7 @@ from dlp_lab.server.api_handler import (
     WORKSPACE_SETTING,
 )
 from dlp_lab.server.events import JobEvents
+from dlp_lab.server.job_endings import JobEndings
 from dlp_lab.server.log_file import write_log_to
 from dlp_lab.server.owners import OWNER_RULES, users_are_told_apart
 from dlp_lab.server.pictures import Pictures
@@ -146,6 +149,8 @@ class DlpLabApp(ExtensionApp):
         told_apart = users_are_told_apart(self.serverapp.identity_provider, self.owners)
         loop = self.serverapp.io_loop.asyncio_loop  # type: ignore[attr-defined]
         self._events = JobEvents(event_logger, loop, nameless=told_apart)
+        self._endings = JobEndings(loop)
+        self.settings[ENDINGS_SETTING] = self._endings
         self.settings[WORKSPACE_SETTING] = self._workspace
         self.settings[JOBS_SETTING] = self._open_queue
         self._volumes: OpenedVolumes | None = None
@@ -172,8 +177,8 @@ class DlpLabApp(ExtensionApp):
         return await asyncio.to_thread(self._open_queue_now)
 
     def _open_queue_now(self) -> JobService:
+        from dlp_lab.jobs.queue_limits import QueueLimits
         from dlp_lab.jobs.service import JobService
-        from dlp_lab.jobs.submission import QueueLimits
 
         limits = QueueLimits(
             max_queued=self.max_queued_jobs,
@@ -191,18 +196,24 @@ class DlpLabApp(ExtensionApp):
                 )
                 self._service = service = JobService(self._workspace, executor=executor, limits=limits)
                 service.add_listener(self._events.job_changed)
+                service.add_listener(self._endings.job_changed)
             return service
 
     async def _start_jupyter_server_extension(self, serverapp: ServerApp) -> None:
         # Opened without a request too: jobs may be waiting since the server last stopped.
-        self._opening = asyncio.create_task(self._open_queue())
+        self._opening = asyncio.create_task(self._get_ready())
         self._opening.add_done_callback(self._note_failure)
+
+    async def _get_ready(self) -> None:
+        await self._open_queue()
+        await asyncio.to_thread(import_module, "dlp_lab.jobs.submission")  # or the first submission waits for pydicom
 
     def _note_failure(self, opening: asyncio.Task[Any]) -> None:
         if not opening.cancelled() and (error := opening.exception()):
             self.log.error("the job queue could not be opened: %s", error)
 
     async def stop_extension(self) -> None:
+        self._endings.let_all_go()
         if self._volumes is not None:
             await self._volumes.close_all()
         await asyncio.to_thread(self._close_queue)

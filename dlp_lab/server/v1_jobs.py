@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import asyncio
 import hashlib
 from http import HTTPStatus
 
@@ -23,13 +24,15 @@ from dlp_lab.jobs.job import (
     checked_key,
 )
 from dlp_lab.jobs.job_filter import JobFilter, job_filter
-from dlp_lab.server.api_handler import DlpHandler
+from dlp_lab.server.api_handler import ENDINGS_SETTING, DlpHandler
+from dlp_lab.server.job_endings import JobEndings
 from dlp_lab.server.operation import Query, operation
 
 _EXAMPLE = '{"task": "3dblur", "input_dir": "dicom_data", "params": {"sigma_mm": 2}}'
 _EXAMPLE_OF_SEVERAL = f'{{"jobs": [{_EXAMPLE}]}}'
 NEWEST = 200
 _MOST_BYTES = 10**15
+_LONGEST_WAIT_SECONDS = 20
 
 _TEXT = {"type": "string", "maxLength": 1000, "pattern": r"^[^\u0000]*$"}
 _MOMENT = {"type": "string", "anyOf": [{"format": "date-time"}, {"format": "date"}]}
@@ -123,11 +126,28 @@ class JobHandler(DlpHandler):
 
     @web.authenticated
     @authorized
-    @operation(Job, 404)
+    @operation(
+        Job,
+        *(400, 404),
+        query=(
+            Query(
+                "wait_seconds",
+                "So long the answer may be put off, until the job has ended.",
+                {"type": "integer", "minimum": 0, "maximum": _LONGEST_WAIT_SECONDS, "default": 0},
+            ),
+        ),
+    )
     async def get(self, uid: str) -> None:
-        """Tell of a job."""
+        """Tell of a job, at once or when it has ended."""
+        seconds = self.number_argument("wait_seconds", 0, 0, _LONGEST_WAIT_SECONDS)
+        endings: JobEndings = self.settings[ENDINGS_SETTING]
         jobs = await self.jobs()
-        self.reply(await self.in_thread(jobs.get, uid))
+        with endings.watched(uid) as ending:
+            job = await self.in_thread(jobs.get, uid)
+            if seconds and not job.ended:
+                await asyncio.wait([ending], timeout=seconds)
+                job = await self.in_thread(jobs.get, uid)
+        self.reply(job)
 
     @web.authenticated
     @authorized

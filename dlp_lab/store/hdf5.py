@@ -19,6 +19,8 @@ from numpy.typing import NDArray
 
 from dlp_lab.errors import BadParameters, Hdf5Error
 from dlp_lab.geometry import Geometry
+from dlp_lab.store.format_version import FORMAT_VERSION as FORMAT_VERSION
+from dlp_lab.store.format_version import Normalization as Normalization
 from dlp_lab.store.hashing import hashed
 from dlp_lab.store.hdf5_file import published_hdf5
 from dlp_lab.store.hdf5_guard import GuardedFile, opened_guarded
@@ -27,11 +29,9 @@ from dlp_lab.store.hdf5_packing import create_packed, write_packed
 from dlp_lab.volume import Volume
 
 FORMAT = "dlp-lab-volume"
-FORMAT_VERSION = 2
 _NEWEST_VERSION = 3
 """Of files whose headers are of multi-frame images, or whose voxels are compressed: a program that knows no frames must
 not take them for slices, nor look for compressed voxels at one place."""
-Normalization = Literal["none", "minmax"]
 Compression = Literal["none", "gzip", "zstd"]
 
 _SLAB_BYTES = 2 * 2**20

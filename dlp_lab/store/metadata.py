@@ -13,9 +13,11 @@ from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
+import msgspec
+
 from dlp_lab.errors import OutputExists
 from dlp_lab.geometry import Geometry
-from dlp_lab.store.hdf5 import FORMAT_VERSION, Normalization
+from dlp_lab.store.format_version import FORMAT_VERSION, Normalization
 from dlp_lab.store.workspace import make_private_folder
 from dlp_lab.volume import Volume
 
@@ -87,7 +89,8 @@ def write_json(content: Mapping[str, Any], path: Path) -> None:
     Raises:
         OutputExists: `path` exists; nothing is overwritten.
     """
-    text = json.dumps(content, indent=2, allow_nan=False) + "\n"
+    # with an indent Python's own encoder is not the fast one, and takes a tenth of a small job
+    text = msgspec.json.format(json.dumps(content, allow_nan=False), indent=2) + "\n"
     make_private_folder(path.parent)
     try:
         with open(path, "x", encoding="utf-8", opener=lambda name, flags: os.open(name, flags, 0o600)) as file:

@@ -14,6 +14,7 @@ import shutil
 import stat
 import tempfile
 from collections.abc import Iterator
+from concurrent.futures import ThreadPoolExecutor
 from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
@@ -27,6 +28,7 @@ OUTPUT_VARIABLE = "DLP_LAB_OUTPUT"
 LABELS = "labels.h5"
 """Of the labels in a result's folder."""
 
+_FLUSHES_AT_ONCE = 8
 _STATE, _LOGS = ".dlp-lab", "logs"
 _JOB_UID = re.compile(r"[0-9a-f]{32}")
 _FILE_NAME = re.compile(r"[A-Za-z0-9_-][A-Za-z0-9._-]{0,127}")
@@ -203,6 +205,8 @@ class Workspace:
         Raises:
             PathRefused: It is not inside the root.
         """
+        if "\0" in str(path):
+            raise PathRefused(f"{str(path)!r}: no name holds a NUL character; give an existing folder")
         real = Path(os.path.realpath(path))
         try:
             str(real).encode()
@@ -295,14 +299,27 @@ def published_folder(target: Path) -> Iterator[Path]:
     partial.mkdir(mode=0o700)
     try:
         yield partial
-        for folder, _, names in os.walk(partial):
-            for path in [*(os.path.join(folder, name) for name in names), folder]:
-                _flush_to_disk(path)
+        _flush_all(partial)
         os.replace(partial, target)
         _flush_to_disk(target.parent)
     except BaseException:
         shutil.rmtree(partial, ignore_errors=True)
         raise
+
+
+def _flush_all(top: Path) -> None:
+    """Files first, then the folders that name them.
+
+    Several side by side: a filesystem brings all that is asked of it at once to the disk with one write of its journal,
+    where one after the other each waits for a write of its own, ten times as long for a series of two hundred files.
+    """
+    found = list(os.walk(top))
+    files = [os.path.join(folder, name) for folder, _, names in found for name in names]
+    with ThreadPoolExecutor(max(1, min(_FLUSHES_AT_ONCE, len(files) // 2))) as pool:
+        for _ in pool.map(_flush_to_disk, files):
+            pass
+    for folder, _, _ in found:
+        _flush_to_disk(folder)
 
 
 def _flush_to_disk(path: str | Path) -> None:

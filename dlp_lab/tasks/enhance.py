@@ -5,8 +5,6 @@ from __future__ import annotations
 from collections.abc import Sequence
 from typing import ClassVar, Literal
 
-from dlp_lab.models.image_making import make_image, reach_slices
-from dlp_lab.models.network import load
 from dlp_lab.tasks.model_task import ModelTask, algorithm_of
 from dlp_lab.tasks.task import ImageResult, Report
 from dlp_lab.volume import Volume
@@ -24,6 +22,9 @@ class Enhance(ModelTask, frozen=True):
     makes: ClassVar[Literal["image", "labels"]] = "image"
 
     def run_channels(self, volumes: Sequence[Volume], report: Report) -> ImageResult:
+        from dlp_lab.models.image_making import make_image, reach_slices  # here, for other tasks start without them
+        from dlp_lab.models.network import load
+
         package = self.package()
         report(0.0, "loading the model")
         network = load(package)

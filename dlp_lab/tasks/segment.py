@@ -8,8 +8,6 @@ from typing import Annotated, ClassVar, Literal
 from msgspec import Meta
 
 from dlp_lab.label_map import SegmentationForm
-from dlp_lab.models.inference import segment
-from dlp_lab.models.network import load
 from dlp_lab.tasks.model_task import ModelTask, algorithm_of
 from dlp_lab.tasks.task import LabelResult, Report
 from dlp_lab.volume import Volume
@@ -35,6 +33,9 @@ class Segment(ModelTask, frozen=True):
     ] = "binary"
 
     def run_channels(self, volumes: Sequence[Volume], report: Report) -> LabelResult:
+        from dlp_lab.models.inference import segment  # here, for other tasks start without them
+        from dlp_lab.models.network import load
+
         package = self.package()
         report(0.0, "loading the model")
         network = load(package)

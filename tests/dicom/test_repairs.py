@@ -14,9 +14,9 @@ import dlp_lab as dlp
 from dlp_lab import errors
 from dlp_lab.conformance.programs import dciodvfy_errors
 from dlp_lab.dicom.derived_header import Derivation
+from dlp_lab.dicom.options import read_options
 from dlp_lab.dicom.series import one_series
 from dlp_lab.dicom.write_image import write_derived_series
-from dlp_lab.jobs.convert import read_options
 from dlp_lab.volume import Volume
 from tests.phantom import Phantom, value_at, write_phantom_series
 

@@ -30,8 +30,8 @@ from dlp_lab.jobs import dispatcher
 from dlp_lab.jobs.job import Job, JobRequest
 from dlp_lab.jobs.job_store import JobStore
 from dlp_lab.jobs.local_executor import LocalExecutor
+from dlp_lab.jobs.queue_limits import QueueLimits
 from dlp_lab.jobs.service import JobService
-from dlp_lab.jobs.submission import QueueLimits
 from dlp_lab.jobs.updates import Update
 from dlp_lab.store.workspace import Workspace
 from tests.jobs.waiting import lock_is_held, process_is_gone, wait_for_end, wait_until
@@ -567,7 +567,7 @@ import sys, time
 from pathlib import Path
 from dlp_lab.jobs.job_store import JobStore
 from dlp_lab.jobs.service import JobService
-from dlp_lab.jobs.submission import QueueLimits
+from dlp_lab.jobs.queue_limits import QueueLimits
 from dlp_lab.store.workspace import Workspace
 service = JobService(Workspace(Path(sys.argv[1])), slots=1)
 while True:

@@ -13,7 +13,7 @@ from jupyter_server.serverapp import ServerApp
 
 from dlp_lab import __version__
 from dlp_lab.jobs.job import BatchReply, ErrorReply, Health, Job, JobList, JobLogPart, TaskInfo, TaskList
-from dlp_lab.jobs.submission import QueueLimits
+from dlp_lab.jobs.queue_limits import QueueLimits
 from dlp_lab.server.api_handler import JOBS_SETTING, WORKSPACE_SETTING
 from dlp_lab.server.events import JOB_EVENT_SCHEMA_ID
 from dlp_lab.store.workspace import Workspace
@@ -77,6 +77,24 @@ async def test_a_submitted_job_is_answered_with_its_record_and_its_address(fetch
     assert answer.headers["Content-Type"].startswith("application/json")
     job = await ended(fetch, job.uid)
     assert (job.state, job.progress, job.output_dir) == ("succeeded", 1.0, f"dlp-lab-output/{job.uid}")
+
+
+async def test_an_answer_that_may_wait_comes_when_the_job_has_ended_or_the_time_is_over(fetch: Fetch) -> None:
+    running = await submit(fetch, seconds=60)
+    began = time.monotonic()
+    early = msgspec.json.decode((await fetch(f"api/v1/jobs/{running.uid}?wait_seconds=1")).body, type=Job)
+    assert (early.ended, time.monotonic() - began > 0.9) == (False, True)
+
+    waiting = asyncio.create_task(fetch(f"api/v1/jobs/{running.uid}?wait_seconds=20"))
+    await asyncio.sleep(0.1)
+    assert not waiting.done()
+    await fetch(f"api/v1/jobs/{running.uid}/cancel", {})
+    assert msgspec.json.decode((await waiting).body, type=Job).state == "cancelled"
+    assert time.monotonic() - began < 15
+
+    assert (await fetch(f"api/v1/jobs/{running.uid}?wait_seconds=20")).code == 200  # at once, for it has ended
+    assert (await fetch(f"api/v1/jobs/{running.uid}?wait_seconds=21")).code == 400
+    assert (await fetch(f"api/v1/jobs/{'0' * 32}?wait_seconds=20")).code == 404
 
 
 async def test_jobs_are_listed_newest_first(fetch: Fetch) -> None:
@@ -221,6 +239,7 @@ async def test_the_listing_is_filtered_by_task_folder_and_moment_and_followed_by
     assert await found(f"submitted_after={everything.jobs[-1].submitted_at}") == [newest, middle]
     page = await listing(fetch, "limit=1&task=probe")
     assert (page.older, page.next_before) == (1, newest)
+    assert [counts.group for counts in page.groups] == ["heads & more"]
     page = await listing(fetch, f"limit=1&task=probe&before={page.next_before}")
     assert ([job.uid for job in page.jobs], page.older, page.next_before) == ([middle], 0, None)
 

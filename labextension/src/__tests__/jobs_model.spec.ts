@@ -78,6 +78,36 @@ describe('JobsModel', () => {
     expect(server.listings).toBe(3); // the first one was at the start
   });
 
+  it('asks nothing of the progress of a job that is not listed, and seldom of its state', async () => {
+    jest.useFakeTimers();
+    try {
+      for (let index = 0; index < 100; index++) {
+        const uid = `unlisted${index}`;
+        server.emit({ uid, state: 'running', progress: 0 });
+        server.emit({ uid, state: 'running', progress: 0.5 });
+        server.emit({ uid, state: 'succeeded', progress: 1 });
+        await jest.advanceTimersByTimeAsync(20);
+      }
+      await jest.advanceTimersByTimeAsync(1000);
+      expect(server.listings).toBeGreaterThanOrEqual(3);
+      expect(server.listings).toBeLessThanOrEqual(7);
+      const { listings } = server;
+      server.emit({ uid: 'unlisted', state: 'running', progress: 0 });
+      await jest.advanceTimersByTimeAsync(1000);
+      for (let index = 0; index < 50; index++) {
+        server.emit({
+          uid: 'unlisted',
+          state: 'running',
+          progress: index / 50
+        });
+      }
+      await jest.advanceTimersByTimeAsync(1000);
+      expect(server.listings).toBe(listings + 1);
+    } finally {
+      jest.useRealTimers();
+    }
+  });
+
   it('lists the step at work at most every two seconds while progress comes in', async () => {
     jest.useFakeTimers();
     try {
@@ -103,6 +133,38 @@ describe('JobsModel', () => {
       expect(model.jobs[0].state).toBe('succeeded');
       expect(server.listings).toBeGreaterThanOrEqual(4);
       expect(server.listings).toBeLessThanOrEqual(6);
+    } finally {
+      jest.useRealTimers();
+    }
+  });
+
+  it('asks a server without dlp-lab a few times, more and more rarely, then says what to do and asks no more', async () => {
+    jest.useFakeTimers();
+    try {
+      server.isForeign = true;
+      const before = server.seen.length;
+      void model.refresh().catch(() => undefined);
+      await jest.advanceTimersByTimeAsync(10 * 60 * 1000);
+      expect(server.seen.length - before).toBe(4);
+      expect(model.error).toMatch(/jupyter server extension enable dlp_lab/);
+
+      server.isForeign = false;
+      await model.refresh();
+      expect(model.error).toBeNull();
+    } finally {
+      jest.useRealTimers();
+    }
+  });
+
+  it('asks a lost server again and again, at last every half a minute', async () => {
+    jest.useFakeTimers();
+    try {
+      server.isDown = true;
+      const before = server.seen.length;
+      void model.refresh().catch(() => undefined);
+      await jest.advanceTimersByTimeAsync(10 * 60 * 1000);
+      expect(server.seen.length - before).toBeGreaterThan(15);
+      expect(server.seen.length - before).toBeLessThan(30);
     } finally {
       jest.useRealTimers();
     }
@@ -165,6 +227,7 @@ describe('JobsModel', () => {
     model.wanted = { states: ['failed'], about: '' };
     await settle();
     expect(model.jobs.map(job => job.uid)).toEqual(['d']);
+    expect(server.seen.filter(({ route }) => route === 'jobs')).toHaveLength(3);
     expect(model.open).toEqual({ running: 1, queued: 2 });
   });
 
