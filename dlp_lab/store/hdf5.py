@@ -8,9 +8,7 @@ and checked when they are read; the HDF5 library keeps checksums of shapes, type
 from __future__ import annotations
 
 import hashlib
-from collections import deque
-from collections.abc import Generator, Iterable, Iterator, Sequence
-from concurrent.futures import Future, ThreadPoolExecutor
+from collections.abc import Iterator, Sequence
 from contextlib import closing
 from pathlib import Path
 from typing import Any, Literal, get_args
@@ -21,9 +19,9 @@ from numpy.typing import NDArray
 
 from dlp_lab.errors import BadParameters, Hdf5Error
 from dlp_lab.geometry import Geometry
-from dlp_lab.processors import threads_to_use
 from dlp_lab.store.format_version import FORMAT_VERSION as FORMAT_VERSION
 from dlp_lab.store.format_version import Normalization as Normalization
+from dlp_lab.store.hashing import hashed
 from dlp_lab.store.hdf5_file import published_hdf5
 from dlp_lab.store.hdf5_guard import GuardedFile, opened_guarded
 from dlp_lab.store.hdf5_headers import EncodedHeaders, StoredHeaders, read_headers, write_headers
@@ -37,8 +35,6 @@ not take them for slices, nor look for compressed voxels at one place."""
 Compression = Literal["none", "gzip", "zstd"]
 
 _SLAB_BYTES = 2 * 2**20
-_HASHED_LATER = 4
-"""Slabs that are written before they are hashed."""
 
 _ENTRY = "entry"
 _DATA = "entry/volume"
@@ -180,24 +176,13 @@ def _write_values(image: h5py.Dataset, voxels: NDArray[Any], value_range: tuple[
             yield np.ascontiguousarray(_normalized(voxels[first : first + step], value_range))
 
     # closed here, for no thread may outlive what failed
-    with closing(_hashed(slabs(), digest)) as hashed:
+    with closing(hashed(slabs(), digest)) as stored:
         if image.chunks:
-            write_packed(image, hashed)
+            write_packed(image, stored)
         else:
-            for number, slab in enumerate(hashed):
+            for number, slab in enumerate(stored):
                 image.write_direct(slab, dest_sel=np.s_[number * step : number * step + len(slab)])
     return digest.hexdigest()
-
-
-def _hashed(slabs: Iterable[NDArray[Any]], digest: hashlib._Hash) -> Generator[NDArray[Any]]:
-    """The slabs, each hashed on a thread beside what is done with it: to hash takes longer than to write."""
-    with ThreadPoolExecutor(1) as beside:
-        pending: deque[Future[None]] = deque()
-        for slab in slabs:
-            pending.append(beside.submit(digest.update, slab.data))
-            yield slab
-            if len(pending) > _HASHED_LATER or threads_to_use() == 1:
-                pending.popleft().result()
 
 
 def read_hdf5(path: Path | str) -> Volume | NDArray[Any]:
@@ -273,12 +258,13 @@ def _read_own(file: GuardedFile, *, mapped: bool = False) -> Volume:
     normalization = file.text(_IMAGE, "normalization")
     affine = file.array(_AFFINE, "f", max_bytes=4 * 4 * 8)
     found = file.mapped(_IMAGE) if mapped and normalization == "none" else None
-    voxels = file.array(_IMAGE) if found is None else found
+    digest = hashlib.sha256()
+    voxels = file.array(_IMAGE, digest=digest) if found is None else found
     # version 1 had no hashes
     if version > 1:
-        _check_sha256(file, _AFFINE, affine)
+        _check_sha256(file, _AFFINE, _sha256(affine))
         if found is None:
-            _check_sha256(file, _IMAGE, voxels)
+            _check_sha256(file, _IMAGE, digest.hexdigest())
     if normalization not in ("none", "minmax"):
         raise Hdf5Error(f"{file.name}: normalization is {normalization!r}; 'none' and 'minmax' are read")
     if normalization == "minmax":
@@ -293,8 +279,8 @@ def _read_own(file: GuardedFile, *, mapped: bool = False) -> Volume:
     )
 
 
-def _check_sha256(file: GuardedFile, path: str, values: NDArray[Any]) -> None:
-    if file.text(path, "sha256") != _sha256(values):
+def _check_sha256(file: GuardedFile, path: str, found: str) -> None:
+    if file.text(path, "sha256") != found:
         raise Hdf5Error(
             f"{file.name}: the values of {path} are not those that were written (SHA-256 differs); make the file again "
             "or, if they were changed on purpose, put their new hash into the attribute sha256"
@@ -311,10 +297,7 @@ def _only_volume(file: GuardedFile) -> str:
 
 def _sha256(values: NDArray[Any]) -> str:
     """Of the values in C order, in the byte order they are stored in."""
-    digest = hashlib.sha256()
-    for plane in values:
-        digest.update(np.ascontiguousarray(plane).data)
-    return digest.hexdigest()
+    return hashlib.sha256(np.ascontiguousarray(values).data).hexdigest()
 
 
 def _normalized(values: NDArray[Any], value_range: tuple[float, float] | None) -> NDArray[Any]:
