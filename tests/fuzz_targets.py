@@ -104,7 +104,7 @@ def write_corpus(target: str, folder: Path) -> list[Path]:
             if target != "hdf5":
                 (folder / f"{number}").write_bytes(phantom.files[0].read_bytes())
                 continue
-            for compress in ("none", "gzip"):
+            for compress in ("none", "gzip", "zstd"):
                 (folder / f"own-{compress}").unlink(missing_ok=True)
                 write_hdf5(read_volume(one_series(phantom.folder)), folder / f"own-{compress}", compress=compress)
     if target == "hdf5":

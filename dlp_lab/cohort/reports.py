@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import contextlib
 import logging
 import math
 import os
@@ -92,13 +93,16 @@ class Reports:
         except ReportFailed as failure:
             remove_if_there(folder / "report.html")
             error = str(failure)
+        except OSError as failure:  # such as a notebook that removes its own folder
+            error = f"the report cannot be written: {failure.strerror}"
         return MadeReport(error, round(time.monotonic() - began, 3))
 
     def _executed(self, target: Path, parameters: dict[str, Any]) -> Any:
         """Execute the notebook; it is kept at `target`, also where it failed, for its traceback."""
         import papermill
+        from jupyter_client.kernelspec import NoSuchKernel
         from nbclient.exceptions import CellTimeoutError, DeadKernelError
-        from papermill.exceptions import PapermillExecutionError
+        from papermill.exceptions import PapermillException, PapermillExecutionError
 
         partial = target.with_name(f".{target.name}")
         write_replacing(partial, b"")  # made so that its owner alone can read what papermill writes into it
@@ -119,6 +123,9 @@ class Reports:
         except PapermillExecutionError as error:
             sentence = printable(f"In [{error.exec_count}] of report.ipynb: {error.ename}: {error.evalue}")
             raise ReportFailed(sentence[:_LONGEST_SENTENCE]) from None
+        except (PapermillException, NoSuchKernel) as error:  # a kernel or a language that is not there
+            why = printable(str(error))[:_LONGEST_SENTENCE]
+            raise ReportFailed(f"the notebook cannot be executed: {why}") from None
         except (CellTimeoutError, DeadKernelError) as error:
             raise ReportFailed(f"the notebook was stopped: {type(error).__name__}") from None
         except Exception as error:
@@ -126,8 +133,9 @@ class Reports:
                 raise ReportFailed("the run was ended") from None
             raise ReportFailed(f"the notebook cannot be executed: {type(error).__name__}") from error
         finally:
-            if partial.stat().st_size:
-                os.replace(partial, target)
+            with contextlib.suppress(FileNotFoundError):
+                if partial.stat().st_size:
+                    os.replace(partial, target)
             remove_if_there(partial)
 
     def _kernel_options(self) -> dict[str, Any]:

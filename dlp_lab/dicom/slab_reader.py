@@ -9,6 +9,7 @@ from numpy.typing import NDArray
 
 from dlp_lab.dicom.compressed import FrameDecoder
 from dlp_lab.dicom.read import StoredSlices, read_slices, values_dtype
+from dlp_lab.dicom.rescale import ValueRange
 from dlp_lab.dicom.series import Series
 from dlp_lab.volume import Volume
 
@@ -66,9 +67,9 @@ class SlabReader:
         if values.dtype != self.dtype:
             self._room = self._room.astype(values.dtype)
             self._room[count : stop - first] = values
-        for plane in values:
+        for found in ValueRange.of_slices(values):
             low, high = self.value_range
-            self.value_range = min(low, float(plane.min())), max(high, float(plane.max()))
+            self.value_range = min(low, found.low), max(high, found.high)
         self._first, self._voxels = first, self._room[: stop - first]
         return Volume(
             voxels=self._voxels,

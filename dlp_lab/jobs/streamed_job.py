@@ -14,33 +14,38 @@ from numpy.typing import NDArray
 from dlp_lab.dicom.compressed import decoded_here
 from dlp_lab.dicom.derived_header import Derivation
 from dlp_lab.dicom.read import values_dtype
-from dlp_lab.dicom.rescale import Rescale
+from dlp_lab.dicom.rescale import Rescale, ValueRange
 from dlp_lab.dicom.series import Series
 from dlp_lab.dicom.slab_reader import SlabReader, is_read_slice_by_slice
-from dlp_lab.dicom.write_streamed import STREAMED_FORMS, write_streamed
+from dlp_lab.dicom.write_streamed import STREAMED_FORMS, are_whole_numbers, stored_as_in_source, write_streamed
 from dlp_lab.jobs.derived_slabs import DerivedSlabs
-from dlp_lab.jobs.image_result import ExpectedValues, shared_steps, told_of_computation, told_of_image
+from dlp_lab.jobs.image_result import ExpectedValues, on_steps, shared_steps, told_of_computation, told_of_image
 from dlp_lab.jobs.job import Job
 from dlp_lab.jobs.memory_share import fits, slab_thickness
 from dlp_lab.store.metadata import described
 from dlp_lab.store.provenance import ValueProfiles
 from dlp_lab.tasks.task import ImageResult, Report, Task
 
-_RESULT_BYTES = 4
-"""Of a voxel of a result, which is float32 as a rule."""
+_RESULT_BYTES, _ROUNDED_BYTES = 4, 2
+"""Of a voxel of a result, which is float32 as a rule, and where whole numbers of the source's unit are enough."""
 
 
 def halo_of_streamed_job(task: Task, job: Job, series: Series) -> int | None:
     """How many slices a job needs beside those that it computes; None if it is done with whole volumes.
 
-    It is where they fit into the memory (`memory_share.py`), where the task needs them, and where they are written: for
-    `keep_hdf5`, for parametric maps, for series that are padded or resampled.
+    Slabs use the same memory again and again, which takes less time than to touch all that a volume needs. Whole
+    volumes are taken where the task needs them, and where they are written: for `keep_hdf5`, for parametric maps, for
+    series that are padded or resampled. And where they fit into the memory (`memory_share.py`) and slices have slopes
+    of their own, so that how values are stored is known only when all are computed.
     """
-    slices, rows, columns = series.geometry.shape
-    if fits(slices * rows * columns * (values_dtype(series).itemsize + _RESULT_BYTES)):
-        return None
     streams = task.makes == "image" and job.output_form in STREAMED_FORMS and not job.keep_hdf5
-    return task.halo_slices(series.geometry) if streams and is_read_slice_by_slice(series) else None
+    if not streams or not is_read_slice_by_slice(series):
+        return None
+    slices, rows, columns = series.geometry.shape
+    whole_bytes = slices * rows * columns * (values_dtype(series).itemsize + _RESULT_BYTES)
+    if stored_as_in_source(series.headers) is None and fits(whole_bytes):
+        return None
+    return task.halo_slices(series.geometry)
 
 
 @dataclass(frozen=True)
@@ -75,8 +80,11 @@ def run_in_slabs(
     """
     reader = SlabReader(series, partial(decoded_here, threads=threads))
     pixels = series.geometry.shape[1] * series.geometry.shape[2]
-    thickness = slab_thickness(pixels * (values_dtype(series).itemsize + _RESULT_BYTES), halo)
+    whole_numbers = are_whole_numbers(stored_as_in_source(series.headers))
+    result_bytes = _ROUNDED_BYTES if whole_numbers else _RESULT_BYTES
+    thickness = slab_thickness(pixels * (values_dtype(series).itemsize + result_bytes), halo)
     slabs = DerivedSlabs(task, series, reader, thickness, halo, report)
+    slabs.whole_numbers = whole_numbers
     derivation, computation = _about(job, slabs.result_with(0))
     seen = _SeenValues(series.geometry.shape)
     written = write_streamed(job.output_form, series, slabs, folder, derivation, report, seen)
@@ -100,16 +108,18 @@ class _SeenValues:
     def __init__(self, shape: tuple[int, int, int]) -> None:
         self._shape = shape
         self._range = np.inf, -np.inf
+        self._steps: tuple[float, float] | None = None
         self._profiles = ValueProfiles(shape)
 
     def begin(self, rescales: Sequence[Rescale]) -> None:
         self._range = np.inf, -np.inf
-        self._profiles = ValueProfiles(self._shape, *(shared_steps(rescales) or ()))
+        self._steps = shared_steps(rescales)
+        self._profiles = ValueProfiles(self._shape, *(self._steps or ()))
 
-    def see(self, k: int, values: NDArray[Any]) -> None:
+    def see(self, first: int, slices: NDArray[Any], ranges: Sequence[ValueRange]) -> None:
         low, high = self._range
-        self._range = min(low, float(values.min())), max(high, float(values.max()))
-        self._profiles.add(k, values)
+        self._range = min(low, *(found.low for found in ranges)), max(high, *(found.high for found in ranges))
+        self._profiles.add(first, slices)
 
     def values(self) -> ExpectedValues:
-        return ExpectedValues(self._shape, self._range, self._profiles.means())
+        return ExpectedValues(self._shape, on_steps(self._range, self._steps), self._profiles.means())

@@ -9,6 +9,7 @@ import { JobsPanel } from './jobs_panel';
 import { RememberedRequests } from './remembered_requests';
 import { RunDialog } from './run_dialog';
 import { StartValues } from './run_form';
+import { SeriesChoices } from './series_choices';
 
 export namespace CommandIDs {
   /** Show the panel. */
@@ -37,6 +38,7 @@ export function addCommands(
   panel: JobsPanel,
   chosen: ChosenFolder,
   remembered: RememberedRequests,
+  choices: SeriesChoices,
   trans: TranslationBundle
 ): void {
   const { commands, shell } = app;
@@ -91,6 +93,8 @@ export function addCommands(
           ...(values ?? (await remembered.of(task.name))),
           ...(read !== undefined && { read })
         },
+        choices: () =>
+          choices.beside(jobPath, model.health?.root_offset ?? null),
         trans
       };
       const dialog = new RunDialog(options, async request => {

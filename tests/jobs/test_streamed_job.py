@@ -95,7 +95,7 @@ def done(root: Path, uid: str, report=no_report, **request) -> dict[str, bytes]:
 def whole(root: Path, uid: str, **request) -> dict[str, bytes]:
     with pytest.MonkeyPatch.context() as patch:
         patch.setenv(memory_share.SHARE_VARIABLE, "1")
-        patch.setattr(pipeline, "run_in_slabs", None)
+        patch.setattr(pipeline, "halo_of_streamed_job", lambda task, job, series: None)
         return done(root, uid, **request)
 
 
@@ -177,13 +177,17 @@ def test_padded_slices_are_done_whole(tmp_path, in_slabs, monkeypatch):
     assert len(done(tmp_path, next(UIDS), read=read)) == 8
 
 
-def test_a_volume_that_fits_into_the_memory_is_done_whole(root, monkeypatch):
-    monkeypatch.setattr(pipeline, "run_in_slabs", None)
-    assert len(done(root, next(UIDS))) == 54
+def test_a_volume_that_fits_into_the_memory_is_done_whole_where_slices_have_slopes_of_their_own(tmp_path, monkeypatch):
+    write_phantom_series(tmp_path / "case", modality="PT", shape=(8, 6, 7))
+    voxels_bytes = 8 * 6 * 7 * 8
+    for free, name in ((10 * voxels_bytes, "run_in_slabs"), (10 * voxels_bytes - 10, "read_volume")):
+        monkeypatch.setattr(memory_share, "free_memory_bytes", lambda free=free: free)
+        with monkeypatch.context() as patch:
+            patch.setattr(pipeline, name, None)
+            assert len(done(tmp_path, next(UIDS))) == 9
 
 
-def test_a_volume_larger_than_its_share_of_the_memory_is_done_in_slabs(root, monkeypatch):
-    monkeypatch.setattr(memory_share, "free_memory_bytes", lambda: 10 * 53 * 20 * 24 * 6 - 10)
+def test_a_volume_is_done_in_slabs_also_where_it_fits_into_the_memory(root, monkeypatch):
     monkeypatch.setattr(pipeline, "read_volume", None)
     assert len(done(root, next(UIDS))) == 54
 
@@ -270,3 +274,40 @@ def test_one_slab_at_a_time_is_in_memory(root, in_slabs, monkeypatch):
     done(root, next(UIDS), task="scale")
     assert len(alive) == 18
     assert most == 0
+
+
+def rounded_runs(monkeypatch) -> list[np.dtype]:
+    """The types of the results of `3dblur` from now on."""
+    made = []
+    run = Gaussian3D.run
+
+    def noted(self, volume, report):
+        result = run(self, volume, report)
+        made.append(result.volume.voxels.dtype)
+        return result
+
+    monkeypatch.setattr(Gaussian3D, "run", noted)
+    return made
+
+
+def test_the_gaussian_makes_whole_numbers_where_no_others_are_stored(root, in_slabs, monkeypatch):
+    made = rounded_runs(monkeypatch)
+    uid = next(UIDS)
+    files = done(root, uid, params={"sigma_mm": 2.0})
+    assert set(made) == {np.dtype(np.int16)}
+    assert files == whole(root, uid, params={"sigma_mm": 2.0})
+    assert made[-1] == np.float32
+
+
+@pytest.mark.parametrize("span", [15, 16, 17, 18])
+def test_fractions_count_where_few_whole_numbers_would_be_left(tmp_path, in_slabs, monkeypatch, span):
+    def two_plateaus(k, ds):
+        stored = np.where(np.arange(ds.Columns) < 8, 1024, 1024 + span)
+        ds.PixelData = np.tile(stored, (ds.Rows, 1)).astype(np.int16).tobytes()
+
+    write_phantom_series(tmp_path / "case", shape=(20, 9, 16), edit=two_plateaus)
+    made = rounded_runs(monkeypatch)
+    uid, request = next(UIDS), {"params": {"sigma_mm": 1.0}}
+    files = done(tmp_path, uid, **request)
+    assert (made[-1] == np.float32) == (span <= 16)
+    assert files == whole(tmp_path, uid, **request)

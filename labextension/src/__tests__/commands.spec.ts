@@ -3,10 +3,12 @@ import { Dialog, Notification } from '@jupyterlab/apputils';
 import { Contents } from '@jupyterlab/services';
 import { nullTranslator } from '@jupyterlab/translation';
 import { CommandRegistry } from '@lumino/commands';
+import { Api } from '../api';
 import { ChosenFolder } from '../chosen_folder';
 import { addCommands, CommandIDs } from '../commands';
 import { JobsPanel } from '../jobs_panel';
 import { RememberedRequests } from '../remembered_requests';
+import { SeriesChoices } from '../series_choices';
 import { FakeServer } from './fixtures';
 
 /** Let all that is ready run. */
@@ -30,6 +32,7 @@ async function runOn(path: string, rootOffset: string | null): Promise<void> {
     { id: 'panel' } as JobsPanel,
     new ChosenFolder({} as Contents.IManager, null, model, trans),
     new RememberedRequests(null),
+    new SeriesChoices(new Api(server.settings), {} as Contents.IManager),
     trans
   );
   app.commands
