@@ -1,112 +1,127 @@
-"""All measurements beside peers, one after the other, and a report of them.
+"""All measurements beside peers, one after the other, and one report of them.
 
     python -m benchmarks [--short] [NAME ...]
+    python -m benchmarks --docs
 
-Runs each benchmark named (by default all that are listed here) in a process of its own. What contests keep in
-build/bench as JSON becomes tables, `report.md`, and a picture, `ratios.png`, beside it; the others print tables of
-their own. `--short` holds the contests alone, does little more than see that they run, and keeps its results apart, in
-build/bench/short.
+Runs each benchmark named (by default all that are listed here) in a process of its own, on as much as lets all of them
+end within half an hour on two cores. Tables that they keep in build/bench as JSON become `report.md`, with the machine
+at its head, and pictures beside it. `--short` does little more than see that they run, and keeps its results apart, in
+build/bench/short. `--docs` runs nothing, and writes the tables of the last full run into docs/performance.md.
 """
 
 from __future__ import annotations
 
 import argparse
-import json
-import statistics
 import subprocess
 import sys
 import time
+from dataclasses import dataclass
 from pathlib import Path
-from typing import Any
 
-from benchmarks.contest import ROOT, Asked
+from benchmarks.contest import PEERS_PYTHON, ROOT, Asked
+from benchmarks.document import NotOfOneRun, write_into
+from benchmarks.machine import machine
+from benchmarks.picture import draw_ratios
+from benchmarks.report import RUN, Ran, Run, contests_of, write_report
 
-CONTESTS = ("end_to_end", "read_write", "hdf5")
-OTHERS = ("gaussian", "streaming", "compressed", "phantom_table", "segment", "segment_peers", "viewer")
+DOCUMENT = ROOT / "docs/performance.md"
+PICTURES = ("ratios.png", "curves.png", "streaming.png", "profile.png")
 
 
-def report_of(contest: dict[str, Any]) -> str:
-    """A contest as a table in Markdown."""
-    reference = contest["reference"]
-    ours = {what: statistics.median(contest["contestants"][reference][what]) for what in ("wall_s", "cpu_s")}
-    lines = [
-        f"**{contest['title']}**",
-        "",
-        f"| | wall, ms | spread | processor, ms | peak, MiB | wall / {reference} | processor / {reference} |",
-        "|---|---|---|---|---|---|---|",
+@dataclass(frozen=True)
+class Benchmark:
+    """One module of this package.
+
+    Attributes:
+        name: Of the module.
+        full: Its arguments in a full run, where its own defaults would take too long.
+        short: Its arguments in a short one; None if it takes no part.
+        needs_peers: Whether it is nothing without the environment of the peers.
+    """
+
+    name: str
+    full: tuple[str, ...] = ()
+    short: tuple[str, ...] | None = ("--short",)
+    needs_peers: bool = False
+
+
+BENCHMARKS = (
+    Benchmark("gaussian"),
+    Benchmark("end_to_end"),
+    Benchmark("read_write"),
+    Benchmark("hdf5", ("120",)),
+    Benchmark("streaming"),
+    Benchmark("compressed"),
+    Benchmark("segment"),
+    Benchmark("segment_peers", ("--length", "160", "--rounds", "2"), needs_peers=True),
+    Benchmark("job_overhead", ("--limit-ms", "inf")),
+    Benchmark("curves"),
+    Benchmark("phantom_table", short=None),
+    Benchmark("viewer", short=None),
+)
+KNOWN = {one.name: one for one in BENCHMARKS}
+
+
+def ran(benchmark: Benchmark, results: Path, is_short: bool) -> Ran:
+    """One benchmark run, what it prints shown meanwhile."""
+    arguments = benchmark.short if is_short else benchmark.full
+    command = [sys.executable, "-u", "-m", f"benchmarks.{benchmark.name}", *(arguments or ())]
+    print(f"\n== {' '.join(command[2:])}", flush=True)
+    began, start = time.time(), time.monotonic()
+    printed = []
+    with subprocess.Popen(command, cwd=ROOT, stdout=subprocess.PIPE, text=True) as process:
+        assert process.stdout is not None
+        for line in process.stdout:
+            print(line, end="", flush=True)
+            printed.append(line)
+    seconds = time.monotonic() - start
+    written = [path for path in results.glob("*.json") if path.stat().st_mtime >= began and path.name != RUN]
+    tables = [path.stem for path in sorted(written, key=lambda path: path.stat().st_mtime_ns)]
+    return Ran(benchmark.name, round(seconds, 1), process.returncode, tables, "" if tables else "".join(printed))
+
+
+def chosen(names: list[str], is_short: bool) -> list[Benchmark]:
+    """Those that are asked for, or all; of all, those that can run."""
+    if names:
+        return [KNOWN[name] for name in names]
+    without_peers = not PEERS_PYTHON.exists()
+    return [
+        one for one in BENCHMARKS if not (is_short and one.short is None) and not (one.needs_peers and without_peers)
     ]
-    for name, one in contest["contestants"].items():
-        if not one["wall_s"]:
-            lines.append(f"| {name} | {one['failure'] or 'not installed'} | | | | | |")
-            continue
-        wall, cpu, peak = (statistics.median(one[what]) for what in ("wall_s", "cpu_s", "peak_mib"))
-        spread = f"{min(one['wall_s']) * 1e3:.1f} to {max(one['wall_s']) * 1e3:.1f}"
-        ratios = f"{wall / ours['wall_s']:.2f} | {cpu / ours['cpu_s']:.2f}"
-        lines.append(f"| {name} | {wall * 1e3:.1f} | {spread} | {cpu * 1e3:.1f} | {peak:.0f} | {ratios} |")
-    return "\n".join(lines) + "\n"
 
 
-def write_report(contests: list[dict[str, Any]], path: Path) -> None:
-    """The machine, and a table for each contest, in Markdown."""
-    known = contests[-1]["machine"]
-    machine = ", ".join(f"{name} {value}" for name, value in known.items())
-    path.write_text("\n".join([f"Measured on: {machine}.\n", *map(report_of, contests)]))
-
-
-def draw_ratios(contests: list[dict[str, Any]], path: Path) -> None:
-    """The processor time of each contestant as a multiple of ours, on a logarithmic axis."""
-    import matplotlib
-
-    matplotlib.use("Agg")
-    from matplotlib import pyplot
-
-    figure, axes = pyplot.subplots(
-        len(contests), squeeze=False, figsize=(9, 2.2 * len(contests)), sharex=True, layout="constrained"
-    )
-    for axis, contest in zip(axes[:, 0], contests, strict=True):
-        ran = {name: one for name, one in contest["contestants"].items() if one["cpu_s"]}
-        ours = statistics.median(ran[contest["reference"]]["cpu_s"])
-        ratios = [statistics.median(one["cpu_s"]) / ours for one in ran.values()]
-        colours = [
-            "#bbbbbb" if name.startswith("floor") else "#1976d2" if name.startswith("dlp-lab") else "#e07b39"
-            for name in ran
-        ]
-        axis.barh(list(ran), ratios, color=colours)
-        axis.invert_yaxis()
-        axis.set_xscale("log")
-        axis.axvline(1, color="black", linewidth=0.8)
-        axis.set_title(contest["title"], fontsize=9, loc="left")
-        axis.tick_params(labelsize=8)
-        for place, ratio in enumerate(ratios):
-            axis.annotate(f" {ratio:.2g}", (ratio, place), va="center", fontsize=7)
-    axes[-1, 0].set_xlabel("processor time, as a multiple of dlp-lab's", fontsize=8)
-    figure.savefig(path, dpi=120)
-
-
-def main() -> int:
-    """Run, then report; fails when a benchmark did."""
-    known = CONTESTS + OTHERS
-    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
-    parser.add_argument("names", nargs="*", metavar="NAME", help=", ".join(known))
-    parser.add_argument("--short", action="store_true")
-    asked = parser.parse_args()
-    if unknown := set(asked.names) - set(known):
-        parser.error(f"no benchmark is called {', '.join(sorted(unknown))}; there are {', '.join(known)}")
-    since, failed = time.time(), []
-    for name in asked.names or (CONTESTS if asked.short else known):
-        command = [sys.executable, "-m", f"benchmarks.{name}", *(["--short"] if asked.short else [])]
-        if subprocess.run(command, cwd=ROOT).returncode != 0:
-            failed.append(name)
-    results = Asked(0, asked.short).results
-    kept = sorted(path for path in results.glob("*.json") if path.stat().st_mtime >= since)
-    contests = [json.loads(path.read_text()) for path in kept]
-    if contests:
-        write_report(contests, results / "report.md")
+def run_all(benchmarks: list[Benchmark], is_short: bool) -> int:
+    """Run, then report; how many failed."""
+    results = Asked(0, is_short).results
+    known, began = machine(PEERS_PYTHON), time.time()
+    run = Run(known, is_short, [ran(one, results, is_short) for one in benchmarks])
+    run.write(results)
+    if contests := contests_of(run, results):
         draw_ratios(contests, results / "ratios.png")
-        print(f"\n{results / 'report.md'}\n{results / 'ratios.png'}")
+    drawn = [name for name in PICTURES if (path := results / name).exists() and path.stat().st_mtime >= began]
+    print(f"\n{write_report(run, results, drawn)}")
+    failed = [one.name for one in run.ran if one.status != 0]
     if failed:
         print(f"failed: {', '.join(failed)}", file=sys.stderr)
     return len(failed)
+
+
+def main() -> int:
+    """Run and report, or write the tables of the last run into the document; fails when a benchmark did."""
+    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
+    parser.add_argument("names", nargs="*", metavar="NAME", help=", ".join(KNOWN))
+    parser.add_argument("--short", action="store_true")
+    parser.add_argument("--docs", action="store_true")
+    asked = parser.parse_args()
+    if unknown := set(asked.names) - set(KNOWN):
+        parser.error(f"no benchmark is called {', '.join(sorted(unknown))}; there are {', '.join(KNOWN)}")
+    if not asked.docs:
+        return run_all(chosen(asked.names, asked.short), asked.short)
+    try:
+        write_into(DOCUMENT, Asked(0, False).results, PICTURES)
+    except (NotOfOneRun, FileNotFoundError) as error:
+        parser.error(str(error))
+    return 0
 
 
 if __name__ == "__main__":

@@ -1,6 +1,6 @@
 """Reading compressed series, beside the codec alone and peers.
 
-    python -m benchmarks.compressed [SLICES]
+    python -m benchmarks.compressed [SLICES] [--short]
 
 An MR series of SLICES x 512 x 512 of 12 bits (default 40), a body with noise, in four transfer syntaxes; page cache
 warm, best of three rounds, CPU time of all threads and processes. "the codec" is the decoder of imagecodecs alone, on
@@ -10,12 +10,10 @@ begins where the headers are known. `dlp.read_series` decodes in a process of it
 
 from __future__ import annotations
 
-import os
 import resource
-import sys
 import tempfile
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from functools import partial
 from pathlib import Path
 
@@ -26,6 +24,8 @@ from pydicom.uid import UID
 from scipy.ndimage import gaussian_filter
 
 import dlp_lab as dlp
+from benchmarks.contest import Asked
+from benchmarks.tables import Cell, Table
 from dlp_lab.dicom.codecs import decode
 from dlp_lab.dicom.codestream import RLE, read_codestream
 from dlp_lab.dicom.compressed import available_processors
@@ -109,35 +109,42 @@ def measured(run: Callable[[], object]) -> tuple[float, float]:
     return cpu_seconds() - cpu, time.perf_counter() - wall
 
 
-def compare(name: str, slices: int) -> None:
+def compare(name: str, slices: int, rounds: int) -> list[Sequence[Cell]]:
+    """The rows of one transfer syntax."""
     uid = SYNTAXES[name].uid
     with tempfile.TemporaryDirectory() as root:
         expected = write_series(Path(root), name, slices)
         runs = contestants(Path(root), uid)
-        times: dict[str, list[tuple[float, float]]] = {}
+        times: dict[str, list[tuple[float, float]]] = {contestant: [] for contestant in runs}
+        others = set()
         for contestant, run in runs.items():
             result = run()
             if isinstance(result, np.ndarray) and not np.array_equal(result, expected):
-                print(f"  {contestant} reads other values")
-        for _ in range(ROUNDS):
+                others.add(contestant)
+        for _ in range(rounds):
             for contestant, run in runs.items():
-                times.setdefault(contestant, []).append(measured(run))
-    print(f"{name}, {slices} x 512 x 512")
+                times[contestant].append(measured(run))
     codec = min(cpu for cpu, _ in times["the codec"])
+    rows: list[Sequence[Cell]] = []
     for contestant, each in times.items():
         cpu, wall = (min(column) for column in zip(*each, strict=True))
-        print(
-            f"  {contestant:16s} CPU {cpu * 1e3:8.1f} ms  {cpu / codec:6.2f} x the codec"
-            f"   wall {wall * 1e3:8.1f} ms  {wall / codec:6.2f} x"
-        )
+        spread = f"{wall * 1e3:.0f} to {max(wall for _, wall in each) * 1e3:.0f}"
+        what = f"{name}: {contestant}{', other values' if contestant in others else ''}"
+        rows.append((what, cpu * 1e3, cpu / codec, wall * 1e3, spread, wall / codec))
+    return rows
 
 
 def main() -> None:
-    slices = int(sys.argv[1]) if len(sys.argv) > 1 else 40
-    load = os.getloadavg()[0]
-    print(f"{available_processors()} processors, load {load:.1f}: wall times mean little where others compute")
-    for name in NAMES:
-        compare(name, slices)
+    asked = Asked.on_the_command_line(__doc__, 40)
+    rounds = asked.rounds(ROUNDS)
+    rows = [row for name in NAMES for row in compare(name, asked.slices, rounds)]
+    Table(
+        f"Compressed series of {asked.slices} x 512 x 512, beside the codec alone",
+        ("", "processor, ms", "x the codec", "wall, ms", "spread", "x the codec, wall"),
+        rows,
+        f"The least of {rounds} rounds. x: as a multiple of the codec's processor time; "
+        f"{available_processors()} cores.",
+    ).print().write(asked.results / "compressed.json")
 
 
 if __name__ == "__main__":

@@ -12,8 +12,6 @@ from __future__ import annotations
 
 import argparse
 import json
-import os
-import platform
 import statistics
 import subprocess
 import sys
@@ -21,9 +19,11 @@ import tempfile
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import ExitStack, contextmanager
 from dataclasses import dataclass, field
-from datetime import UTC, datetime
 from pathlib import Path
 from typing import IO, Any
+
+from benchmarks.machine import machine
+from benchmarks.tables import Cell, Table
 
 ROOT = Path(__file__).resolve().parent.parent
 RESULTS = ROOT / "build/bench"
@@ -125,26 +125,40 @@ class Outcome:
         """How many times as much as the reference."""
         return self.measured[name].median(what) / self.measured[self.reference].median(what)
 
-    def print_table(self) -> None:
-        width = max(map(len, self.measured))
-        columns = f"wall ms (least..most)        cpu ms   peak MiB   x {self.reference}: wall  cpu"
-        print(f"\n{self.title}\n{'':{width}}  {columns}")
+    def table(self) -> Table:
+        """Medians, spread, and multiples of the reference."""
+        rows: list[Sequence[Cell]] = []
         for name, one in self.measured.items():
             if one.failure is not None or not one.wall_s:
-                print(f"{name:{width}}  did not take part: {one.failure or 'not installed'}")
+                rows.append((name, f"took no part: {one.failure or 'not installed'}", *[None] * 5))
                 continue
-            wall = f"{one.median('wall_s') * 1e3:8.1f} ({min(one.wall_s) * 1e3:.1f}..{max(one.wall_s) * 1e3:.1f})"
-            print(
-                f"{name:{width}}  {wall:28}{one.median('cpu_s') * 1e3:8.1f}  {one.median('peak_mib'):8.0f}"
-                f"   {self.ratio(name):{len(self.reference) + 6}.2f}  {self.ratio(name, 'cpu_s'):5.2f}"
-            )
+            spread = f"{min(one.wall_s) * 1e3:.1f} to {max(one.wall_s) * 1e3:.1f}"
+            medians = one.median("wall_s") * 1e3, spread, one.median("cpu_s") * 1e3, round(one.median("peak_mib"))
+            rows.append((name, *medians, self.ratio(name), self.ratio(name, "cpu_s")))
+        return Table(
+            self.title,
+            ("", "wall, ms", "spread", "processor, ms", "peak, MiB", "wall, x", "processor, x"),
+            rows,
+            f"x: as a multiple of {self.reference}'s.",
+        )
+
+    def print_table(self) -> None:
+        self.table().print()
 
     def write(self, path: Path) -> None:
         """Keep all rounds as JSON, with what the machine is."""
         path.parent.mkdir(parents=True, exist_ok=True)
         rounds = {contestant: vars(one) for contestant, one in self.measured.items()}
-        content = {"title": self.title, "reference": self.reference, "machine": machine(), "contestants": rounds}
+        known = machine(PEERS_PYTHON)
+        content = {"title": self.title, "reference": self.reference, "machine": known, "contestants": rounds}
         path.write_text(json.dumps(content, indent=1) + "\n")
+
+    @classmethod
+    def read(cls, path: Path) -> Outcome:
+        """One that was kept."""
+        kept = json.loads(path.read_text())
+        measured = {name: Measured(**one) for name, one in kept["contestants"].items()}
+        return cls(kept["title"], kept["reference"], measured)
 
 
 def hold(
@@ -184,27 +198,6 @@ def hold(
                         getattr(told, what).append(reply[what])
                     told.told.append(reply["told"])
     return Outcome(title, reference, measured)
-
-
-def machine() -> dict[str, object]:
-    """What the figures were measured on."""
-    model = platform.processor()
-    info = Path("/proc/cpuinfo")
-    if info.exists():
-        names = (
-            line.split(":", 1)[1].strip() for line in info.read_text().splitlines() if line.startswith("model name")
-        )
-        model = next(names, model)
-    memory_gib = os.sysconf("SC_PAGE_SIZE") * os.sysconf("SC_PHYS_PAGES") / 2**30
-    return {
-        "processor": model,
-        "cores": os.cpu_count(),
-        "memory_gib": round(memory_gib, 1),
-        "system": f"{platform.system()} {platform.machine()}",
-        "python": platform.python_version(),
-        "load": round(os.getloadavg()[0], 1),
-        "when": datetime.now(UTC).isoformat(timespec="seconds"),
-    }
 
 
 @contextmanager

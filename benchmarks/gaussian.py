@@ -1,6 +1,6 @@
 """The 3-D Gaussian beside its peers, and how its cost grows.
 
-    python -m benchmarks.gaussian [SLICES]
+    python -m benchmarks.gaussian [SLICES] [--short]
 
 A volume of SLICES x 512 x 512 int16 (default 120), voxels of 1.0 x 0.7 x 0.7 mm, sigma 1.5 mm, cut at 4 sigma, two
 threads for whoever can use them. All contestants run in turn, round after round; printed are the medians of wall time
@@ -13,7 +13,7 @@ not counted, but for the line that says what it takes.
   (`pip install dlp-lab[bench]`); SimpleITK `SmoothingRecursiveGaussian`, an approximation.
 * a copy of the volume in float32 into memory that is there already: nothing that writes the result can be faster.
 
-Then two curves: cost over sigma, and over the number of slices.
+Then cost over sigma; over the number of slices it is told by `benchmarks.curves`.
 """
 
 from __future__ import annotations
@@ -23,12 +23,10 @@ import os
 os.environ["OPENBLAS_NUM_THREADS"] = "1"  # as in the processes of jobs, whose threads are the filter's own
 
 import importlib.util
-import statistics
 import subprocess
 import sys
-import time
-from collections.abc import Callable
-from dataclasses import dataclass, field
+from collections.abc import Callable, Mapping
+from functools import partial
 from typing import Any
 
 import numpy as np
@@ -36,6 +34,9 @@ import SimpleITK
 from numpy.typing import NDArray
 from scipy import ndimage
 
+from benchmarks.contest import Asked
+from benchmarks.rounds import Times, comparison, in_turn
+from benchmarks.tables import Table
 from dlp_lab.kernels import gaussian
 from dlp_lab.kernels.compiled import FORBIDDEN_VARIABLE, compiled_passes
 from dlp_lab.kernels.gaussian import gaussian_filter, gaussian_weights
@@ -46,7 +47,7 @@ SPACING_KJI_MM = (1.0, 0.7, 0.7)
 SIGMA_MM = 1.5
 THREADS = 2
 ROUNDS = 5
-OURS, FLOOR = "dlp-lab, machine code", "a copy"
+OURS, SCIPY, FLOOR = "dlp-lab, machine code", "scipy gaussian_filter", "floor: a copy"
 
 Voxels = NDArray[Any]
 
@@ -91,7 +92,7 @@ def with_opencv(voxels: Voxels, sigma_mm: float) -> Voxels:
 def with_simpleitk(voxels: Voxels, sigma_mm: float) -> Voxels:
     image = SimpleITK.GetImageFromArray(voxels.astype(np.float32))
     image.SetSpacing(SPACING_KJI_MM[::-1])
-    return SimpleITK.GetArrayViewFromImage(SimpleITK.SmoothingRecursiveGaussian(image, sigma_mm))
+    return SimpleITK.GetArrayFromImage(SimpleITK.SmoothingRecursiveGaussian(image, sigma_mm))
 
 
 class Copy:
@@ -106,24 +107,6 @@ class Copy:
         return self._target
 
 
-@dataclass
-class Timing:
-    """Seconds of each round."""
-
-    wall: list[float] = field(default_factory=list)
-    cpu: list[float] = field(default_factory=list)
-
-    def of(self, run: Callable[[Voxels, float], Voxels], voxels: Voxels, sigma_mm: float) -> None:
-        wall, cpu = time.perf_counter(), time.process_time()
-        run(voxels, sigma_mm)
-        self.wall.append(time.perf_counter() - wall)
-        self.cpu.append(time.process_time() - cpu)
-
-    @property
-    def medians(self) -> tuple[float, float]:
-        return statistics.median(self.wall), statistics.median(self.cpu)
-
-
 def contestants(voxels: Voxels) -> dict[str, Callable[[Voxels, float], Voxels]]:
     """All that are installed, ours first."""
     SimpleITK.ProcessObject.SetGlobalDefaultNumberOfThreads(THREADS)
@@ -136,7 +119,7 @@ def contestants(voxels: Voxels) -> dict[str, Callable[[Voxels, float], Voxels]]:
         OURS: with_passes(compiled),
         "dlp-lab, numpy's BLAS": with_passes(BandedPasses()),
         **({"OpenCV sepFilter2D": with_opencv} if with_cv else {}),
-        "scipy gaussian_filter": with_scipy,
+        SCIPY: with_scipy,
         "SimpleITK recursive Gaussian": with_simpleitk,
         FLOOR: Copy(voxels),
     }
@@ -146,53 +129,43 @@ def some_voxels(slices: int) -> Voxels:
     return np.random.default_rng(0).integers(-1000, 3000, (slices, 512, 512), np.int16)
 
 
-def compare(slices: int) -> None:
-    voxels = some_voxels(slices)
+def bound(
+    runs: Mapping[str, Callable[[Voxels, float], Voxels]], voxels: Voxels, sigma_mm: float
+) -> dict[str, Callable[[], Voxels]]:
+    return {name: partial(run, voxels, sigma_mm) for name, run in runs.items()}
+
+
+def compare(asked: Asked) -> None:
+    voxels = some_voxels(asked.slices)
     runs = contestants(voxels)
-    timings = {name: Timing() for name in runs}
     reference = with_scipy(voxels, SIGMA_MM)
-    for name, run in runs.items():
-        off = float(np.abs(run(voxels, SIGMA_MM) - reference).max())
-        print(f"  {name:<30} differs from scipy by {off:9.5f} at most, of a range of 4000")
-    for _ in range(ROUNDS):
-        for name, run in runs.items():
-            timings[name].of(run, voxels, SIGMA_MM)
-    wall, cpu = timings[OURS].medians
-    print(f"{slices} x 512 x 512, sigma {SIGMA_MM} mm, {THREADS} threads, medians of {ROUNDS} rounds")
-    for name, timing in timings.items():
-        own_wall, own_cpu = timing.medians
-        per_voxel = own_cpu / voxels.size * 1e9
-        print(
-            f"  {name:<30} {own_wall * 1e3:7.0f} ms {own_wall / wall:6.1f} x   "
-            f"processor {own_cpu * 1e3:7.0f} ms {own_cpu / cpu:6.1f} x   {per_voxel:6.2f} ns a voxel"
-        )
+    off = {name: float(np.abs(run(voxels, SIGMA_MM) - reference).max()) for name, run in runs.items()}
+    times = in_turn(bound(runs, voxels, SIGMA_MM), asked.rounds(ROUNDS))
+    title = f"The Gaussian: {asked.slices} x 512 x 512 int16, sigma {SIGMA_MM} mm, {THREADS} threads"
+    furthest = ", ".join(f"{name} by {most:.2g}" for name, most in off.items() if name not in (FLOOR, SCIPY))
+    note = f"x: as a multiple of {OURS}. From scipy's values, which range over 4000, differ at most: {furthest}."
+    comparison(title, times, reference=OURS, voxels=voxels.size, note=note).print().write(
+        asked.results / "gaussian.json"
+    )
 
 
-def curve_over_sigma(slices: int) -> None:
+def curve_over_sigma(asked: Asked) -> None:
+    slices = max(8, asked.slices // 3)
     voxels = some_voxels(slices)
     runs = {name: run for name, run in contestants(voxels).items() if name.startswith(("dlp", "scipy"))}
-    print(f"processor time in ns a voxel over sigma, {slices} x 512 x 512")
-    print("  sigma mm  " + "  ".join(f"{name:>24}" for name in runs))
-    for sigma_mm in (0.5, 1.0, 2.0, 4.0, 8.0, 16.0, 64.0, 256.0):
-        best = {name: np.inf for name in runs}
-        for _ in range(2):
-            for name, run in runs.items():
-                timing = Timing()
-                timing.of(run, voxels, sigma_mm)
-                best[name] = min(best[name], timing.cpu[0])
-        print(f"  {sigma_mm:8.1f}  " + "  ".join(f"{s / voxels.size * 1e9:24.2f}" for s in best.values()))
-
-
-def curve_over_slices(most: int) -> None:
-    print(f"processor time in ns a voxel over the number of slices, sigma {SIGMA_MM} mm; it should not grow")
-    compiled = compiled_passes()
-    assert compiled is not None
-    for slices in (most // 8, most // 4, most // 2, most):
-        voxels = some_voxels(slices)
-        timing = Timing()
-        for _ in range(ROUNDS):
-            timing.of(with_passes(compiled), voxels, SIGMA_MM)
-        print(f"  {slices:5} slices {timing.medians[1] / voxels.size * 1e9:6.2f}")
+    rows = []
+    for sigma_mm in (0.5, 1.0) if asked.is_short else (0.5, 1.0, 2.0, 4.0, 8.0, 16.0, 64.0, 256.0):
+        times = {name: Times() for name in runs}
+        for _ in range(asked.rounds(2)):
+            for name, run in bound(runs, voxels, sigma_mm).items():
+                times[name].add(run)
+        rows.append((f"{sigma_mm:g}", *(1e9 * min(one.cpu_s) / voxels.size for one in times.values())))
+    Table(
+        f"The Gaussian over sigma: processor time in ns a voxel, {slices} x 512 x 512",
+        ("sigma, mm", *runs),
+        rows,
+        "The least of the rounds.",
+    ).print().write(asked.results / "gaussian_sigma.json")
 
 
 _FIRST_USE = """
@@ -205,13 +178,16 @@ print(f"{1e3 * (time.perf_counter() - start):.0f} ms")
 """
 
 
-def first_use() -> None:
-    """What the first filtering of a process takes, a small volume in a new process."""
+def first_use(asked: Asked) -> None:
+    """What the first filtering of a process takes, a small volume in a new process; and the memory of a large one."""
+    rows = []
     for what, forbidden in (("machine code", ""), ("BLAS", "1")):
         ran = subprocess.run(
             [sys.executable, "-c", _FIRST_USE], capture_output=True, env={**os.environ, FORBIDDEN_VARIABLE: forbidden}
         )
-        print(f"first use in a process, {what}: {ran.stdout.decode().strip()}")
+        rows.append((f"first use in a process, {what}", ran.stdout.decode().strip()))
+    rows.append(("memory beside source and result", extra_memory(asked.slices)))
+    Table("The Gaussian: first use and memory", ("", ""), rows).print().write(asked.results / "gaussian_first_use.json")
 
 
 _EXTRA_MEMORY = """
@@ -229,22 +205,21 @@ print(f"{{extra / 2**20:.0f}} MiB, {{100 * extra / result.nbytes:.1f}} % of the 
 """
 
 
-def extra_memory(slices: int) -> None:
+def extra_memory(slices: int) -> str:
     """What the filter takes beside its input and its result."""
     code = _EXTRA_MEMORY.format(slices=slices, sigma=sigma_kji(SIGMA_MM))
     ran = subprocess.run([sys.executable, "-c", code], capture_output=True)
-    print(f"memory beside source and result, {slices} slices: {ran.stdout.decode().strip()}")
+    return ran.stdout.decode().strip()
 
 
-def main(slices: int) -> int:
-    """Print all tables."""
-    compare(slices)
-    curve_over_sigma(max(8, slices // 3))
-    curve_over_slices(slices)
-    first_use()
-    extra_memory(slices)
+def main() -> int:
+    """Print and keep all tables."""
+    asked = Asked.on_the_command_line(__doc__, 120)
+    compare(asked)
+    curve_over_sigma(asked)
+    first_use(asked)
     return 0
 
 
 if __name__ == "__main__":
-    sys.exit(main(int(sys.argv[1]) if len(sys.argv) > 1 else 120))
+    sys.exit(main())

@@ -1,6 +1,6 @@
 """What a job costs beside its work, from the POST to the answer that it is done; and what it costs elsewhere.
 
-    python -m benchmarks.job_overhead [--jobs 100] [--limit-ms 25] [--no-peers]
+    python -m benchmarks.job_overhead [--jobs 100] [--limit-ms 25] [--no-peers] [--short]
 
 A real `dlp-lab serve`; one client submits a job over a kept connection, asks for it until it has ended, and goes on.
 The no-op job is the probe of the tests, which gives back its input; the real one is `3dblur` of the same small phantom.
@@ -11,7 +11,7 @@ Then huey, Dask and jupyter-scheduler with the smallest job that each can do (`p
 environment that is made for them in `build/peers`: the same times, how many processes 20 jobs at once start, and what
 is known of these after kill -9. A peer that cannot be installed or started is said to be missing.
 
-Prints p50 and p99 in ms and as a ratio to the no-op job; exit status 1 if its p50 is above the limit. Linux.
+Tells p50 and p99 in ms and as a ratio to the no-op job; exit status 1 if its p50 is above the limit. Linux.
 """
 
 from __future__ import annotations
@@ -24,12 +24,13 @@ import subprocess
 import sys
 import tempfile
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from datetime import datetime
 from functools import partial
 from pathlib import Path
 from typing import Any
 
+from benchmarks.contest import Asked
 from benchmarks.peer_queues import (
     SECONDS_OF_WORK,
     Dask,
@@ -44,6 +45,7 @@ from benchmarks.peer_queues import (
 )
 from benchmarks.poison import probes_installed
 from benchmarks.served import Served, percentile, served
+from benchmarks.tables import Cell, Table
 from tests.phantom import write_phantom_series
 
 _WARM_UP = 5
@@ -55,10 +57,11 @@ _PEERS: dict[str, tuple[Callable[[Path], Peer], int, float]] = {
     "Dask": (Dask, 100, _SECONDS_BEFORE_KILL),
     "jupyter-scheduler": (JupyterScheduler, 3, 10 * _SECONDS_BEFORE_KILL),  # a job takes seconds, none runs at once
 }
-_LEGEND = f"""\
-processes: the most that there are after {_AT_ONCE} jobs of {SECONDS_OF_WORK:g} s are submitted at once
-done, stuck, lost: of these, once all processes were killed and started again, {_SECONDS_BEFORE_KILL:g} s after the
-    submission, {10 * _SECONDS_BEFORE_KILL:g} s for jupyter-scheduler"""
+_LEGEND = (
+    f"Processes: the most that there are after {_AT_ONCE} jobs of {SECONDS_OF_WORK:g} s are submitted at once. Done, "
+    "stuck, lost: of these, once all processes were killed and started again, "
+    f"{_SECONDS_BEFORE_KILL:g} s after the submission, {10 * _SECONDS_BEFORE_KILL:g} s for jupyter-scheduler."
+)
 
 
 def one_job(server: Served, request: dict[str, Any]) -> tuple[float, float, float]:
@@ -145,7 +148,10 @@ def main() -> int:
     parser.add_argument("--jobs", type=int, default=100)
     parser.add_argument("--limit-ms", type=float, default=25.0)
     parser.add_argument("--no-peers", action="store_true", help="dlp-lab alone")
+    parser.add_argument("--short", action="store_true", help="three jobs, no peers, no limit: whether it runs at all")
     asked = parser.parse_args()
+    if asked.short:
+        asked.jobs, asked.no_peers, asked.limit_ms = 3, True, float("inf")
     with tempfile.TemporaryDirectory(prefix="dlp-lab-overhead-") as folder:
         root, site = Path(folder, "root"), Path(folder, "site")
         site.mkdir()
@@ -155,37 +161,44 @@ def main() -> int:
                 figures = own_times(server, asked.jobs)
             fate = None if asked.no_peers else own_fate(root)
     unit = percentile(figures["no-op: POST to done"], 50)
-    print(f"{'':26} {'p50 ms':>8} {'p99 ms':>8} {'ratio':>7}")
-    for name, values in figures.items():
-        print(f"{name:26} {percentile(values, 50):8.1f} {percentile(values, 99):8.1f} "
-              f"{percentile(values, 50) / unit:7.2f}")  # fmt: skip
+    results = Asked(0, asked.short).results
+    Table(
+        "What a job costs, from the POST to the answer that it is done",
+        ("", "p50, ms", "p99, ms", "x the no-op job"),
+        [
+            (name, *(percentile(values, p) for p in (50, 99)), percentile(values, 50) / unit)
+            for name, values in figures.items()
+        ],
+        f"At most {asked.limit_ms:g} ms are asked of the no-op job.",
+    ).print().write(results / "job_overhead.json")
     if fate is not None:
-        print(f"\n{'':20} {'submit ms':>9} {'done ms':>9} {'ratio':>7} {'processes':>9} {'done':>5} {'stuck':>5} "
-              f"{'lost':>5}")  # fmt: skip
-        _print_peer("dlp-lab, over HTTP", percentile(figures["no-op: POST"], 50), unit, unit, fate)
+        rows = [_row("dlp-lab, over HTTP", percentile(figures["no-op: POST"], 50), unit, unit, fate)]
         for name, (peer, jobs, seconds) in _PEERS.items():
             with tempfile.TemporaryDirectory(prefix="dlp-lab-peer-") as folder:
-                _measure_peer(name, partial(peer, Path(folder)), jobs, seconds, unit)
-        print(_LEGEND)
-    print(f"no-op job: {unit:.1f} ms, at most {asked.limit_ms:g} asked")
+                rows.append(_row_of_peer(name, partial(peer, Path(folder)), jobs, seconds, unit))
+        Table(
+            "The smallest job of other queues",
+            ("", "submit, ms", "done, ms", "x dlp-lab", "processes", "done", "stuck", "lost"),
+            rows,
+            _LEGEND,
+        ).print().write(results / "job_overhead_peers.json")
     return 0 if unit <= asked.limit_ms else 1
 
 
-def _measure_peer(name: str, peer: Callable[[], Peer], jobs: int, seconds: float, unit: float) -> None:
+def _row_of_peer(name: str, peer: Callable[[], Peer], jobs: int, seconds: float, unit: float) -> Sequence[Cell]:
     try:
         queue = peer()
         submitted, done = (percentile(list(values), 50) for values in zip(*queue.times(jobs), strict=True))
-        _print_peer(name, submitted, done, unit, queue.fate(_AT_ONCE, seconds))
+        return _row(name, submitted, done, unit, queue.fate(_AT_ONCE, seconds))
     except Missing as error:
-        print(f"{name:20} missing: it {error}")
+        return (f"{name}, missing: it {error}", *[None] * 7)
     except subprocess.SubprocessError as error:
-        print(f"{name:20} missing: it does not run ({type(error).__name__})")
+        return (f"{name}, missing: it does not run ({type(error).__name__})", *[None] * 7)
 
 
-def _print_peer(name: str, submitted: float, done: float, unit: float, fate: Fate) -> None:
+def _row(name: str, submitted: float, done: float, unit: float, fate: Fate) -> Sequence[Cell]:
     lost = _AT_ONCE - fate.done - fate.stuck
-    print(f"{name:20} {submitted:9.1f} {done:9.1f} {done / unit:7.2f} {fate.processes:9} {fate.done:5} {fate.stuck:5} "
-          f"{lost:5}", flush=True)  # fmt: skip
+    return name, submitted, done, done / unit, fate.processes, fate.done, fate.stuck, lost
 
 
 if __name__ == "__main__":

@@ -25,6 +25,8 @@ import SimpleITK
 from pydicom.dataset import Dataset
 
 import dlp_lab as dlp
+from benchmarks.contest import Asked
+from benchmarks.tables import Table
 from dlp_lab.errors import DlpError
 from tests.phantom import value_at, write_phantom_series
 
@@ -196,15 +198,17 @@ def main() -> int:
     logging.disable(logging.CRITICAL)
     SimpleITK.ProcessObject_GlobalWarningDisplayOff()
     readers = {name: reader for name, reader in READERS.items() if _is_installed(name)}
-    print(f"{'':<30}" + "".join(f"{name:<21}" for name in readers))
-    silent = 0
+    silent, rows = 0, []
     with tempfile.TemporaryDirectory() as made:
         for number, (name, write) in enumerate(CASES.items()):
             folder = Path(made, str(number))
             write(folder)
             verdicts = [verdict(reader, folder) for reader in readers.values()]
             silent += verdicts[0].startswith("WRONG")
-            print(f"{name:<30}" + "".join(f"{word:<21}" for word in verdicts))
+            rows.append((name, *verdicts))
+    Table("The phantom in every shape", ("", *readers), rows).print().write(
+        Asked(0, False).results / "phantom_table.json"
+    )
     return int(silent > 0)
 
 

@@ -100,12 +100,12 @@ def main() -> int:
 
         for name, title, contestants, arguments in (
             ("read", "reading {} x 512 x 512", READERS, lambda _: [str(source)]),
-            ("read_enhanced", "reading one file of {} frames", FRAME_READERS, lambda _: [str(enhanced)]),
+            ("enhanced", "reading one file of {} frames", FRAME_READERS, lambda _: [str(enhanced)]),
             ("write", "writing {} x 512 x 512", WRITERS, emptied),
         ):
             outcome = hold(title.format(slices), contestants, asked.rounds(ROUNDS), reference=OURS, arguments=arguments)
             outcome.print_table()
-            outcome.write(asked.results / f"{name}.json")
+            outcome.write(asked.results / f"read_write_{name}.json")
     return 0
 
 

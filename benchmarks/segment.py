@@ -1,6 +1,6 @@
 """What running a network costs beyond the network's own passes, and how memory grows with the number of classes.
 
-    python -m benchmarks.segment [--length 256] [--rounds 5]
+    python -m benchmarks.segment [--length 256] [--rounds 5] [--short]
     python -m benchmarks.segment --memory [--length 192] [--classes 2 10 25 50 100]
 
 A volume of blobs, on the network's own grid and on one of other voxels. The network looks at single voxels, so its
@@ -24,6 +24,8 @@ import time
 from pathlib import Path
 from typing import Any
 
+from benchmarks.contest import Asked
+from benchmarks.tables import Table
 from benchmarks.timed_network import TimedNetwork, blobs, forget_most_memory, memory_mib, package, single_voxels
 from dlp_lab.models.inference import segment
 from dlp_lab.models.memory import Memory
@@ -54,10 +56,8 @@ def beside_the_network(ready: TimedNetwork, image: Volume) -> tuple[float, float
     return inside, took - inside, processor_took - (sum(ready.processor_seconds) - before[1])
 
 
-def print_times(length: int, rounds: int) -> None:
+def print_times(length: int, rounds: int, results: Path) -> None:
     image = blobs(length)
-    print(f"{length}^3 int16, 3 classes, a network of single voxels; seconds")
-    print(f"{'':34}{'passes':>8}{'network':>10}{'the rest':>10}{'least':>8}{'processor':>11}")
     with tempfile.TemporaryDirectory() as folder:
         rows = {
             f"{way}, {grid}": package(
@@ -73,12 +73,16 @@ def print_times(length: int, rounds: int) -> None:
         for _ in range(rounds):
             for name, ready in rows.items():
                 figures[name].append(beside_the_network(ready, image))
+    told = []
     for name, ready in rows.items():
         network, rest, processor = zip(*figures[name], strict=True)
-        print(
-            f"{name:34}{len(ready.seconds) // rounds:8}{statistics.median(network):10.2f}"
-            f"{statistics.median(rest):10.2f}{min(rest):8.2f}{statistics.median(processor):11.2f}"
-        )
+        medians = statistics.median(network), statistics.median(rest), min(rest), statistics.median(processor)
+        told.append((name, len(ready.seconds) // rounds, *medians, 1e9 * medians[3] / length**3))
+    Table(
+        f"What a run costs beside its network: {length}³ int16, 3 classes, a network of single voxels",
+        ("", "passes", "network, s", "the rest, s", "least, s", "the rest, processor s", "ns a voxel"),
+        told,
+    ).print().write(results / "segment.json")
 
 
 def measure_memory(length: int, classes: int, blended_bytes: int) -> None:
@@ -143,13 +147,16 @@ def main() -> None:
     parser.add_argument("--memory", action="store_true")
     parser.add_argument("--classes", type=int, nargs="+", default=[2, 10, 25, 50, 100], help="labels, with --memory")
     parser.add_argument("--of-one", type=int, nargs=3, help=argparse.SUPPRESS)
+    parser.add_argument("--short", action="store_true", help="one small volume: whether it runs at all")
     asked = parser.parse_args()
+    if asked.short:
+        asked.length, asked.rounds = 48, 1
     if asked.of_one:
         measure_memory(*asked.of_one)
     elif asked.memory:
         print_memory(asked.length or 192, asked.classes)
     else:
-        print_times(asked.length or 256, asked.rounds)
+        print_times(asked.length or 256, asked.rounds, Asked(0, asked.short).results)
 
 
 if __name__ == "__main__":

@@ -1,7 +1,7 @@
 """The same network over the same volume as MONAI, nnU-Net and dlp-lab take it, side by side.
 
     make judges
-    python -m benchmarks.segment_peers [--length 256] [--rounds 3] [--channels 3 25]
+    python -m benchmarks.segment_peers [--length 256] [--rounds 3] [--channels 3 25] [--short]
 
 Blended windows of 96 with a quarter of overlap; ONNX Runtime runs the network for all, with two threads. Two networks:
 one looks at single voxels, so that nearly all time is what the libraries add; one has nine dilated layers, as MeshNet,
@@ -20,6 +20,7 @@ import subprocess
 import sys
 import tempfile
 import time
+from collections.abc import Sequence
 from functools import partial
 from pathlib import Path
 from typing import Any
@@ -27,6 +28,8 @@ from typing import Any
 import numpy as np
 import onnx
 
+from benchmarks.contest import Asked
+from benchmarks.tables import Cell, Table
 from benchmarks.timed_network import blobs, forget_most_memory, memory_mib, package, single_voxels, timed
 from dlp_lab.geometry import Geometry
 from dlp_lab.models.inference import segment
@@ -82,8 +85,8 @@ def ours(way: str, folder: Path, rounds: int) -> None:
     print(json.dumps({"rounds": told, "passes": len(ready.seconds), "mib": memory_mib("VmHWM") - before}))
 
 
-def compare(name: str, channels: int, length: int, rounds: int) -> None:
-    """Print the rows of one network."""
+def compare(name: str, channels: int, length: int, rounds: int) -> list[Sequence[Cell]]:
+    """The rows of one network."""
     make, ways = NETWORKS[name]
     with tempfile.TemporaryDirectory() as temporary:
         folder = Path(temporary)
@@ -108,15 +111,18 @@ def compare(name: str, channels: int, length: int, rounds: int) -> None:
                     raise SystemExit(f"{who}: {done.stderr[-2000:]}")
                 found[who].append(json.loads(done.stdout))
         labels = {who: np.load(folder / f"{file}.npy") for who, file in _files(ways).items()}
+    ours_whole = statistics.median(run["rounds"][-1][0] for run in found["dlp-lab, windows"])
+    rows: list[Sequence[Cell]] = []
     for who, runs in found.items():
-        took, inside, processor = (statistics.median(run["rounds"][-1][number] for run in runs) for number in range(3))
-        rest = statistics.median(run["rounds"][-1][0] - run["rounds"][-1][1] for run in runs)
-        agreement = float((labels[who] == labels["dlp-lab, windows"]).mean())
-        print(
-            f"| {name} | {channels} | {who} | {runs[0]['passes']} | {took:.2f} | {inside:.2f} | {rest:.2f} "
-            f"| {processor:.2f} | {max(run['mib'] for run in runs):.0f} | {100 * agreement:.2f} |",
-            flush=True,
-        )
+        last = [run["rounds"][-1] for run in runs]
+        took, inside, processor = (statistics.median(times) for times in zip(*last, strict=True))
+        rest = statistics.median(whole - network for whole, network, _ in last)
+        spread = f"{min(whole for whole, *_ in last):.2f} to {max(whole for whole, *_ in last):.2f}"
+        agreement = 100 * float((labels[who] == labels["dlp-lab, windows"]).mean())
+        cells = runs[0]["passes"], took, spread, took / ours_whole, inside, rest, processor
+        memory = round(max(run["mib"] for run in runs))
+        rows.append((f"{name}, {channels} channels: {who}", *cells, memory, f"{agreement:.2f}"))
+    return rows
 
 
 def _files(ways: list[str]) -> dict[str, str]:
@@ -130,19 +136,31 @@ def main() -> None:
     parser.add_argument("--channels", type=int, nargs="+", default=[3, 25])
     parser.add_argument("--networks", choices=NETWORKS, nargs="+", default=list(NETWORKS))
     parser.add_argument("--ours", nargs=3, help=argparse.SUPPRESS)
+    parser.add_argument("--short", action="store_true", help="one small volume: whether it runs at all")
     asked = parser.parse_args()
+    if asked.short:
+        asked.length, asked.rounds, asked.channels, asked.networks = 48, 1, [3], ["single voxels"]
     if asked.ours:
         way, folder, rounds = asked.ours
         ours(way, Path(folder), int(rounds))
         return
     if not JUDGES.exists():
         parser.error(f"there is no {JUDGES}; make it by: make judges")
-    print(f"{asked.length}^3 float32, windows of {PATCH}^3, {THREADS} threads; seconds, MiB, % of same labels")
-    print("| network | channels | | passes | all | network | the rest | processor, rest | memory | same labels |")
-    print("|---|---|---|---|---|---|---|---|---|---|")
-    for name in asked.networks:
-        for channels in asked.channels:
-            compare(name, channels, asked.length, asked.rounds)
+    rows = [
+        row
+        for name in asked.networks
+        for channels in asked.channels
+        for row in compare(name, channels, asked.length, asked.rounds)
+    ]
+    Table(
+        f"The same network by all: {asked.length}³ float32, windows of {PATCH}³, {THREADS} threads",
+        (
+            *("", "passes", "all, s", "spread", "all, x", "network, s", "the rest, s", "the rest, processor s"),
+            *("memory, MiB", "same labels, %"),
+        ),
+        rows,
+        "x: as a multiple of dlp-lab's windows. Labels are compared with those of dlp-lab's windows.",
+    ).print().write(Asked(0, asked.short).results / "segment_peers.json")
 
 
 if __name__ == "__main__":

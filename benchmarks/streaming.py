@@ -1,6 +1,6 @@
 """A job in slabs beside the same job with whole volumes: memory over time, and time a voxel, at several depths.
 
-    python -m benchmarks.streaming [SLICES ...]
+    python -m benchmarks.streaming [SLICES ...] [--short]
 
 Makes a CT series of as many slices of 512 x 512 as the largest number says (default 500 1000 2000; 16000 are 8 GiB) and
 runs `3dblur` on its first SLICES, each job in a process of its own: in slabs (DLP_LAB_MEMORY_SHARE=0) and, where the
@@ -13,6 +13,7 @@ volumes take no more than half of the free memory, whole. Printed are
 
 from __future__ import annotations
 
+import argparse
 import json
 import os
 import shutil
@@ -20,9 +21,13 @@ import subprocess
 import sys
 import tempfile
 import time
+from collections.abc import Sequence
 from pathlib import Path
+from typing import NamedTuple
 
+from benchmarks.contest import Asked
 from benchmarks.scanner_series import COLUMNS, ROWS, write_scanner_series
+from benchmarks.tables import Cell, Table
 from dlp_lab.jobs.memory_share import SHARE_VARIABLE, free_memory_bytes
 from dlp_lab.store.workspace import DEFAULT_OUTPUT
 
@@ -64,14 +69,25 @@ print(json.dumps({"wall": wall, "cpu": cpu, "imports": imports, "most": mib("VmH
 """
 
 
-def run_one(root: Path, share: str) -> dict[str, object]:
+class Ran(NamedTuple):
+    """A job: its seconds by the clock and of processors, and MiB after the imports, at most, and over time."""
+
+    wall: float
+    cpu: float
+    imports: int
+    most: int
+    trace: list[int]
+
+
+def run_one(root: Path, share: str) -> Ran:
+    """A job in a process of its own."""
     ran = subprocess.run(
         [sys.executable, "-c", _JOB, str(root)],
         capture_output=True,
         env={**os.environ, SHARE_VARIABLE: share},
         check=True,
     )
-    return json.loads(ran.stdout)
+    return Ran(**json.loads(ran.stdout))
 
 
 def copied(files: list[Path], target: Path) -> tuple[float, float]:
@@ -89,10 +105,11 @@ def copied(files: list[Path], target: Path) -> tuple[float, float]:
 def tenths(trace: list[int]) -> str:
     """The greatest memory in each tenth of a job."""
     parts = [trace[len(trace) * n // TENTHS : len(trace) * (n + 1) // TENTHS] for n in range(TENTHS)]
-    return " ".join(f"{max(part):4}" for part in parts if part)
+    return " ".join(str(max(part)) for part in parts if part)
 
 
-def measure(made: Path, slices: int, files: list[Path]) -> None:
+def measure(made: Path, slices: int, files: list[Path]) -> list[Sequence[Cell]]:
+    """The rows of one depth."""
     root = made / "root"
     (root / "source").mkdir(parents=True)
     for path in files[:slices]:
@@ -100,31 +117,44 @@ def measure(made: Path, slices: int, files: list[Path]) -> None:
     voxels = slices * ROWS * COLUMNS
     wall, cpu = copied(files[:slices], made / "copy")
     shutil.rmtree(made / "copy")
-    print(f"{slices} slices, {voxels * 2 / 2**30:.2f} GiB of int16")
-    print(f"  copy   {wall / voxels * 1e9:6.2f} ns a voxel, processor {cpu / voxels * 1e9:6.2f}")
+    copy_ns = wall / voxels * 1e9
+    rows: list[Sequence[Cell]] = [
+        (f"{slices} slices: floor, a copy", copy_ns, 1.0, cpu / voxels * 1e9, None, None, None)
+    ]
     runs = {"slabs": "0"}
     if voxels * BYTES_OF_WHOLE_VOLUMES <= free_memory_bytes() / 2:
         runs["whole"] = "1"
     for name, share in runs.items():
         ran = run_one(root, share)
         shutil.rmtree(root / DEFAULT_OUTPUT)
-        print(
-            f"  {name:<6} {ran['wall'] / voxels * 1e9:6.2f} ns a voxel, processor {ran['cpu'] / voxels * 1e9:6.2f}; "
-            f"most {ran['most']} MiB, {ran['imports']} of them after the imports; in tenths of the job: "
-            f"{tenths(ran['trace'])}"
-        )
+        wall_ns, cpu_ns = ran.wall / voxels * 1e9, ran.cpu / voxels * 1e9
+        times = wall_ns, wall_ns / copy_ns, cpu_ns
+        rows.append((f"{slices} slices: {name}", *times, ran.most, ran.imports, tenths(ran.trace)))
     shutil.rmtree(root)
+    return rows
 
 
-def main(depths: list[int]) -> int:
+def main() -> int:
     """Measure all depths, the smallest first."""
+    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
+    parser.add_argument("slices", type=int, nargs="*", default=[500, 1000, 2000])
+    parser.add_argument("--short", action="store_true", help="12 slices: whether it runs at all")
+    asked = parser.parse_args()
+    depths = [12] if asked.short else sorted(asked.slices)
     with tempfile.TemporaryDirectory() as folder:
         made = Path(folder)
         series = write_scanner_series(made / "series", max(depths))
-        for slices in sorted(depths):
-            measure(made, slices, series.files)
+        rows = [row for slices in depths for row in measure(made, slices, series.files)]
+    Table(
+        "3dblur in slabs and on whole volumes, slices of 512 x 512 int16 on the disk",
+        (
+            *("", "wall, ns a voxel", "x the copy", "processor, ns a voxel", "most memory, MiB"),
+            *("after the imports, MiB", "in tenths of the job, MiB"),
+        ),
+        rows,
+    ).print().write(Asked(0, asked.short).results / "streaming.json")
     return 0
 
 
 if __name__ == "__main__":
-    sys.exit(main([int(argument) for argument in sys.argv[1:]] or [500, 1000, 2000]))
+    sys.exit(main())

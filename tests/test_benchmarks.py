@@ -6,12 +6,21 @@ import json
 import subprocess
 import sys
 import time
+from collections.abc import Callable
+from functools import partial
 from pathlib import Path
 
 import numpy as np
 import pytest
 
+from benchmarks.__main__ import DOCUMENT, KNOWN
 from benchmarks.contest import RESULTS, Contestant, hold
+from benchmarks.document import NotOfOneRun, marks, write_into
+from benchmarks.growth.curve import FLAT, LINEAR, Curve, Law
+from benchmarks.machine import machine
+from benchmarks.report import Ran, Run, write_report
+from benchmarks.rounds import in_turn
+from benchmarks.tables import Table
 
 HERE = "tests.test_benchmarks"
 
@@ -83,3 +92,111 @@ def test_the_short_form_runs_and_reports() -> None:
     assert "12 x 512 x 512 CT, DICOM to DICOM" in report
     assert "| dlp-lab |" in report
     assert (RESULTS / "short/ratios.png").read_bytes().startswith(b"\x89PNG")
+
+
+def test_a_table_is_the_same_after_it_was_kept(tmp_path: Path) -> None:
+    table = Table("times", ("", "wall, ms", "x"), [["a | b", 1234.5678, 1.0], ["gone", None, 0.012345]], "a note")
+    table.write(tmp_path / "times.json")
+    assert Table.read(tmp_path / "times.json").markdown() == table.markdown()
+    assert table.markdown().splitlines() == [
+        "**times**",
+        "",
+        "|  | wall, ms | x |",
+        "|---|---|---|",
+        "| a \\| b | 1 235 | 1.00 |",
+        "| gone |  | 0.0123 |",
+        "",
+        "a note",
+    ]
+
+
+def test_a_row_of_another_length_is_refused() -> None:
+    with pytest.raises(ValueError, match="has 2 columns and a row of 1"):
+        Table("times", ("", "ms"), [["alone"]])
+
+
+def test_functions_take_turns_after_one_round_that_does_not_count() -> None:
+    seen: list[str] = []
+    times = in_turn({name: partial(seen.append, name) for name in "ab"}, 2)
+    assert seen == ["a", "b"] * 3
+    assert len(times["a"].wall_s) == len(times["b"].cpu_s) == 2
+
+
+@pytest.mark.parametrize(
+    ("cost", "law", "verdict"),
+    [
+        (lambda n: 7.0, FLAT, "holds"),
+        (lambda n: 5.0 + 0.25 * n, LINEAR, "holds"),
+        (lambda n: n**0.5, FLAT, "GROWS FASTER"),
+        (lambda n: n**2, LINEAR, "GROWS FASTER"),
+        (lambda n: 1 / n, FLAT, "grows slower"),
+        (lambda n: 2.0 if n == 10 else 1.0, FLAT, "BENDS"),
+    ],
+)
+def test_a_curve_is_judged_by_its_law(cost: Callable[[float], float], law: Law, verdict: str) -> None:
+    curve = Curve("one", [(n, cost(n)) for n in (1.0, 3.0, 10.0, 30.0, 100.0)], law)
+    assert curve.verdict == verdict
+
+
+def test_a_law_goes_through_points_that_follow_it() -> None:
+    curve = Curve("one", [(n, 5.0 + 0.25 * n) for n in (1.0, 10.0, 100.0)], LINEAR)
+    np.testing.assert_allclose(curve.lawful([1.0, 50.0]), [5.25, 17.5])
+    assert curve.exponent == pytest.approx(curve.lawful_exponent)
+
+
+def a_run(results: Path, *, is_short: bool = False) -> Run:
+    Table("times", ("", "ms"), [["a", 2.5]]).write(results / "one.json")
+    run = Run(machine(), is_short, [Ran("one", 1.5, 0, ["one"]), Ran("talks", 0.1, 3, [], "what it said")])
+    run.write(results)
+    return run
+
+
+def test_a_report_has_all_tables_and_what_those_print_that_keep_none(tmp_path: Path) -> None:
+    run = a_run(tmp_path)
+    assert Run.read(tmp_path) == run
+    report = write_report(run, tmp_path, ["curves.png"]).read_text()
+    for part in ("| a | 2.50 |", "| talks | 0.100 | 0 | status 3 |", "what it said", "![curves.png]", "cores of"):
+        assert part in report
+
+
+def test_a_document_gets_the_tables_of_the_last_run_between_its_marks(tmp_path: Path) -> None:
+    a_run(tmp_path)
+    document = tmp_path / "document.md"
+    text = (
+        "before\n<!-- bench: machine -->\n<!-- /bench -->\nbetween\n<!-- bench: one -->\nold\n<!-- /bench -->\nafter\n"
+    )
+    document.write_text(text)
+    write_into(document, tmp_path, [])
+    once = document.read_text()
+    assert "| a | 2.50 |" in once
+    assert "Measured 2" in once
+    assert "old" not in once
+    assert all(f"{word}\n" in once for word in ("before", "between", "after"))
+    write_into(document, tmp_path, [])
+    assert document.read_text() == once
+
+
+def test_a_document_is_not_filled_from_a_short_run_or_from_one_that_lacks_a_table(tmp_path: Path) -> None:
+    document = tmp_path / "document.md"
+    document.write_text("<!-- bench: one -->\n<!-- /bench -->\n<!-- bench: two -->\n<!-- /bench -->\n")
+    a_run(tmp_path)
+    with pytest.raises(NotOfOneRun, match="made no two"):
+        write_into(document, tmp_path, [])
+    a_run(tmp_path, is_short=True)
+    with pytest.raises(NotOfOneRun, match="short"):
+        write_into(document, tmp_path, [])
+
+
+def test_every_mark_of_the_page_on_performance_is_that_of_a_benchmark() -> None:
+    page = DOCUMENT.read_text()
+    found = marks(page)
+    assert len(found) == page.count("<!-- bench:") == page.count("<!-- /bench -->") > 5
+    assert all(name == "machine" or any(name.startswith(known) for known in KNOWN) for name in found)
+
+
+def test_curves_are_measured_and_drawn() -> None:
+    command = [sys.executable, "-m", "benchmarks.curves", "--short", "volume", "sigma"]
+    done = subprocess.run(command, capture_output=True, text=True, cwd=RESULTS.parent.parent)
+    assert done.returncode == 0, done.stderr
+    assert "sigma, mm: scipy" in done.stdout
+    assert (RESULTS / "short/curves.png").read_bytes().startswith(b"\x89PNG")

@@ -18,21 +18,26 @@ import ctypes
 import mmap
 import os
 import sys
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterator
+from dataclasses import dataclass
 from functools import cache
 from typing import Any, Final
 
 import numpy as np
 from numpy.typing import NDArray
 
-from dlp_lab.kernels.blocks import Floats, whole_blocks
-from dlp_lab.kernels.passes import InPlanes
+from dlp_lab.kernels.blocks import whole_blocks
+from dlp_lab.kernels.passes import Strip
+from dlp_lab.kernels.strip_plan import Places, StripPlan
 
 FORBIDDEN_VARIABLE = "DLP_LAB_NO_COMPILED_KERNELS"
 """Set to anything, it leaves machine code to the libraries that came with it."""
 
+_PLANES_AT_ONCE: Final = 4
+_STEPS_IN_A_CALL: Final = 16
+"""Some milliseconds: who ends the work waits for so many."""
 _EXTRA_COLUMNS: Final = 8
-_Function = Callable[..., None]
+"""Lines a little longer than a power of two: neighbours would else share the same few places of the cache."""
 
 
 @cache
@@ -58,7 +63,7 @@ class CompiledPasses:
     def __init__(self) -> None:
         from llvmlite import binding, ir
 
-        from dlp_lab.kernels import weighted_sums as words
+        from dlp_lab.kernels import strip_code, weighted_sums
 
         _refuse_where_code_is_forbidden()
         binding.initialize_native_target()
@@ -67,87 +72,107 @@ class CompiledPasses:
         # 32 registers of 16 floats, or 16 of 8, as most processors have
         lanes, high_vectors = (16, 2) if features.get("avx512f") else (8, 1)
         high, wide = ([(lanes, most), (lanes, 1), (1, 1)] for most in (high_vectors, 8))
-        module = ir.Module("weighted_sums")
-        self._high = words.HIGH
-        along_rows = words.Sums(module, "high_float32", high, words.HIGH)
-        words.Sums(module, "high_int16", high, words.HIGH, into=ir.IntType(16))
-        words.Sums(module, "single_float32", high[1:])
-        words.Sums(module, "single_int16", high[1:], into=ir.IntType(16))
-        words.PlaneSums(module, "planes", along_rows, words.SumsAlongColumns(module, "columns", wide))
-        for kind in words.SOURCES:
-            words.ReadRow(module, kind, lanes)
+        module = ir.Module("sums")
+        along_rows = weighted_sums.Sums(module, "rows", high, weighted_sums.HIGH)
+        along_columns = weighted_sums.SumsAlongColumns(module, "columns", wide)
+        for kind, element in (("float32", ir.FloatType()), ("int16", ir.IntType(16))):
+            weighted_sums.SumsAcrossPlanes(module, f"high_{kind}", high, weighted_sums.HIGH, into=element)
+            weighted_sums.SumsAcrossPlanes(module, f"single_{kind}", high[1:], into=element)
+        for kind in strip_code.SOURCES:
+            strip_code.ReadRow(module, kind, lanes)
+        strip_code.StripSums(module, "strip", along_rows, along_columns)
         machine = binding.Target.from_default_triple().create_target_machine(
             cpu=binding.get_host_cpu_name(), features=features.flatten(), opt=3, jit=True
         )
         self._engine = binding.create_mcjit_compiler(binding.parse_assembly(str(module)), machine)  # owns the code
         self._engine.finalize_object()
-        self._sums = {
-            (high, np.dtype(kind)): self._function(f"{name}_{kind}", "pppcccccccccc")
-            for name, high in (("high", words.HIGH), ("single", 1))
-            for kind in ("float32", "int16")
-        }
-        self._planes = self._function("planes", "pccppccpcpcppcppcpcpcccc")
-        self._readers = {np.dtype(kind): self._engine.get_function_address(f"read_{kind}") for kind in words.SOURCES}
-
-    def _function(self, name: str, parameters: str) -> _Function:
-        """A function of pointers (p) and counts (c)."""
-        kinds = {"p": ctypes.c_void_p, "c": ctypes.c_int64}
-        prototype = ctypes.CFUNCTYPE(None, *(kinds[each] for each in parameters))
-        return prototype(self._engine.get_function_address(name))
-
-    def in_planes(self, weights_j: Floats, weights_i: Floats, columns: NDArray[np.intp], rows: int) -> InPlanes:
-        return _CompiledInPlanes(self._planes, self._readers, weights_j, weights_i, columns, rows)
-
-    def along_planes(self, lines: Floats, weights: Floats, sums: NDArray[Any]) -> None:
-        planes, rows, columns = sums.shape
-        whole = planes - planes % self._high
-        for high, first, count in ((self._high, 0, whole // self._high), (1, whole, planes - whole)):
-            if count:
-                out, into = sums[first:], lines[first:]
-                (sums_plane, sums_row), (plane, row) = ([n // a.itemsize for n in a.strides[:2]] for a in (out, into))
-                distances = [sums_row, sums_plane * high, sums_plane, row, plane * high, plane]
-                pointers = out.ctypes.data, into.ctypes.data, weights.ctypes.data
-                self._sums[high, sums.dtype](*pointers, len(weights), rows, count, columns, *distances)
-
-
-class _CompiledInPlanes:
-    """`InPlanes` in machine code, with memory for one plane."""
-
-    def __init__(
-        self,
-        function: _Function,
-        readers: dict[np.dtype[Any], int],
-        weights_j: Floats,
-        weights_i: Floats,
-        columns: NDArray[np.intp],
-        rows: int,
-    ) -> None:
-        self._function, self._readers = function, readers
-        self._weights_j, self._weights_i = weights_j, weights_i
-        reach = len(weights_i) // 2
-        places = np.arange(len(columns))
-        is_beyond = columns != places - reach
-        self._beyond, self._within = ((n[is_beyond]).astype(np.int64) for n in (places, columns + reach))
-        self._columns = len(columns) - 2 * reach
-        width = whole_blocks(self._columns) + 2 * reach + _EXTRA_COLUMNS
-        self._tile = np.zeros((rows + len(weights_j) - 1, width), np.float32)
-        self._rows = np.zeros((rows, width), np.float32)
-
-    def sum(self, voxels: NDArray[Any], planes: Sequence[int], places: NDArray[np.intp], sums: Floats) -> None:
-        if voxels.dtype not in self._readers or voxels.strides[2] != voxels.itemsize:
-            voxels = np.stack([voxels[plane, places] for plane in planes]).astype(np.float32)
-            planes, places = range(len(planes)), np.arange(len(places))
-        numbers, places = np.array(planes, np.int64), places.astype(np.int64)
-        weights_j, weights_i = self._weights_j, self._weights_i
-        self._function(
-            *(sums.ctypes.data, sums.strides[0] // 4, sums.strides[1] // 4),
-            *(self._readers[voxels.dtype], voxels.ctypes.data, *voxels.strides[:2]),
-            *(numbers.ctypes.data, len(numbers), places.ctypes.data, len(places)),
-            *(self._tile.ctypes.data, self._rows.ctypes.data, self._tile.strides[0] // 4),
-            *(self._beyond.ctypes.data, self._within.ctypes.data, len(self._beyond)),
-            *(weights_j.ctypes.data, len(weights_j), weights_i.ctypes.data, len(weights_i)),
-            *(self._columns, sums.shape[2], sums.shape[1]),
+        address = self._engine.get_function_address
+        self._code = _Code(
+            strip=ctypes.CFUNCTYPE(None, ctypes.c_void_p)(address("strip")),
+            record=strip_code.RECORD,
+            readers={np.dtype(kind): address(f"read_{kind}") for kind in strip_code.SOURCES},
+            writers={
+                np.dtype(kind): (address(f"high_{kind}"), address(f"single_{kind}")) for kind in ("float32", "int16")
+            },
         )
+
+    def planes_at_once(self, reach: int) -> int:
+        return _PLANES_AT_ONCE
+
+    def strip(self, plan: StripPlan) -> Strip:
+        return _CompiledStrip(self._code, plan)
+
+
+@dataclass(frozen=True)
+class _Code:
+    """Functions in machine code.
+
+    Attributes:
+        strip: Told where its numbers are.
+        record: The names of these numbers, in their order.
+        readers: Addresses of those that read a kind of voxels.
+        writers: Addresses of those that sum planes into a kind of result: several at once, and one by one.
+    """
+
+    strip: Callable[[int], None]
+    record: tuple[str, ...]
+    readers: dict[np.dtype[Any], int]
+    writers: dict[np.dtype[Any], tuple[int, int]]
+
+
+class _CompiledStrip:
+    """`Strip` in machine code, with memory for a window and for one plane on its way to it."""
+
+    def __init__(self, code: _Code, plan: StripPlan) -> None:
+        self._code, self._plan = code, plan
+        _, reach_j, reach_i = plan.reach_kji
+        columns = plan.places_of_columns
+        places = np.arange(len(columns))
+        is_beyond = columns != places - reach_i
+        self._beyond, self._within = places[is_beyond].astype(np.int64), columns[is_beyond] + reach_i
+        line = whole_blocks(plan.shape_kji[2]) + 2 * reach_i + _EXTRA_COLUMNS
+        self._tile = np.zeros((plan.rows + 2 * reach_j, line), np.float32)
+        self._summed = np.zeros((plan.rows, line), np.float32)
+        self._window = np.zeros((plan.slots, plan.rows, line), np.float32)
+
+    def convolve(self, voxels: NDArray[Any], result: NDArray[Any], rows: slice) -> Iterator[None]:
+        places = self._plan.places_of_rows(rows)
+        if voxels.dtype not in self._code.readers or voxels.strides[2] != voxels.itemsize:
+            voxels = np.stack([plane[places] for plane in voxels]).astype(np.float32)
+            places = np.arange(len(places), dtype=np.int64)
+        numbers = self._numbers(voxels, result[:, rows], places)
+        for first in range(0, self._plan.steps, _STEPS_IN_A_CALL):
+            numbers |= {"first_step": first, "last_step": min(first + _STEPS_IN_A_CALL, self._plan.steps)}
+            record = np.array([numbers[name] for name in self._code.record], np.int64)
+            self._code.strip(record.ctypes.data)
+            yield
+
+    def _numbers(self, voxels: NDArray[Any], result: NDArray[Any], places: Places) -> dict[str, int]:
+        """What machine code is told, but for which steps to make (`strip_code.RECORD`)."""
+        plan, schedule = self._plan, self._plan.schedule
+        (planes, height, columns), (taps_k, taps_j, taps_i) = result.shape, map(len, plan.weights_kji)
+        high, single = self._code.writers[result.dtype]
+        arrays = {
+            **dict(zip(("weights_k", "weights_j", "weights_i"), plan.weights_kji, strict=True)),
+            **{"source": voxels, "result": result, "places": places, "beyond": self._beyond, "within": self._within},
+            **{"tile": self._tile, "summed": self._summed, "window": self._window},
+            **{"slots_of_taps": schedule.slots_of_taps, "fill_planes": schedule.fill_planes},
+            **{"fill_slots": schedule.fill_slots, "fill_ends": schedule.fill_ends},
+        }
+        return {
+            **{name: array.ctypes.data for name, array in arrays.items()},
+            **{"read_row": self._code.readers[voxels.dtype], "sum_high": high, "sum_single": single},
+            **{"planes": planes, "planes_at_once": plan.planes_at_once, "places_count": len(places)},
+            **{"columns": columns, "width": whole_blocks(columns), "height": height},
+            **{"whole_height": whole_blocks(height), "beyond_count": len(self._beyond)},
+            **{"taps_k": taps_k, "taps_j": taps_j, "taps_i": taps_i},
+            **{"source_plane": voxels.strides[0], "source_row": voxels.strides[1], "result_bytes": result.itemsize},
+            **{
+                "result_plane": result.strides[0] // result.itemsize,
+                "result_row": result.strides[1] // result.itemsize,
+            },
+            **{"slot": self._window[0].size, "line": self._window.shape[2]},
+        }
 
 
 def _refuse_where_code_is_forbidden() -> None:

@@ -9,6 +9,7 @@ from llvmlite import ir
 
 COUNT = ir.IntType(64)
 FLOAT = ir.FloatType()
+BYTE = ir.IntType(8)
 
 
 def vector_of(element: Any, lanes: int) -> Any:
@@ -47,6 +48,10 @@ class Code:
         for number, distance in steps:
             place = self.builder.gep(place, [self.builder.mul(self.number(number), self.number(distance))])
         return place
+
+    def cast(self, place: Any, element: Any) -> Any:
+        """The place, as one of other elements."""
+        return self.builder.bitcast(place, ir.PointerType(element))
 
     def load(self, place: Any, lanes: int = 1) -> Any:
         """The value at a place, or the vector of values from there on."""
@@ -110,4 +115,4 @@ class Code:
 
 
 def _bytes_of(element: Any) -> int:
-    return 4 if element == FLOAT else int(element.width) // 8
+    return {FLOAT: 4, ir.DoubleType(): 8}.get(element) or int(element.width) // 8

@@ -1,21 +1,21 @@
-"""The passes of a separable convolution, in three ways that give the same sums.
+"""Weighted sums along three axes, in three ways that give the same.
 
-A pass takes padded lines and gives the weighted sums of neighbours, `sums[n] = weights @ lines[n : n + taps]` along one
-axis. The ways differ in what they need: `BandedPasses` the BLAS that numpy comes with, `CompiledPasses`
-(`compiled.py`) llvmlite, and takes half the time; `PlainPasses` is scipy's, for values that are not finite.
+The ways differ in what they need: `BandedPasses` the BLAS that numpy comes with, `CompiledPasses` (`compiled.py`)
+llvmlite, and takes less than half the time; `PlainPasses` is scipy's, for values that are not finite.
 """
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Iterator
 from typing import Any, Protocol, TypeVar
 
 import numpy as np
 from numpy.lib.stride_tricks import as_strided
 from numpy.typing import NDArray
 
-from dlp_lab.kernels.blocks import BLOCK, Floats
-from dlp_lab.kernels.in_planes import InPlanesByLines
+from dlp_lab.kernels.blocks import BLOCK, Floats, whole_blocks
+from dlp_lab.kernels.line_strip import LineStrip
+from dlp_lab.kernels.strip_plan import StripPlan
 
 Result = TypeVar("Result", NDArray[np.float32], NDArray[np.int16])
 
@@ -23,44 +23,32 @@ _LARGEST_PRODUCT = 2**18
 """OpenBLAS spreads larger products over threads of its own; ours are enough."""
 
 
-class InPlanes(Protocol):
-    """Sums along rows and columns, strip by strip, with memory of its own: one for each thread."""
+class Strip(Protocol):
+    """Makes the sums of strips, one after the other, in memory of its own: one for each thread."""
 
-    def sum(self, voxels: NDArray[Any], planes: Sequence[int], places: NDArray[np.intp], sums: Floats) -> None:
-        """Sums in some planes of a volume.
+    def convolve(self, voxels: NDArray[Any], result: NDArray[Any], rows: slice) -> Iterator[None]:
+        """Write a strip of the result; yields now and then, when whoever goes through it may stop.
 
         Args:
             voxels: `(k, j, i)` array of any real dtype and any strides; stays as it is.
-            planes: Which of its planes.
-            places: `(rows + taps - 1,)` numbers of its rows, in order, with those that stand beyond the strip's edge.
-            sums: `(planes, rows, columns)`, both in whole blocks; what lies beyond the last column means nothing.
+            result: C-contiguous array of its shape, of float32, or of int16 for sums rounded half to even.
+            rows: Of the strip; not more than its plan says.
         """
 
 
 class Passes(Protocol):
     """A way to make weighted sums. `tests/kernels/test_passes.py` checks all:
 
-    * Sums are float32, with neighbours along the last axis beside each other.
-    * Weights are of an odd number of taps, and the same from either end.
-    * The sums are those of `numpy.correlate` within the rounding of float32.
-    * A sum along planes has the same bits in a stack that begins a multiple of `BLOCK` planes elsewhere.
+    * The sums are those of `scipy.ndimage.correlate1d` within the rounding of float32.
+    * Their bits do not depend on how rows are cut into strips.
+    * Those of a stack that begins a multiple of `BLOCK` planes later have the same bits.
     """
 
-    def in_planes(self, weights_j: Floats, weights_i: Floats, columns: NDArray[np.intp], rows: int) -> InPlanes:
-        """What makes the sums in planes.
+    def planes_at_once(self, reach: int) -> int:
+        """How many planes are best summed at a time from those within reach."""
 
-        Args:
-            weights_j: Along rows.
-            weights_i: Along columns.
-            columns: Which column stands at each place of a padded line.
-            rows: How many rows a strip has at most, in whole blocks.
-        """
-
-    def along_planes(self, lines: Floats, weights: Floats, sums: NDArray[Any]) -> None:
-        """Sums along the first axis of `(n + taps - 1, rows, columns)` as `(n, rows, columns)`, for any `n`.
-
-        Written into int16 they are rounded, half to even, as `round_into` does.
-        """
+    def strip(self, plan: StripPlan) -> Strip:
+        """What makes the sums of one thread."""
 
 
 def round_into(result: NDArray[np.int16], sums: Floats) -> None:
@@ -78,8 +66,11 @@ class BandedPasses:
     must be finite, for nan times 0 is not 0. The number of sums along rows and columns is a multiple of `BLOCK`.
     """
 
-    def in_planes(self, weights_j: Floats, weights_i: Floats, columns: NDArray[np.intp], rows: int) -> InPlanes:
-        return InPlanesByLines(self, weights_j, weights_i, columns, rows)
+    def planes_at_once(self, reach: int) -> int:
+        return whole_blocks(max(1, reach))  # of which the window is copied each time
+
+    def strip(self, plan: StripPlan) -> Strip:
+        return LineStrip(self, plan)
 
     def along_rows(self, lines: Floats, weights: Floats, sums: Floats) -> None:
         band = _band(weights)
@@ -114,8 +105,11 @@ class BandedPasses:
 class PlainPasses:
     """Sums by scipy, in which what is not finite reaches no farther than the taps do."""
 
-    def in_planes(self, weights_j: Floats, weights_i: Floats, columns: NDArray[np.intp], rows: int) -> InPlanes:
-        return InPlanesByLines(self, weights_j, weights_i, columns, rows)
+    def planes_at_once(self, reach: int) -> int:
+        return whole_blocks(max(1, reach))  # of which the window is copied each time
+
+    def strip(self, plan: StripPlan) -> Strip:
+        return LineStrip(self, plan)
 
     def along_rows(self, lines: Floats, weights: Floats, sums: Floats) -> None:
         sums[...] = _correlated(lines, weights, 1)

@@ -9,20 +9,16 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from itertools import pairwise
-from typing import Any, Final
+from typing import Any, ClassVar, Final
 
 from llvmlite import ir
 
-from dlp_lab.kernels.machine_code import COUNT, FLOAT, Code, vector_of
+from dlp_lab.kernels.machine_code import BYTE, COUNT, FLOAT, Code, vector_of
 
 HIGH: Final = 4
 """So many neighbouring sums are made at once where taps lie in different lines."""
 
 _FUSED: Final = ("contract",)  # a multiplication and an addition may become one instruction
-_BYTE, _SHORT = ir.IntType(8), ir.IntType(16)
-SOURCES: Final = {"int16": (_SHORT, "sitofp"), "uint16": (_SHORT, "uitofp"), "uint8": (_BYTE, "uitofp"), "float32": ()}
-"""Kinds of voxels that are read as they are, by numpy's name; how they become float32."""
-_READ_ROW: Final = (ir.PointerType(FLOAT), ir.PointerType(_BYTE), COUNT)
 
 
 class Sums(Code):
@@ -42,19 +38,22 @@ class Sums(Code):
         into: What the sums become: floats, or whole numbers, rounded half to even.
     """
 
+    parameters: ClassVar = [*[ir.PointerType(BYTE)] * 3, *[COUNT] * 10]
+
     def __init__(
         self, module: Any, name: str, stretches: Sequence[tuple[int, int]], high: int = 1, into: Any = FLOAT
     ) -> None:
-        floats = ir.PointerType(FLOAT)
-        super().__init__(module, name, [ir.PointerType(into), floats, floats, *[COUNT] * 10])
-        sums, lines, self._weights, taps, planes, rows, columns, *distances = self.arguments
-        sums_plane, sums_row, self._sums_line, plane, row, self._tap = distances
+        super().__init__(module, name, self.parameters)
+        sums, lines, weights, taps, planes, rows, columns, *distances = self.arguments
+        sums_plane, sums_row, self._sums_line, plane, row, self._tap, *self._more = distances
+        sums, lines, self._weights = (self.cast(p, of) for p, of in ((sums, into), (lines, FLOAT), (weights, FLOAT)))
         self._high = high
         self._last = self.difference(taps, 1)
         self._middle = self.builder.sdiv(self._last, self.number(2))
 
         def each_row(p: Any, r: Any) -> None:
             done: Any = 0
+            self._row = r
             for lanes, vectors in stretches:
                 step = lanes * vectors
                 end = self.builder.mul(self.builder.sdiv(columns, self.number(step)), self.number(step))
@@ -132,6 +131,20 @@ class Sums(Code):
         return self.builder.call(function, values)
 
 
+class SumsAcrossPlanes(Sums):
+    """Weighted sums of lines that lie in no order.
+
+    One more argument, `places`: of the line of each tap, as a number of `tap`s; those of a row's first sum begin `high`
+    numbers after those of the row before.
+    """
+
+    parameters: ClassVar = [*Sums.parameters, ir.PointerType(COUNT)]
+
+    def _line(self, lines: Any, n: Any, lanes: int, vectors: int) -> list[Any]:
+        place = self.at(self._more[0], (self._row, self._high), (n, 1))
+        return super()._line(lines, self.load(place), lanes, vectors)
+
+
 class SumsAlongColumns(Sums):
     """Weighted sums of neighbours within a line.
 
@@ -145,86 +158,3 @@ class SumsAlongColumns(Sums):
     def _next_values(self, lines: Any, n: Any, low: Any, high: Any, lanes: int, vectors: int) -> list[Any]:
         last = self.load(self.at(lines, (self.sum(n, 1), self._tap), (vectors - 1, lanes)), lanes)
         return [*(self.moved(a, b, lanes) for a, b in pairwise(low)), last]
-
-
-class ReadRow(Code):
-    """A row of voxels as float32. Arguments of the function: into, from, and how many columns."""
-
-    def __init__(self, module: Any, kind: str, lanes: int) -> None:
-        super().__init__(module, f"read_{kind}", _READ_ROW)
-        into, source, columns = self.arguments
-        element, *conversion = SOURCES[kind] or (FLOAT,)
-        voxels = self.builder.bitcast(source, ir.PointerType(element))
-
-        def read(x: Any, lanes: int) -> None:
-            values = self.load(self.at(voxels, (x, 1)), lanes)
-            if conversion:
-                values = getattr(self.builder, conversion[0])(values, vector_of(FLOAT, lanes))
-            self.store(values, self.at(into, (x, 1)), lanes)
-
-        whole = self.builder.mul(self.builder.sdiv(columns, self.number(lanes)), self.number(lanes))
-        self.each(0, whole, lanes, lambda x: read(x, lanes))
-        self.each(whole, columns, 1, lambda x: read(x, 1))
-        self.builder.ret_void()
-
-
-class PlaneSums(Code):
-    """Sums along rows and columns of some planes of a volume, plane by plane.
-
-    Arguments of the function; distances are in floats, but for those of the volume:
-        into, into_plane, into_row: The sums.
-        read_row: The `ReadRow` of the volume's kind.
-        source, source_plane, source_row: The volume; distances in bytes.
-        planes, planes_count, places, places_count: Numbers of its planes and rows, with those beyond the edge.
-        tile, summed, tile_row: Memory for a plane's rows as floats, and for sums along them, with room for columns
-            beyond the edges. Both have the same distance of rows.
-        beyond, within, beyond_count: Columns that are copied to those beyond the edge.
-        weights_j, taps_j, weights_i, taps_i: Of rows and columns.
-        columns, width, height: Columns of the volume, sums in a row, and rows of sums.
-    """
-
-    def __init__(self, module: Any, name: str, along_rows: Sums, along_columns: Sums) -> None:
-        floats, bytes_, counts = (ir.PointerType(each) for each in (FLOAT, _BYTE, COUNT))
-        read_row = ir.PointerType(ir.FunctionType(ir.VoidType(), _READ_ROW))
-        into = [floats, COUNT, COUNT]
-        volume = [read_row, bytes_, COUNT, COUNT, counts, COUNT, counts, COUNT]
-        memory = [floats, floats, COUNT, counts, counts, COUNT]
-        super().__init__(module, name, [*into, *volume, *memory, floats, COUNT, floats, COUNT, COUNT, COUNT, COUNT])
-        self._into, self._into_plane, self._into_row, *rest = self.arguments
-        self._read_row, self._source, self._source_plane, self._source_row, *rest = rest
-        planes, planes_count, self._places, self._places_count, *rest = rest
-        self._tile, self._summed, self._tile_row, self._beyond, self._within, self._beyond_count, *rest = rest
-        self._weights_j, self._taps_j, self._weights_i, self._taps_i, self._columns, self._width, self._height = rest
-        self._along_rows, self._along_columns = along_rows.function, along_columns.function
-        self.each(0, planes_count, 1, lambda p: self._plane(p, self.load(self.at(planes, (p, 1)))))
-        self.builder.ret_void()
-
-    def _plane(self, p: Any, number: Any) -> None:
-        nothing, one = self.number(0), self.number(1)
-
-        def read(r: Any) -> None:
-            place = self.load(self.at(self._places, (r, 1)))
-            line = self.at(self._source, (number, self._source_plane), (place, self._source_row))
-            self.builder.call(self._read_row, [self.at(self._tile, (r, self._tile_row)), line, self._columns])
-
-        self.each(0, self._places_count, 1, read)
-        middle = self.at(self._summed, (self.builder.sdiv(self._taps_i, self.number(2)), 1))
-        high_row = self.builder.mul(self._tile_row, self.number(HIGH))
-        counts = [self._taps_j, one, self.builder.sdiv(self._height, self.number(HIGH)), self._width]
-        distances = [nothing, high_row, self._tile_row] * 2
-        self.builder.call(self._along_rows, [middle, self._tile, self._weights_j, *counts, *distances])
-        self.each(0, self._height, 1, self._extend)
-        into = self.at(self._into, (p, self._into_plane))
-        counts = [self._taps_i, one, self._height, self._width]
-        distances = [nothing, self._into_row, nothing, nothing, self._tile_row, one]
-        self.builder.call(self._along_columns, [into, self._summed, self._weights_i, *counts, *distances])
-
-    def _extend(self, r: Any) -> None:
-        """Continue a row beyond the edges."""
-        row = self.at(self._summed, (r, self._tile_row))
-
-        def copy(n: Any) -> None:
-            to, of = (self.at(row, (self.load(self.at(table, (n, 1))), 1)) for table in (self._beyond, self._within))
-            self.store(self.load(of), to)
-
-        self.each(0, self._beyond_count, 1, copy)
