@@ -27,14 +27,16 @@ class SlabReader:
     Args:
         series: The series.
         decode: Decodes compressed slices.
+        most_slices: So many a slab will have at most, as far as is known: then none is moved for a thicker one.
 
     Attributes:
         dtype: The widest type that values needed so far.
         value_range: Least and greatest value of all slices that were read.
     """
 
-    def __init__(self, series: Series, decode: FrameDecoder) -> None:
+    def __init__(self, series: Series, decode: FrameDecoder, most_slices: int = 0) -> None:
         self._series = series
+        self._most_slices = most_slices
         self._decode = decode
         self._slices = StoredSlices()
         self._first = 0
@@ -61,7 +63,7 @@ class SlabReader:
         kept = self._voxels[first - held.start : stop - held.start] if first in held else self._voxels[:0]
         count, new = len(kept), self._series.headers[first + len(kept) : stop]
         if len(self._room) < stop - first or self._room.dtype != self.dtype:
-            self._room = np.empty((stop - first, *self._voxels.shape[1:]), self.dtype)
+            self._room = np.empty((max(stop - first, self._most_slices), *self._voxels.shape[1:]), self.dtype)
         self._room[:count] = kept
         values = read_slices(new, self._room[count : stop - first], self._slices, _to_nobody, self._decode)
         if values.dtype != self.dtype:

@@ -78,11 +78,11 @@ def run_in_slabs(
     Raises:
         DlpError: The job cannot be done.
     """
-    reader = SlabReader(series, partial(decoded_here, threads=threads))
     pixels = series.geometry.shape[1] * series.geometry.shape[2]
     whole_numbers = are_whole_numbers(stored_as_in_source(series.headers))
     result_bytes = _ROUNDED_BYTES if whole_numbers else _RESULT_BYTES
     thickness = slab_thickness(pixels * (values_dtype(series).itemsize + result_bytes), halo)
+    reader = SlabReader(series, partial(decoded_here, threads=threads), thickness + 2 * halo)
     slabs = DerivedSlabs(task, series, reader, thickness, halo, report)
     slabs.whole_numbers = whole_numbers
     derivation, computation = _about(job, slabs.result_with(0))
