@@ -1,8 +1,8 @@
 """A derived image whose slices are made while it is written, for the memory does not hold all of them.
 
-How integers stand for values follows from the values of all slices, and has to be known before the first is written. It
-is nearly always as in the source, so that is taken for granted, and looked at again when all values have been seen. Only
-where it was wrong, or where the slices of the source do not agree, the slices are made a second time.
+How integers stand for values follows from the values of all slices, and has to be known before the first one is
+written. It is nearly always as in the source, so that is taken for granted, and looked at again when all values have
+been seen. Only where it was wrong, or where the slices of the source do not agree, they are made a second time.
 """
 
 from __future__ import annotations
