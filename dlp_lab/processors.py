@@ -5,12 +5,14 @@ from __future__ import annotations
 import contextlib
 import itertools
 import os
-from collections.abc import Callable, Iterator
-from concurrent.futures import ThreadPoolExecutor
+from collections import deque
+from collections.abc import Callable, Iterable, Iterator
+from concurrent.futures import Future, ThreadPoolExecutor
 from contextvars import ContextVar
 from typing import TypeVar
 
 Found = TypeVar("Found")
+Item = TypeVar("Item")
 
 _threads: ContextVar[int | None] = ContextVar("threads", default=None)
 
@@ -61,3 +63,19 @@ def each_in_parts(work: Callable[[int], Found], length: int) -> list[Found]:
 
     in_parts(do, length)
     return [found[number] for number in range(length)]
+
+
+def by_threads(work: Callable[[Item], Found], items: Iterable[Item]) -> Iterator[Found]:
+    """What `work` makes of the items, in their order; only a few are taken ahead of what is asked for.
+
+    The threads end with it.
+    """
+    count = threads_to_use()
+    pending: deque[Future[Found]] = deque()
+    with ThreadPoolExecutor(count) as threads:
+        for item in items:
+            pending.append(threads.submit(work, item))
+            if len(pending) > count:
+                yield pending.popleft().result()
+        while pending:
+            yield pending.popleft().result()

@@ -17,6 +17,7 @@ from benchmarks.__main__ import DOCUMENT, KNOWN
 from benchmarks.contest import RESULTS, Contestant, hold
 from benchmarks.document import NotOfOneRun, marks, write_into
 from benchmarks.growth.curve import FLAT, LINEAR, Curve, Law
+from benchmarks.job_profile import REST, JobProfile
 from benchmarks.machine import machine
 from benchmarks.report import Ran, Run, write_report
 from benchmarks.rounds import in_turn

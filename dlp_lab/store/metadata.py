@@ -87,10 +87,13 @@ def write_json(content: Mapping[str, Any], path: Path) -> None:
     Raises:
         OutputExists: `path` exists; nothing is overwritten.
     """
-    text = json.dumps(content, indent=2, allow_nan=False) + "\n"
     make_private_folder(path.parent)
+    # piece by piece, for a record of many slices is long
+    pieces = json.JSONEncoder(indent=2, allow_nan=False).iterencode(content)
     try:
         with open(path, "x", encoding="utf-8", opener=lambda name, flags: os.open(name, flags, 0o600)) as file:
-            file.write(text)
+            for piece in pieces:
+                file.write(piece)
+            file.write("\n")
     except FileExistsError:
         raise OutputExists(f"{path.name} already exists; choose another name, nothing is overwritten") from None
