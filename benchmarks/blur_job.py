@@ -5,13 +5,12 @@ from __future__ import annotations
 import uuid
 from pathlib import Path
 
-from benchmarks.job_profile import JobProfile
+from benchmarks.job_profile import CPU, WALL, JobProfile
 from dlp_lab.jobs import preload
 from dlp_lab.jobs.job import Job
 from dlp_lab.jobs.pipeline import run_job
 from dlp_lab.store.workspace import Workspace
 
-WALL, CPU = "wall: ", "cpu: "
 assert preload, "a worker is forked from a process that has loaded its libraries"
 
 

@@ -31,9 +31,8 @@ from typing import cast
 import numpy as np
 import pydicom
 
-from benchmarks.blur_job import CPU, WALL
 from benchmarks.contest import PEERS_PYTHON, Asked, Contestant, Outcome, hold, scratch
-from benchmarks.job_profile import REST
+from benchmarks.job_profile import CPU, REST, WALL
 from benchmarks.picture import FLOOR as FLOOR_COLOUR
 from benchmarks.scanner_series import write_scanner_series
 from benchmarks.tables import Cell, Table

@@ -16,6 +16,8 @@ from dlp_lab.jobs import pipeline
 from dlp_lab.store import provenance, workspace
 from dlp_lab.tasks import gaussian
 
+WALL, CPU = "wall: ", "cpu: "
+"""Of a step's name, where both times are told in one table."""
 REST = "the rest"
 STEPS: dict[str, tuple[tuple[Any, str], ...]] = {
     "headers": ((pipeline, "find_series"), (pipeline, "choose_series")),
