@@ -20,11 +20,13 @@ class ResultMemory:
     """Memory for one result after the other: a new one takes the place of the last.
 
     Args:
+        most_slices: So many a result has at most.
         whole_numbers: Whether values rounded half to even are enough, since nothing else is kept of them.
     """
 
-    def __init__(self, *, whole_numbers: bool) -> None:
+    def __init__(self, most_slices: int, *, whole_numbers: bool) -> None:
         self.whole_numbers = whole_numbers
+        self._most_slices = most_slices
         self._bytes = np.empty(0, np.uint8)
 
     @contextlib.contextmanager
@@ -41,7 +43,8 @@ class ResultMemory:
         size = math.prod(shape) * dtype.itemsize
         if len(self._bytes) < size:
             self._bytes = np.empty(0, np.uint8)  # what is too small makes room first
-            self._bytes = np.empty(size, np.uint8)
+            # pages that no result needs are never touched
+            self._bytes = np.empty(max(size, size // shape[0] * self._most_slices), np.uint8)
         array: NDArray[Any] = self._bytes[:size].view(dtype).reshape(shape)
         return array
 

@@ -17,6 +17,7 @@ from dlp_lab.dicom.header import Header
 from dlp_lab.dicom.pixel_data import encoded_frame, read_uncompressed, stored_dtype
 from dlp_lab.dicom.series import Series
 from dlp_lab.errors import Unreadable
+from dlp_lab.large_arrays import volume_array
 from dlp_lab.processors import in_parts
 from dlp_lab.volume import Volume
 
@@ -51,7 +52,7 @@ def read_volume(
     """
     shape = len(series.headers), series.first.rows, series.first.columns
     slices = StoredSlices()
-    voxels = read_slices(series.headers, np.empty(shape, dtype=values_dtype(series)), slices, report, decode)
+    voxels = read_slices(series.headers, volume_array(shape, values_dtype(series)), slices, report, decode)
     report(1.0, "read")
     return Volume(
         voxels=_on_grid(voxels, series),
@@ -174,7 +175,8 @@ def _on_grid(slices: NDArray[Any], series: Series) -> NDArray[Any]:
         return series.resampling.apply(slices, float(slices.min()))
     if len(slices) == series.geometry.shape[0]:
         return slices
-    padded = np.full(series.geometry.shape, slices.min(), slices.dtype)
+    padded = volume_array(series.geometry.shape, slices.dtype)
+    padded[...] = slices.min()
     padded[list(series.indices)] = slices
     return padded
 

@@ -29,6 +29,7 @@ class SlabReader:
         series: The series.
         decode: Decodes compressed slices.
         see: Given the index of the first and the values of slices that were read, each time they are.
+        most_slices: So many a slab will have at most, as far as is known: then none is moved for a thicker one.
 
     Attributes:
         dtype: The widest type that values needed so far.
@@ -36,9 +37,14 @@ class SlabReader:
     """
 
     def __init__(
-        self, series: Series, decode: FrameDecoder, see: Callable[[int, NDArray[Any]], None] | None = None
+        self,
+        series: Series,
+        decode: FrameDecoder,
+        see: Callable[[int, NDArray[Any]], None] | None = None,
+        most_slices: int = 0,
     ) -> None:
         self._series = series
+        self._most_slices = most_slices
         self._decode = decode
         self._see = see
         self._slices = StoredSlices()
@@ -66,7 +72,7 @@ class SlabReader:
         kept = self._voxels[first - held.start : stop - held.start] if first in held else self._voxels[:0]
         count, new = len(kept), self._series.headers[first + len(kept) : stop]
         if len(self._room) < stop - first or self._room.dtype != self.dtype:
-            self._room = np.empty((stop - first, *self._voxels.shape[1:]), self.dtype)
+            self._room = np.empty((max(stop - first, self._most_slices), *self._voxels.shape[1:]), self.dtype)
         self._room[:count] = kept
         values = read_slices(new, self._room[count : stop - first], self._slices, _to_nobody, self._decode)
         if values.dtype != self.dtype:

@@ -1,8 +1,8 @@
 """A derived image whose slices are made while it is written, for the memory does not hold all of them.
 
-How integers stand for values follows from the values of all slices, and has to be known before the first is written.
-It is nearly always as in the source, so that is taken for granted, and looked at again when all values have been seen.
-Only where it was wrong, or where the slices of the source do not agree, the slices are made a second time.
+How integers stand for values follows from the values of all slices, and has to be known before the first one is
+written. It is nearly always as in the source, so that is taken for granted, and looked at again when all values have
+been seen. Only where it was wrong, or where the slices of the source do not agree, they are made a second time.
 
 Where stored values are whole numbers of the source's unit, no fractions are kept, and slices may be made without them.
 """
@@ -46,8 +46,7 @@ class SlicesOnDemand(Sequence[NDArray[Any]]):
     """`(rows, columns)` values on the source's grid, made when they are asked for; they are asked for in order.
 
     Attributes:
-        whole_numbers: Whether values rounded half to even are enough for who made this; `write_streamed` says otherwise
-            where they are not for what it writes. What makes other values may leave it unheeded.
+        whole_numbers: Whether values rounded half to even are enough. What makes other values may leave it unheeded.
     """
 
     whole_numbers: bool = False
@@ -68,7 +67,7 @@ def write_streamed(
     Args:
         form: What to write.
         source: The series that the values were made from, each of its slices one of the volume.
-        slices: The values; asked for once, or twice.
+        slices: The values; asked for once, or twice. Their `whole_numbers` is taken back where fractions count.
         folder: Existing empty folder.
         derivation: What made the values.
         report: Called with the fraction written and the step's name.

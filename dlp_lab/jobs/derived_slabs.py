@@ -38,7 +38,7 @@ class DerivedSlabs(SlicesOnDemand):
         self._thickness = thickness
         self._halo = halo
         self._report = report
-        self._memory = ResultMemory(whole_numbers=False)
+        self._memory = ResultMemory(thickness + 2 * halo, whole_numbers=False)
         self._slab = range(0)
         self._result: ImageResult | None = None
         self._inside = 0

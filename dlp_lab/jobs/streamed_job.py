@@ -2,12 +2,11 @@
 
 from __future__ import annotations
 
-import contextlib
 from collections.abc import Sequence
 from dataclasses import dataclass
 from functools import partial
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import numpy as np
 from numpy.typing import NDArray
@@ -22,11 +21,13 @@ from dlp_lab.dicom.write_streamed import are_whole_numbers, stored_as_in_source,
 from dlp_lab.jobs.derived_slabs import DerivedSlabs
 from dlp_lab.jobs.image_result import ExpectedValues, on_steps, shared_steps, told_of_computation, told_of_image
 from dlp_lab.jobs.job import Job
-from dlp_lab.jobs.kept_slabs import KeptSlabs, kept_slabs
 from dlp_lab.jobs.memory_share import fits, slab_thickness
 from dlp_lab.store.metadata import described
 from dlp_lab.store.provenance import ValueProfiles
 from dlp_lab.tasks.task import ImageResult, Report, Task
+
+if TYPE_CHECKING:
+    from dlp_lab.jobs.kept_slabs import KeptSlabs
 
 _RESULT_BYTES, _ROUNDED_BYTES = 4, 2
 """Of a voxel of a result, which is float32 as a rule, and where whole numbers of the source's unit are enough."""
@@ -36,16 +37,17 @@ def halo_of_streamed_job(task: Task, job: Job, series: Series) -> int | None:
     """How many slices a job needs beside those that it computes; None if it is done with whole volumes.
 
     Slabs use the same memory again and again, which takes less time than to touch all that a volume needs. Whole
-    volumes are taken where the task needs them, and where slices are padded or resampled. And, if they fit into the
-    memory (`memory_share.py`), where all values are needed twice: for `keep_hdf5`, for parametric maps, and where
-    slices have slopes of their own, so that how values are stored is known only when all are computed.
+    volumes are taken where the task needs them, where slices are padded or resampled; and, if they fit into the memory
+    (`memory_share.py`), where more than stored integers is kept of values, or slices have slopes of their own, so that
+    how values are stored is known only when all are computed.
     """
     if task.makes != "image" or not is_read_slice_by_slice(series):
         return None
     slices, rows, columns = series.geometry.shape
     whole_bytes = slices * rows * columns * (values_dtype(series).itemsize + _RESULT_BYTES)
-    needed_twice = job.keep_hdf5 or job.output_form == "parametric_map" or stored_as_in_source(series.headers) is None
-    return None if needed_twice and fits(whole_bytes) else task.halo_slices(series.geometry)
+    if (_keeps_fractions(job) or stored_as_in_source(series.headers) is None) and fits(whole_bytes):
+        return None
+    return task.halo_slices(series.geometry)
 
 
 @dataclass(frozen=True)
@@ -78,7 +80,11 @@ def run_in_slabs(
     Raises:
         DlpError: The job cannot be done.
     """
-    with kept_slabs(series, folder) if job.keep_hdf5 else contextlib.nullcontext() as kept:
+    if not job.keep_hdf5:
+        return _run(task, job, series, halo, folder, report, threads, None)
+    from dlp_lab.jobs.kept_slabs import kept_slabs  # loads h5py
+
+    with kept_slabs(series, folder) as kept:
         return _run(task, job, series, halo, folder, report, threads, kept)
 
 
@@ -92,12 +98,12 @@ def _run(
     threads: int | None,
     kept: KeptSlabs | None,
 ) -> StreamedJob:
-    reader = SlabReader(series, partial(decoded_here, threads=threads), None if kept is None else kept.see_source)
     pixels = series.geometry.shape[1] * series.geometry.shape[2]
-    needs_fractions = kept is not None or job.output_form == "parametric_map"
-    whole_numbers = not needs_fractions and are_whole_numbers(stored_as_in_source(series.headers))
+    whole_numbers = not _keeps_fractions(job) and are_whole_numbers(stored_as_in_source(series.headers))
     result_bytes = _ROUNDED_BYTES if whole_numbers else _RESULT_BYTES
     thickness = slab_thickness(pixels * (values_dtype(series).itemsize + result_bytes), halo)
+    see_source = None if kept is None else kept.see_source
+    reader = SlabReader(series, partial(decoded_here, threads=threads), see_source, thickness + 2 * halo)
     slabs = DerivedSlabs(task, series, reader, thickness, halo, report)
     slabs.whole_numbers = whole_numbers
     derivation, computation, unit = _about(job, slabs.result_with(0), kept)
@@ -115,6 +121,11 @@ def _run(
     )
 
 
+def _keeps_fractions(job: Job) -> bool:
+    """Whether values are kept as they were computed, not only as stored integers."""
+    return job.keep_hdf5 or job.output_form == "parametric_map"
+
+
 def _about(job: Job, result: ImageResult, kept: KeptSlabs | None) -> tuple[Derivation, dict[str, object], str | None]:
     """What is told of a result without its voxels, and its unit."""
     if kept is not None:
@@ -124,11 +135,7 @@ def _about(job: Job, result: ImageResult, kept: KeptSlabs | None) -> tuple[Deriv
 
 
 class _SeenValues:
-    """What the record tells of the values, taken down as they are written. A `Watcher`.
-
-    Attributes:
-        value_range: Least and greatest of the values that were made.
-    """
+    """What the record tells of the values, taken down as they are written. A `Watcher`."""
 
     def __init__(self, shape: tuple[int, int, int], kept: KeptSlabs | None) -> None:
         self._shape = shape

@@ -124,7 +124,8 @@ def _sums(steps: NDArray[Any]) -> SliceMeans:
     Products with ones in float32 take a quarter of the time of sums in float64, for no more than so many terms.
     """
     slices, rows, columns = steps.shape
-    values = np.zeros((slices, _whole_sums(rows), _whole_sums(columns)), np.float32)
+    shape = slices, _whole_sums(rows), _whole_sums(columns)
+    values = np.empty(shape, np.float32) if shape == steps.shape else np.zeros(shape, np.float32)
     values[:, :rows, :columns] = steps
     ones, few = np.ones(_SUMMED_AT_ONCE, np.float32), _SUMMED_AT_ONCE // 8
     of_rows = (values.reshape(-1, _LINES_OF_A_PRODUCT, _SUMMED_AT_ONCE) @ ones).reshape(*values.shape[:2], -1)
