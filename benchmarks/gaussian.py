@@ -70,8 +70,13 @@ def with_passes(passes: Passes, dtype: type = np.float32) -> Run:
         result = np.empty(voxels.shape, dtype) if result is None else result
         try:
             return gaussian_filter(
-                *(voxels, sigma_kji(sigma_mm)),
-                **{"truncate": 4.0, "mode": "nearest", "threads": THREADS, "report": no_report, "result": result},
+                voxels,
+                sigma_kji(sigma_mm),
+                truncate=4.0,
+                mode="nearest",
+                threads=THREADS,
+                report=no_report,
+                result=result,
             )
         finally:
             gaussian._passes = usual

@@ -10,8 +10,12 @@ from dlp_lab.kernels.machine_code import BYTE, COUNT, FLOAT, Code, vector_of
 from dlp_lab.kernels.weighted_sums import HIGH, Sums, SumsAcrossPlanes
 
 SOURCES: Final = {
-    **{"int16": (ir.IntType(16), "sitofp"), "uint16": (ir.IntType(16), "uitofp"), "uint8": (BYTE, "uitofp")},
-    **{"int32": (ir.IntType(32), "sitofp"), "float32": (FLOAT, None), "float64": (ir.DoubleType(), "fptrunc")},
+    "uint8": (BYTE, "uitofp"),
+    "int16": (ir.IntType(16), "sitofp"),
+    "uint16": (ir.IntType(16), "uitofp"),
+    "int32": (ir.IntType(32), "sitofp"),
+    "float32": (FLOAT, None),
+    "float64": (ir.DoubleType(), "fptrunc"),
 }
 """Kinds of voxels that are read as they are, by numpy's name; how they become float32."""
 
