@@ -50,6 +50,7 @@ BENCHMARKS = (
     Benchmark("end_to_end"),
     Benchmark("read_write"),
     Benchmark("hdf5", ("120",)),
+    Benchmark("chunks", ("100",)),
     Benchmark("streaming"),
     Benchmark("compressed"),
     Benchmark("segment"),
