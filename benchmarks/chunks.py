@@ -127,7 +127,7 @@ def main() -> int:
             "smaller, x",
             "read by h5py",
             "read by dlp-lab",
-            *(f"{plane} slice" for plane in PLANES),
+            *looks,
         ),
         rows,
         "The least of some rounds, all threads together. Slices are taken by h5py, of a file that was just opened.",

@@ -117,7 +117,7 @@ def main() -> int:
         for axis, plane in enumerate(PLANES):
             hold_one(plane, f"{SLICES} {plane} slices of {slices} x 512 x 512", "look", str(axis))
         ratios = {name: source.stat().st_size / size_of(path) for name, path in paths.items() if path.exists()}
-    summary(slices, outcomes, ratios).print().write(asked.results / "volume_files.json")
+    summary(slices, outcomes, ratios).print().write(asked.results / "hdf5.json")
     return 0
 
 
