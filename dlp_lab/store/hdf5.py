@@ -71,26 +71,69 @@ def write_hdf5(
         if value not in get_args(known):
             raise BadParameters(f"{name}: expected one of {', '.join(get_args(known))}; got {value!r}")
     with published_hdf5(path) as file:
-        file.attrs["format"] = FORMAT
         is_plain = compress == "none" and not (headers and headers.frames)
-        file.attrs["format_version"] = FORMAT_VERSION if is_plain else _NEWEST_VERSION
-        file.attrs["default"] = "entry"
-        _write_entry(file.create_group(_ENTRY), volume, headers)
-        _write_data(file.create_group(_DATA), volume, normalize, compress)
-        if sop_instance_uids:
-            slices = file.create_group("entry/slices")
-            slices.attrs["NX_class"] = "NXcollection"
-            uids = np.array(sop_instance_uids, dtype="S64")
-            slices.create_dataset("sop_instance_uid", data=uids, fletcher32=True)
-        if headers is not None:
-            write_headers(file, headers)
+        write_description(file, volume, volume.geometry, has_headers=headers is not None, is_plain=is_plain)
+        value_range = volume.value_range() if normalize == "minmax" else None
+        image = _create_image(file[_DATA], volume, normalize, compress)
+        image.attrs["sha256"] = _write_values(image, volume.voxels, value_range)
+        write_meaning(image, volume.unit, normalize, value_range)
+        write_origin(file, sop_instance_uids, headers)
 
 
-def _write_entry(entry: h5py.Group, volume: Volume, headers: StoredHeaders | None) -> None:
+def write_description(
+    file: h5py.File, volume: Volume, geometry: Geometry, *, has_headers: bool, is_plain: bool
+) -> h5py.Group:
+    """Write all that stands before the voxels.
+
+    Args:
+        file: New.
+        volume: The volume, or a part of it.
+        geometry: Of the whole.
+        has_headers: Whether headers will follow.
+        is_plain: Whether programs that read version 2 can read it.
+
+    Returns:
+        The group in which `image` is to be created.
+    """
+    file.attrs["format"] = FORMAT
+    file.attrs["format_version"] = FORMAT_VERSION if is_plain else _NEWEST_VERSION
+    file.attrs["default"] = "entry"
+    _write_entry(file.create_group(_ENTRY), volume, geometry, has_headers=has_headers)
+    data = file.create_group(_DATA)
+    _write_axes(data, geometry)
+    return data
+
+
+def write_meaning(
+    image: h5py.Dataset,
+    unit: str | None,
+    normalize: Normalization = "none",
+    value_range: tuple[float, float] | None = None,
+) -> None:
+    """Write what the stored voxels mean."""
+    image.attrs["normalization"] = normalize
+    if value_range:
+        image.attrs["value_range"] = value_range
+    if unit:
+        image.attrs["units"] = unit
+
+
+def write_origin(file: h5py.File, sop_instance_uids: Sequence[str], headers: StoredHeaders | None) -> None:
+    """Write what images the slices come from, behind the voxels."""
+    if sop_instance_uids:
+        slices = file.create_group("entry/slices")
+        slices.attrs["NX_class"] = "NXcollection"
+        uids = np.array(sop_instance_uids, dtype="S64")
+        slices.create_dataset("sop_instance_uid", data=uids, fletcher32=True)
+    if headers is not None:
+        write_headers(file, headers)
+
+
+def _write_entry(entry: h5py.Group, volume: Volume, whole: Geometry, *, has_headers: bool) -> None:
     entry.attrs["NX_class"], entry.attrs["default"] = "NXentry", "volume"
-    entry.attrs["headers"] = "none" if headers is None else "full"
+    entry.attrs["headers"] = "full" if has_headers else "none"
     for name, value in (
-        ("frame_of_reference_uid", volume.geometry.frame_of_reference_uid),
+        ("frame_of_reference_uid", whole.frame_of_reference_uid),
         ("source_series_uid", volume.source_series_uid),
         ("modality", volume.modality),
     ):
@@ -98,28 +141,18 @@ def _write_entry(entry: h5py.Group, volume: Volume, headers: StoredHeaders | Non
             entry.attrs[name] = value
     geometry = entry.create_group("geometry")
     geometry.attrs["NX_class"] = "NXcollection"
-    geometry["affine_kji_to_lps"] = volume.geometry.affine_kji_to_lps
-    geometry["affine_kji_to_lps"].attrs["sha256"] = _sha256(volume.geometry.affine_kji_to_lps)
-    geometry["spacing_kji_mm"] = volume.geometry.spacing_kji_mm
+    geometry["affine_kji_to_lps"] = whole.affine_kji_to_lps
+    geometry["affine_kji_to_lps"].attrs["sha256"] = _sha256(whole.affine_kji_to_lps)
+    geometry["spacing_kji_mm"] = whole.spacing_kji_mm
 
 
-def _write_data(data: h5py.Group, volume: Volume, normalize: Normalization, compress: Compression) -> None:
+def _write_axes(data: h5py.Group, geometry: Geometry) -> None:
     data.attrs["NX_class"], data.attrs["signal"] = "NXdata", "image"
     data.attrs["axes"] = ["slice", "row", "column"]
-    data.attrs["default_slice"] = [str(volume.geometry.shape[0] // 2), ".", "."]
-    for name, length, step in zip(
-        ("slice", "row", "column"), volume.geometry.shape, volume.geometry.spacing_kji_mm, strict=True
-    ):
+    data.attrs["default_slice"] = [str(geometry.shape[0] // 2), ".", "."]
+    for name, length, step in zip(("slice", "row", "column"), geometry.shape, geometry.spacing_kji_mm, strict=True):
         data[name] = np.arange(length) * step
         data[name].attrs["units"] = "mm"
-    value_range = volume.value_range() if normalize == "minmax" else None
-    image = _create_image(data, volume, normalize, compress)
-    image.attrs["sha256"] = _write_values(image, volume.voxels, value_range)
-    image.attrs["normalization"] = normalize
-    if value_range:
-        image.attrs["value_range"] = value_range
-    if volume.unit:
-        image.attrs["units"] = volume.unit
 
 
 def _create_image(data: h5py.Group, volume: Volume, normalize: Normalization, compress: Compression) -> h5py.Dataset:
