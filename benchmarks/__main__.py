@@ -53,6 +53,7 @@ BENCHMARKS = (
     Benchmark("end_to_end"),
     Benchmark("read_write", ("200",)),
     Benchmark("hdf5", ("120",)),
+    Benchmark("chunks", ("100",)),
     Benchmark("streaming"),
     Benchmark("compressed", short=None),
     Benchmark("segment"),

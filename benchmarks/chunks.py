@@ -25,6 +25,7 @@ from numpy.typing import NDArray
 
 from benchmarks.contest import Asked, scratch
 from benchmarks.hdf5 import PLANES, body
+from benchmarks.tables import Cell, Table
 from dlp_lab.store.hdf5 import read_hdf5
 from dlp_lab.store.hdf5_packing import CHUNK_SHAPE, Packing, create_packed, write_packed
 
@@ -86,7 +87,7 @@ def look(path: Path, axis: int) -> float:
     return statistics.median(taken)
 
 
-def measure(write: Write, voxels: Voxels, shape: ChunkShape, path: Path, *, here: bool, rounds: int) -> list[float]:
+def measure(write: Write, voxels: Voxels, shape: ChunkShape, path: Path, *, here: bool, rounds: int) -> list[Cell]:
     """Of one filter with one shape of chunks: writing, ratio, reading by h5py, by dlp-lab, and slices of each plane."""
 
     def write_anew() -> None:
@@ -101,27 +102,36 @@ def measure(write: Write, voxels: Voxels, shape: ChunkShape, path: Path, *, here
 
     written_ms = milliseconds(write_anew, rounds)
     ratio = voxels.nbytes / path.stat().st_size
-    read_here_ms = milliseconds(lambda: read_hdf5(path), rounds) if here else float("nan")
+    read_here_ms = milliseconds(lambda: read_hdf5(path), rounds) if here else None
     return [written_ms, ratio, milliseconds(read, rounds), read_here_ms, *(look(path, axis) for axis in range(3))]
 
 
 def main() -> int:
-    """Print the table."""
+    """Print and keep the table."""
     asked = Asked.on_the_command_line(__doc__, 200)
     voxels = body(asked.slices)
-    head = ["write", "ratio", "read", "read here", *PLANES]
-    print(f"{asked.slices} x 512 x 512 int16; milliseconds of processor time")
-    print(f"{'filter':<15} {'chunk':<14}" + "".join(f"{title:>10}" for title in head))
+    rows: list[tuple[Cell, ...]] = []
     with scratch() as folder:
         for name, write in FILTERS.items():
             for shape in SHAPES:
-                here = name in READ_HERE
-                found = measure(write, voxels, shape, folder / "v.h5", here=here, rounds=asked.rounds(ROUNDS))
-                cells = [
-                    f"{value:10.2f}" if title in ("ratio", *PLANES) else f"{value:10.0f}"
-                    for title, value in zip(head, found, strict=True)
-                ]
-                print(f"{name:<15} {' x '.join(map(str, shape)):<14}" + "".join(cells), flush=True)
+                here, rounds = name in READ_HERE, asked.rounds(ROUNDS)
+                found = measure(write, voxels, shape, folder / "v.h5", here=here, rounds=rounds)
+                rows.append((name, " x ".join(map(str, shape)), *found))
+    looks = [f"{plane} slice" for plane in PLANES]
+    Table(
+        f"Chunks of {asked.slices} x 512 x 512 int16, milliseconds of processor time",
+        (
+            "",
+            "chunk",
+            "write",
+            "smaller, x",
+            "read by h5py",
+            "read by dlp-lab",
+            *looks,
+        ),
+        rows,
+        "The least of some rounds, all threads together. Slices are taken by h5py, of a file that was just opened.",
+    ).print().write(asked.results / "chunks.json")
     return 0
 
 
