@@ -28,7 +28,6 @@ from benchmarks.report import RUN, Ran, Run, contests_of, write_report
 
 DOCUMENT = ROOT / "docs/performance.md"
 _NO_PEERS = RESULTS / "short/no-peers/python"
-PICTURES = ("ratios.png", "curves.png", "streaming.png", "profile.png")
 
 
 @dataclass(frozen=True)
@@ -53,6 +52,7 @@ BENCHMARKS = (
     Benchmark("end_to_end"),
     Benchmark("read_write", ("200",)),
     Benchmark("hdf5", ("120",)),
+    Benchmark("chunks", ("100",), short=None),
     Benchmark("streaming"),
     Benchmark("compressed", short=None),
     Benchmark("segment"),
@@ -102,7 +102,7 @@ def run_all(benchmarks: list[Benchmark], is_short: bool) -> int:
     run.write(results)
     if contests := contests_of(run, results):
         draw_ratios(contests, results / "ratios.png")
-    drawn = [name for name in PICTURES if (path := results / name).exists() and path.stat().st_mtime >= began]
+    drawn = sorted(path.name for path in results.glob("*.png") if path.stat().st_mtime >= began)
     print(f"\n{write_report(run, results, drawn)}")
     failed = [one.name for one in run.ran if one.status != 0]
     if failed:
@@ -122,7 +122,7 @@ def main() -> int:
     if not asked.docs:
         return run_all(chosen(asked.names, asked.short), asked.short)
     try:
-        write_into(DOCUMENT, Asked(0, False).results, PICTURES)
+        write_into(DOCUMENT, Asked(0, False).results)
     except (NotOfOneRun, FileNotFoundError) as error:
         parser.error(str(error))
     return 0

@@ -14,7 +14,7 @@ from __future__ import annotations
 import statistics
 import sys
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from pathlib import Path
 from typing import Any
 
@@ -25,6 +25,7 @@ from numpy.typing import NDArray
 
 from benchmarks.contest import Asked, scratch
 from benchmarks.hdf5 import PLANES, body
+from benchmarks.tables import Cell, Table
 from dlp_lab.store.hdf5 import read_hdf5
 from dlp_lab.store.hdf5_packing import CHUNK_SHAPE, Packing, create_packed, write_packed
 
@@ -106,22 +107,22 @@ def measure(write: Write, voxels: Voxels, shape: ChunkShape, path: Path, *, here
 
 
 def main() -> int:
-    """Print the table."""
+    """Measure all filters with all shapes."""
     asked = Asked.on_the_command_line(__doc__, 200)
     voxels = body(asked.slices)
-    head = ["write", "ratio", "read", "read here", *PLANES]
-    print(f"{asked.slices} x 512 x 512 int16; milliseconds of processor time")
-    print(f"{'filter':<15} {'chunk':<14}" + "".join(f"{title:>10}" for title in head))
+    rows: list[Sequence[Cell]] = []
     with scratch() as folder:
         for name, write in FILTERS.items():
             for shape in SHAPES:
                 here = name in READ_HERE
                 found = measure(write, voxels, shape, folder / "v.h5", here=here, rounds=asked.rounds(ROUNDS))
-                cells = [
-                    f"{value:10.2f}" if title in ("ratio", *PLANES) else f"{value:10.0f}"
-                    for title, value in zip(head, found, strict=True)
-                ]
-                print(f"{name:<15} {' x '.join(map(str, shape)):<14}" + "".join(cells), flush=True)
+                rows.append((f"{name}, {' x '.join(map(str, shape))}", *found))
+    Table(
+        f"Filters and chunks: {asked.slices} x 512 x 512 int16, processor time in ms",
+        ("filter, chunk", "write", "times smaller", "read by h5py", "by dlp-lab", *PLANES),
+        rows,
+        "The least of the rounds; of a slice, the median of several all through the volume.",
+    ).print().write(asked.results / "chunks.json")
     return 0
 
 

@@ -12,13 +12,15 @@ from __future__ import annotations
 
 import shutil
 import sys
+from collections.abc import Mapping, Sequence
 from pathlib import Path
 
 import numpy as np
 from numpy.typing import NDArray
 from scipy import ndimage
 
-from benchmarks.contest import PEERS_PYTHON, Asked, Contestant, hold, scratch
+from benchmarks.contest import PEERS_PYTHON, Asked, Contestant, Outcome, hold, scratch
+from benchmarks.tables import Cell, Table
 from benchmarks.volume_files import FORMATS, SLICES
 
 ROUNDS = 3
@@ -65,6 +67,22 @@ def size_of(path: Path) -> int:
     return sum(file.stat().st_size for file in files if file.is_file())
 
 
+def table_of_all(slices: int, outcomes: Sequence[Outcome], ratios: Mapping[str, float]) -> Table:
+    """Processor time of all contests side by side, of a single slice where slices were looked at, and the sizes."""
+    rows: list[Sequence[Cell]] = []
+    for name, ratio in ratios.items():
+        whole, looks = outcomes[:2], outcomes[2:]
+        medians = [1e3 * one.measured[name].median("cpu_s") for one in whole]
+        medians += [1e3 * one.measured[name].median("cpu_s") / SLICES for one in looks]
+        rows.append((name, *medians, ratio))
+    return Table(
+        f"A volume of {slices} x 512 x 512 int16 as a file, processor time in ms",
+        ("", "write", "read", *(f"one {plane} slice" for plane in PLANES), "times smaller"),
+        rows,
+        "Medians; a slice is copied out of an opened file.",
+    )
+
+
 def main() -> int:
     """Hold the contests of writing, reading and looking, and tell how large the files are."""
     asked = Asked.on_the_command_line(__doc__, 200)
@@ -74,7 +92,7 @@ def main() -> int:
         np.save(source, body(slices))
         paths = {name: made / f"{number}.nii.gz" for number, name in enumerate(CONTESTANTS)}
 
-        def hold_one(name: str, title: str, function: str, *more: str) -> None:
+        def hold_one(name: str, title: str, function: str, *more: str) -> Outcome:
             contestants = [
                 Contestant(one, f"benchmarks.{module}:{function}", python)
                 for one, (module, python) in CONTESTANTS.items()
@@ -89,15 +107,14 @@ def main() -> int:
             outcome = hold(title, contestants, asked.rounds(ROUNDS), reference=OURS, arguments=arguments)
             outcome.print_table()
             outcome.write(asked.results / f"hdf5_{name}.json")
+            return outcome
 
-        hold_one("write", f"writing {slices} x 512 x 512 int16", "write")
-        print("\nhow much smaller the file is than the voxels")
-        for name, path in paths.items():
-            if path.exists():
-                print(f"  {name:<28} {source.stat().st_size / size_of(path):5.2f}")
-        hold_one("read", f"reading {slices} x 512 x 512 int16", "read")
+        outcomes = [hold_one("write", f"writing {slices} x 512 x 512 int16", "write")]
+        ratios = {name: source.stat().st_size / size_of(path) for name, path in paths.items() if path.exists()}
+        outcomes.append(hold_one("read", f"reading {slices} x 512 x 512 int16", "read"))
         for axis, plane in enumerate(PLANES):
-            hold_one(plane, f"{SLICES} {plane} slices of {slices} x 512 x 512", "look", str(axis))
+            outcomes.append(hold_one(plane, f"{SLICES} {plane} slices of {slices} x 512 x 512", "look", str(axis)))
+    table_of_all(slices, outcomes, ratios).print().write(asked.results / "hdf5.json")
     return 0
 
 
