@@ -70,3 +70,16 @@ import os
 assert os.listdir("/proc/self/task") == [str(os.getpid())], "a thread, which does not survive a fork"
 """
     assert loaded_after(program) == {"numpy", "pydicom", "imagecodecs"}
+
+
+def test_the_stand_alone_server_starts_without_a_grammar_of_addresses() -> None:
+    program = """
+from dlp_lab.cli import main
+try:
+    main(["serve", "--help"])
+except SystemExit:
+    pass
+import sys
+assert "jsonschema" in sys.modules and "rfc3987_syntax" not in sys.modules
+"""
+    assert loaded_after(program) == {"tornado"}

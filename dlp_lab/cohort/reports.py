@@ -63,6 +63,7 @@ class Reports:
             raise ReportFailed(f"reports need papermill ({error}): pip install 'dlp-lab[notebook]'") from None
         for name in ("papermill", "papermill.translators", "traitlets"):
             logging.getLogger(name).setLevel(logging.CRITICAL)  # what matters is in the report
+        logging.getLogger("asyncio").addFilter(_is_no_forgotten_poll)
         self._workspace = workspace
         self._cohort = cohort
         self._notebook = notebook
@@ -142,6 +143,11 @@ class Reports:
         from dlp_lab.cohort.forked_kernel import manager_of
 
         return {} if self._nursery is None else {"kernel_manager_class": manager_of(self._nursery)}
+
+
+def _is_no_forgotten_poll(record: logging.LogRecord) -> bool:
+    """nbclient leaves a task behind where an output is none, and asyncio would tell of it with a traceback."""
+    return "_async_poll_kernel_alive" not in record.getMessage()
 
 
 def _page(case_id: str, notebook: Any) -> bytes:

@@ -8,7 +8,7 @@ from dataclasses import dataclass
 from dlp_lab.dicom.series import HeaderSource, Series
 
 
-@dataclass(frozen=True)
+@dataclass(frozen=True, slots=True)
 class WrittenSlice:
     """One slice of the derived series.
 

@@ -82,7 +82,7 @@ class Rescale:
         return self.slope == 1 and self.intercept % 1 == 0
 
 
-@dataclass(frozen=True)
+@dataclass(frozen=True, slots=True)
 class ValueRange:
     """Least and greatest of some values; nan if one of them is."""
 

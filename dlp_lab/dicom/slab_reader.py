@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from typing import Any
 
 import numpy as np
@@ -27,15 +28,19 @@ class SlabReader:
     Args:
         series: The series.
         decode: Decodes compressed slices.
+        see: Given the index of the first and the values of slices that were read, each time they are.
 
     Attributes:
         dtype: The widest type that values needed so far.
         value_range: Least and greatest value of all slices that were read.
     """
 
-    def __init__(self, series: Series, decode: FrameDecoder) -> None:
+    def __init__(
+        self, series: Series, decode: FrameDecoder, see: Callable[[int, NDArray[Any]], None] | None = None
+    ) -> None:
         self._series = series
         self._decode = decode
+        self._see = see
         self._slices = StoredSlices()
         self._first = 0
         self._voxels: NDArray[Any] = np.empty((0, *series.geometry.shape[1:]), values_dtype(series))
@@ -70,6 +75,8 @@ class SlabReader:
         for found in ValueRange.of_slices(values):
             low, high = self.value_range
             self.value_range = min(low, found.low), max(high, found.high)
+        if self._see is not None:
+            self._see(first + count, values)
         self._first, self._voxels = first, self._room[: stop - first]
         return Volume(
             voxels=self._voxels,

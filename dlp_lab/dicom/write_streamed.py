@@ -1,8 +1,8 @@
 """A derived image whose slices are made while it is written, for the memory does not hold all of them.
 
-How values are stored follows from the values of all slices, and has to be known before the first is written. It is
-nearly always as in the source, so that is taken for granted, and looked at again when all values have been seen. Only
-where it was wrong, or where the slices of the source do not agree, the slices are made a second time.
+How integers stand for values follows from the values of all slices, and has to be known before the first is written.
+It is nearly always as in the source, so that is taken for granted, and looked at again when all values have been seen.
+Only where it was wrong, or where the slices of the source do not agree, the slices are made a second time.
 
 Where stored values are whole numbers of the source's unit, no fractions are kept, and slices may be made without them.
 """
@@ -27,9 +27,7 @@ from dlp_lab.dicom.writable import PlannedSlices, refuse_unwritable_values
 from dlp_lab.dicom.write_derived import refuse_form, written_form
 from dlp_lab.dicom.write_image import DerivedSeries, write_planned_series
 from dlp_lab.dicom.write_multiframe import write_planned_multiframe
-
-STREAMED_FORMS: tuple[OutputForm, ...] = ("series", "multiframe")
-"""A parametric map tells the range of its values ahead of them, and is never made of a guess."""
+from dlp_lab.dicom.write_parametric_map import write_map_of_slices
 
 _SLICES_AT_ONCE = 16
 """Are looked at together: as many as a slab is made of at least, so that no two of them are needed at a time."""
@@ -48,7 +46,8 @@ class SlicesOnDemand(Sequence[NDArray[Any]]):
     """`(rows, columns)` values on the source's grid, made when they are asked for; they are asked for in order.
 
     Attributes:
-        whole_numbers: Whether values rounded half to even are enough. What makes other values may leave it unheeded.
+        whole_numbers: Whether values rounded half to even are enough for who made this; `write_streamed` says otherwise
+            where they are not for what it writes. What makes other values may leave it unheeded.
     """
 
     whole_numbers: bool = False
@@ -62,28 +61,33 @@ def write_streamed(
     derivation: Derivation,
     report: Callable[[float, str], None],
     watcher: Watcher,
+    unit: str | None = None,
 ) -> DerivedSeries:
     """Write what `write_derived` would write of the same values, byte for byte.
 
     Args:
-        form: One of `STREAMED_FORMS`.
+        form: What to write.
         source: The series that the values were made from, each of its slices one of the volume.
         slices: The values; asked for once, or twice.
         folder: Existing empty folder.
         derivation: What made the values.
         report: Called with the fraction written and the step's name.
         watcher: Sees each slice.
+        unit: Of the values; None for that of the source.
 
     Raises:
         TaskResultInvalid, Malformed, DlpError: As `write_derived_series` and `refuse_form`.
     """
     refuse_form(form, source)
+    watched = _Watched(slices, watcher)
+    if form == "parametric_map":
+        watcher.begin(())
+        return write_map_of_slices(source, watched, unit, folder, derivation, report)
     write = _WRITERS[written_form(form, source)]
     places = written_slices(source, derivation.reach_slices)
     headers = [source.headers[place.header] for place in places]
     guess = stored_as_in_source(headers)
-    watched = _Watched(slices, watcher)
-    slices.whole_numbers = are_whole_numbers(guess)
+    slices.whole_numbers = slices.whole_numbers and are_whole_numbers(guess)
     if guess is not None:
         watcher.begin(guess)
         written = write(source, PlannedSlices(places, watched, guess), folder, derivation, report)

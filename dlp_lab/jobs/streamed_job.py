@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import contextlib
 from collections.abc import Sequence
 from dataclasses import dataclass
 from functools import partial
@@ -17,10 +18,11 @@ from dlp_lab.dicom.read import values_dtype
 from dlp_lab.dicom.rescale import Rescale, ValueRange
 from dlp_lab.dicom.series import Series
 from dlp_lab.dicom.slab_reader import SlabReader, is_read_slice_by_slice
-from dlp_lab.dicom.write_streamed import STREAMED_FORMS, are_whole_numbers, stored_as_in_source, write_streamed
+from dlp_lab.dicom.write_streamed import are_whole_numbers, stored_as_in_source, write_streamed
 from dlp_lab.jobs.derived_slabs import DerivedSlabs
 from dlp_lab.jobs.image_result import ExpectedValues, on_steps, shared_steps, told_of_computation, told_of_image
 from dlp_lab.jobs.job import Job
+from dlp_lab.jobs.kept_slabs import KeptSlabs, kept_slabs
 from dlp_lab.jobs.memory_share import fits, slab_thickness
 from dlp_lab.store.metadata import described
 from dlp_lab.store.provenance import ValueProfiles
@@ -34,18 +36,16 @@ def halo_of_streamed_job(task: Task, job: Job, series: Series) -> int | None:
     """How many slices a job needs beside those that it computes; None if it is done with whole volumes.
 
     Slabs use the same memory again and again, which takes less time than to touch all that a volume needs. Whole
-    volumes are taken where the task needs them, and where they are written: for `keep_hdf5`, for parametric maps, for
-    series that are padded or resampled. And where they fit into the memory (`memory_share.py`) and slices have slopes
-    of their own, so that how values are stored is known only when all are computed.
+    volumes are taken where the task needs them, and where slices are padded or resampled. And, if they fit into the
+    memory (`memory_share.py`), where all values are needed twice: for `keep_hdf5`, for parametric maps, and where
+    slices have slopes of their own, so that how values are stored is known only when all are computed.
     """
-    streams = task.makes == "image" and job.output_form in STREAMED_FORMS and not job.keep_hdf5
-    if not streams or not is_read_slice_by_slice(series):
+    if task.makes != "image" or not is_read_slice_by_slice(series):
         return None
     slices, rows, columns = series.geometry.shape
     whole_bytes = slices * rows * columns * (values_dtype(series).itemsize + _RESULT_BYTES)
-    if stored_as_in_source(series.headers) is None and fits(whole_bytes):
-        return None
-    return task.halo_slices(series.geometry)
+    needed_twice = job.keep_hdf5 or job.output_form == "parametric_map" or stored_as_in_source(series.headers) is None
+    return None if needed_twice and fits(whole_bytes) else task.halo_slices(series.geometry)
 
 
 @dataclass(frozen=True)
@@ -71,55 +71,85 @@ def run_in_slabs(
     Args:
         task, job, series: What to do.
         halo: How many slices the task needs beside those that it computes.
-        folder: Gets the derived images.
+        folder: Gets the derived images, and the files of `keep_hdf5`.
         report: Told of the progress.
         threads: How many may decode.
 
     Raises:
         DlpError: The job cannot be done.
     """
-    reader = SlabReader(series, partial(decoded_here, threads=threads))
+    with kept_slabs(series, folder) if job.keep_hdf5 else contextlib.nullcontext() as kept:
+        return _run(task, job, series, halo, folder, report, threads, kept)
+
+
+def _run(
+    task: Task,
+    job: Job,
+    series: Series,
+    halo: int,
+    folder: Path,
+    report: Report,
+    threads: int | None,
+    kept: KeptSlabs | None,
+) -> StreamedJob:
+    reader = SlabReader(series, partial(decoded_here, threads=threads), None if kept is None else kept.see_source)
     pixels = series.geometry.shape[1] * series.geometry.shape[2]
-    whole_numbers = are_whole_numbers(stored_as_in_source(series.headers))
+    needs_fractions = kept is not None or job.output_form == "parametric_map"
+    whole_numbers = not needs_fractions and are_whole_numbers(stored_as_in_source(series.headers))
     result_bytes = _ROUNDED_BYTES if whole_numbers else _RESULT_BYTES
     thickness = slab_thickness(pixels * (values_dtype(series).itemsize + result_bytes), halo)
     slabs = DerivedSlabs(task, series, reader, thickness, halo, report)
     slabs.whole_numbers = whole_numbers
-    derivation, computation = _about(job, slabs.result_with(0))
-    seen = _SeenValues(series.geometry.shape)
-    written = write_streamed(job.output_form, series, slabs, folder, derivation, report, seen)
-    source = reader.read(0, 1)
+    derivation, computation, unit = _about(job, slabs.result_with(0), kept)
+    seen = _SeenValues(series.geometry.shape, kept)
+    written = write_streamed(job.output_form, series, slabs, folder, derivation, report, seen, unit)
+    told_of_source = described(reader.read(0, 1), series.geometry, str(reader.dtype), reader.value_range)
+    if kept is not None:
+        last = slabs.result_with(len(slabs) - 1).volume
+        told_of_result = described(last, series.geometry, str(last.voxels.dtype), seen.value_range)
+        kept.finish(job.read, told_of_source, told_of_result)
     return StreamedJob(
         result=told_of_image(computation, written, series.geometry, seen.values()),
-        source=described(source, series.geometry, str(reader.dtype), reader.value_range),
+        source=told_of_source,
         warnings=reader.warnings,
     )
 
 
-def _about(job: Job, result: ImageResult) -> tuple[Derivation, dict[str, object]]:
-    """What is told of a result, without its voxels."""
+def _about(job: Job, result: ImageResult, kept: KeptSlabs | None) -> tuple[Derivation, dict[str, object], str | None]:
+    """What is told of a result without its voxels, and its unit."""
+    if kept is not None:
+        kept.begin_result(result.volume)
     derivation = Derivation(job.uid, job.task, result.description, result.derivation_code, result.reach_slices)
-    return derivation, told_of_computation(result)
+    return derivation, told_of_computation(result), result.volume.unit
 
 
 class _SeenValues:
-    """What the record tells of the values, taken down as they are written. A `Watcher`."""
+    """What the record tells of the values, taken down as they are written. A `Watcher`.
 
-    def __init__(self, shape: tuple[int, int, int]) -> None:
+    Attributes:
+        value_range: Least and greatest of the values that were made.
+    """
+
+    def __init__(self, shape: tuple[int, int, int], kept: KeptSlabs | None) -> None:
         self._shape = shape
-        self._range = np.inf, -np.inf
+        self._kept = kept
+        self.value_range = np.inf, -np.inf
         self._steps: tuple[float, float] | None = None
         self._profiles = ValueProfiles(shape)
 
     def begin(self, rescales: Sequence[Rescale]) -> None:
-        self._range = np.inf, -np.inf
+        self.value_range = np.inf, -np.inf
         self._steps = shared_steps(rescales)
         self._profiles = ValueProfiles(self._shape, *(self._steps or ()))
+        if self._kept is not None:
+            self._kept.restart_result()
 
     def see(self, first: int, slices: NDArray[Any], ranges: Sequence[ValueRange]) -> None:
-        low, high = self._range
-        self._range = min(low, *(found.low for found in ranges)), max(high, *(found.high for found in ranges))
+        low, high = self.value_range
+        self.value_range = min(low, *(found.low for found in ranges)), max(high, *(found.high for found in ranges))
         self._profiles.add(first, slices)
+        if self._kept is not None:
+            self._kept.see_result(first, slices)
 
     def values(self) -> ExpectedValues:
-        return ExpectedValues(self._shape, on_steps(self._range, self._steps), self._profiles.means())
+        return ExpectedValues(self._shape, on_steps(self.value_range, self._steps), self._profiles.means())

@@ -15,6 +15,7 @@ The code is made for the processor that runs it, and lives in memory alone.
 from __future__ import annotations
 
 import ctypes
+import math
 import mmap
 import os
 import sys
@@ -26,7 +27,7 @@ from typing import Any, Final
 import numpy as np
 from numpy.typing import NDArray
 
-from dlp_lab.kernels.blocks import whole_blocks
+from dlp_lab.kernels.blocks import BLOCK, Floats, whole_blocks
 from dlp_lab.kernels.passes import Strip
 from dlp_lab.kernels.strip_plan import Places, StripPlan
 
@@ -36,8 +37,6 @@ FORBIDDEN_VARIABLE = "DLP_LAB_NO_COMPILED_KERNELS"
 _PLANES_AT_ONCE: Final = 4
 _STEPS_IN_A_CALL: Final = 16
 """Some milliseconds: who ends the work waits for so many."""
-_EXTRA_COLUMNS: Final = 8
-"""Lines a little longer than a power of two: neighbours would else share the same few places of the cache."""
 
 
 @cache
@@ -89,6 +88,7 @@ class CompiledPasses:
         address = self._engine.get_function_address
         self._code = _Code(
             strip=ctypes.CFUNCTYPE(None, ctypes.c_void_p)(address("strip")),
+            high=weighted_sums.HIGH,
             record=strip_code.RECORD,
             readers={np.dtype(kind): address(f"read_{kind}") for kind in strip_code.SOURCES},
             writers={
@@ -109,12 +109,14 @@ class _Code:
 
     Attributes:
         strip: Told where its numbers are.
+        high: How many rows it sums at once.
         record: The names of these numbers, in their order.
         readers: Addresses of those that read a kind of voxels.
         writers: Addresses of those that sum planes into a kind of result: several at once, and one by one.
     """
 
     strip: Callable[[int], None]
+    high: int
     record: tuple[str, ...]
     readers: dict[np.dtype[Any], int]
     writers: dict[np.dtype[Any], tuple[int, int]]
@@ -130,10 +132,13 @@ class _CompiledStrip:
         places = np.arange(len(columns))
         is_beyond = columns != places - reach_i
         self._beyond, self._within = places[is_beyond].astype(np.int64), columns[is_beyond] + reach_i
-        line = whole_blocks(plan.shape_kji[2]) + 2 * reach_i + _EXTRA_COLUMNS
-        self._tile = np.zeros((plan.rows + 2 * reach_j, line), np.float32)
-        self._summed = np.zeros((plan.rows, line), np.float32)
-        self._window = np.zeros((plan.slots, plan.rows, line), np.float32)
+        reach_up = whole_blocks(reach_i)
+        line = whole_blocks(plan.shape_kji[2] + reach_i) + reach_up
+        line += 0 if line // BLOCK % 2 else BLOCK
+        self._tile = _aligned((plan.rows + 2 * reach_j, line))
+        # sums along rows begin where a vector does, after those beyond the edge
+        self._summed = _aligned((code.high, line))[:, reach_up - reach_i :]
+        self._window = _aligned((plan.slots, plan.rows, line))
 
     def convolve(self, voxels: NDArray[Any], result: NDArray[Any], rows: slice) -> Iterator[None]:
         places = self._plan.places_of_rows(rows)
@@ -173,6 +178,14 @@ class _CompiledStrip:
             },
             **{"slot": self._window[0].size, "line": self._window.shape[2]},
         }
+
+
+def _aligned(shape: tuple[int, ...]) -> Floats:
+    """Zeros that begin with a line of the cache, as vectors in them then do; one that crosses lines is loaded twice."""
+    size = math.prod(shape)
+    memory = np.zeros(size + BLOCK, np.float32)
+    start = -memory.ctypes.data % 64 // 4
+    return memory[start : start + size].reshape(shape)
 
 
 def _refuse_where_code_is_forbidden() -> None:

@@ -2,7 +2,7 @@
 
 summary.html, summary.csv, summary.parquet
 cases.csv                   which case is which folder: the key to the rest, which names no folder
-cases/<case>/               report.html, report.ipynb, failure.html, thumbnail.png, case.json
+cases/<case>/               report.html, report.ipynb, failure.html, thumbnail-<job>.png, case.json
 .cohort/                    lock, inputs.json
 """
 

@@ -8,9 +8,7 @@ and checked when they are read; the HDF5 library keeps checksums of shapes, type
 from __future__ import annotations
 
 import hashlib
-from collections import deque
-from collections.abc import Generator, Iterable, Iterator, Sequence
-from concurrent.futures import Future, ThreadPoolExecutor
+from collections.abc import Iterator, Sequence
 from contextlib import closing
 from pathlib import Path
 from typing import Any, Literal, get_args
@@ -21,9 +19,9 @@ from numpy.typing import NDArray
 
 from dlp_lab.errors import BadParameters, Hdf5Error
 from dlp_lab.geometry import Geometry
-from dlp_lab.processors import threads_to_use
 from dlp_lab.store.format_version import FORMAT_VERSION as FORMAT_VERSION
 from dlp_lab.store.format_version import Normalization as Normalization
+from dlp_lab.store.hashing import hashed
 from dlp_lab.store.hdf5_file import published_hdf5
 from dlp_lab.store.hdf5_guard import GuardedFile, opened_guarded
 from dlp_lab.store.hdf5_headers import EncodedHeaders, StoredHeaders, read_headers, write_headers
@@ -37,8 +35,6 @@ not take them for slices, nor look for compressed voxels at one place."""
 Compression = Literal["none", "gzip", "zstd"]
 
 _SLAB_BYTES = 2 * 2**20
-_HASHED_LATER = 4
-"""Slabs that are written before they are hashed."""
 
 _ENTRY = "entry"
 _DATA = "entry/volume"
@@ -75,26 +71,69 @@ def write_hdf5(
         if value not in get_args(known):
             raise BadParameters(f"{name}: expected one of {', '.join(get_args(known))}; got {value!r}")
     with published_hdf5(path) as file:
-        file.attrs["format"] = FORMAT
         is_plain = compress == "none" and not (headers and headers.frames)
-        file.attrs["format_version"] = FORMAT_VERSION if is_plain else _NEWEST_VERSION
-        file.attrs["default"] = "entry"
-        _write_entry(file.create_group(_ENTRY), volume, headers)
-        _write_data(file.create_group(_DATA), volume, normalize, compress)
-        if sop_instance_uids:
-            slices = file.create_group("entry/slices")
-            slices.attrs["NX_class"] = "NXcollection"
-            uids = np.array(sop_instance_uids, dtype="S64")
-            slices.create_dataset("sop_instance_uid", data=uids, fletcher32=True)
-        if headers is not None:
-            write_headers(file, headers)
+        write_description(file, volume, volume.geometry, has_headers=headers is not None, is_plain=is_plain)
+        value_range = volume.value_range() if normalize == "minmax" else None
+        image = _create_image(file[_DATA], volume, normalize, compress)
+        image.attrs["sha256"] = _write_values(image, volume.voxels, value_range)
+        write_meaning(image, volume.unit, normalize, value_range)
+        write_origin(file, sop_instance_uids, headers)
 
 
-def _write_entry(entry: h5py.Group, volume: Volume, headers: StoredHeaders | None) -> None:
+def write_description(
+    file: h5py.File, volume: Volume, geometry: Geometry, *, has_headers: bool, is_plain: bool
+) -> h5py.Group:
+    """Write all that stands before the voxels.
+
+    Args:
+        file: New.
+        volume: The volume, or a part of it.
+        geometry: Of the whole.
+        has_headers: Whether headers will follow.
+        is_plain: Whether programs that read version 2 can read it.
+
+    Returns:
+        The group in which `image` is to be created.
+    """
+    file.attrs["format"] = FORMAT
+    file.attrs["format_version"] = FORMAT_VERSION if is_plain else _NEWEST_VERSION
+    file.attrs["default"] = "entry"
+    _write_entry(file.create_group(_ENTRY), volume, geometry, has_headers=has_headers)
+    data = file.create_group(_DATA)
+    _write_axes(data, geometry)
+    return data
+
+
+def write_meaning(
+    image: h5py.Dataset,
+    unit: str | None,
+    normalize: Normalization = "none",
+    value_range: tuple[float, float] | None = None,
+) -> None:
+    """Write what the stored voxels mean."""
+    image.attrs["normalization"] = normalize
+    if value_range:
+        image.attrs["value_range"] = value_range
+    if unit:
+        image.attrs["units"] = unit
+
+
+def write_origin(file: h5py.File, sop_instance_uids: Sequence[str], headers: StoredHeaders | None) -> None:
+    """Write what images the slices come from, behind the voxels."""
+    if sop_instance_uids:
+        slices = file.create_group("entry/slices")
+        slices.attrs["NX_class"] = "NXcollection"
+        uids = np.array(sop_instance_uids, dtype="S64")
+        slices.create_dataset("sop_instance_uid", data=uids, fletcher32=True)
+    if headers is not None:
+        write_headers(file, headers)
+
+
+def _write_entry(entry: h5py.Group, volume: Volume, whole: Geometry, *, has_headers: bool) -> None:
     entry.attrs["NX_class"], entry.attrs["default"] = "NXentry", "volume"
-    entry.attrs["headers"] = "none" if headers is None else "full"
+    entry.attrs["headers"] = "full" if has_headers else "none"
     for name, value in (
-        ("frame_of_reference_uid", volume.geometry.frame_of_reference_uid),
+        ("frame_of_reference_uid", whole.frame_of_reference_uid),
         ("source_series_uid", volume.source_series_uid),
         ("modality", volume.modality),
     ):
@@ -102,28 +141,18 @@ def _write_entry(entry: h5py.Group, volume: Volume, headers: StoredHeaders | Non
             entry.attrs[name] = value
     geometry = entry.create_group("geometry")
     geometry.attrs["NX_class"] = "NXcollection"
-    geometry["affine_kji_to_lps"] = volume.geometry.affine_kji_to_lps
-    geometry["affine_kji_to_lps"].attrs["sha256"] = _sha256(volume.geometry.affine_kji_to_lps)
-    geometry["spacing_kji_mm"] = volume.geometry.spacing_kji_mm
+    geometry["affine_kji_to_lps"] = whole.affine_kji_to_lps
+    geometry["affine_kji_to_lps"].attrs["sha256"] = _sha256(whole.affine_kji_to_lps)
+    geometry["spacing_kji_mm"] = whole.spacing_kji_mm
 
 
-def _write_data(data: h5py.Group, volume: Volume, normalize: Normalization, compress: Compression) -> None:
+def _write_axes(data: h5py.Group, geometry: Geometry) -> None:
     data.attrs["NX_class"], data.attrs["signal"] = "NXdata", "image"
     data.attrs["axes"] = ["slice", "row", "column"]
-    data.attrs["default_slice"] = [str(volume.geometry.shape[0] // 2), ".", "."]
-    for name, length, step in zip(
-        ("slice", "row", "column"), volume.geometry.shape, volume.geometry.spacing_kji_mm, strict=True
-    ):
+    data.attrs["default_slice"] = [str(geometry.shape[0] // 2), ".", "."]
+    for name, length, step in zip(("slice", "row", "column"), geometry.shape, geometry.spacing_kji_mm, strict=True):
         data[name] = np.arange(length) * step
         data[name].attrs["units"] = "mm"
-    value_range = volume.value_range() if normalize == "minmax" else None
-    image = _create_image(data, volume, normalize, compress)
-    image.attrs["sha256"] = _write_values(image, volume.voxels, value_range)
-    image.attrs["normalization"] = normalize
-    if value_range:
-        image.attrs["value_range"] = value_range
-    if volume.unit:
-        image.attrs["units"] = volume.unit
 
 
 def _create_image(data: h5py.Group, volume: Volume, normalize: Normalization, compress: Compression) -> h5py.Dataset:
@@ -147,24 +176,13 @@ def _write_values(image: h5py.Dataset, voxels: NDArray[Any], value_range: tuple[
             yield np.ascontiguousarray(_normalized(voxels[first : first + step], value_range))
 
     # closed here, for no thread may outlive what failed
-    with closing(_hashed(slabs(), digest)) as hashed:
+    with closing(hashed(slabs(), digest)) as stored:
         if image.chunks:
-            write_packed(image, hashed)
+            write_packed(image, stored)
         else:
-            for number, slab in enumerate(hashed):
+            for number, slab in enumerate(stored):
                 image.write_direct(slab, dest_sel=np.s_[number * step : number * step + len(slab)])
     return digest.hexdigest()
-
-
-def _hashed(slabs: Iterable[NDArray[Any]], digest: hashlib._Hash) -> Generator[NDArray[Any]]:
-    """The slabs, each hashed on a thread beside what is done with it: to hash takes longer than to write."""
-    with ThreadPoolExecutor(1) as beside:
-        pending: deque[Future[None]] = deque()
-        for slab in slabs:
-            pending.append(beside.submit(digest.update, slab.data))
-            yield slab
-            if len(pending) > _HASHED_LATER or threads_to_use() == 1:
-                pending.popleft().result()
 
 
 def read_hdf5(path: Path | str) -> Volume | NDArray[Any]:
@@ -240,12 +258,13 @@ def _read_own(file: GuardedFile, *, mapped: bool = False) -> Volume:
     normalization = file.text(_IMAGE, "normalization")
     affine = file.array(_AFFINE, "f", max_bytes=4 * 4 * 8)
     found = file.mapped(_IMAGE) if mapped and normalization == "none" else None
-    voxels = file.array(_IMAGE) if found is None else found
+    digest = hashlib.sha256()
+    voxels = file.array(_IMAGE, digest=digest) if found is None else found
     # version 1 had no hashes
     if version > 1:
-        _check_sha256(file, _AFFINE, affine)
+        _check_sha256(file, _AFFINE, _sha256(affine))
         if found is None:
-            _check_sha256(file, _IMAGE, voxels)
+            _check_sha256(file, _IMAGE, digest.hexdigest())
     if normalization not in ("none", "minmax"):
         raise Hdf5Error(f"{file.name}: normalization is {normalization!r}; 'none' and 'minmax' are read")
     if normalization == "minmax":
@@ -260,8 +279,8 @@ def _read_own(file: GuardedFile, *, mapped: bool = False) -> Volume:
     )
 
 
-def _check_sha256(file: GuardedFile, path: str, values: NDArray[Any]) -> None:
-    if file.text(path, "sha256") != _sha256(values):
+def _check_sha256(file: GuardedFile, path: str, found: str) -> None:
+    if file.text(path, "sha256") != found:
         raise Hdf5Error(
             f"{file.name}: the values of {path} are not those that were written (SHA-256 differs); make the file again "
             "or, if they were changed on purpose, put their new hash into the attribute sha256"
@@ -278,10 +297,7 @@ def _only_volume(file: GuardedFile) -> str:
 
 def _sha256(values: NDArray[Any]) -> str:
     """Of the values in C order, in the byte order they are stored in."""
-    digest = hashlib.sha256()
-    for plane in values:
-        digest.update(np.ascontiguousarray(plane).data)
-    return digest.hexdigest()
+    return hashlib.sha256(np.ascontiguousarray(values).data).hexdigest()
 
 
 def _normalized(values: NDArray[Any], value_range: tuple[float, float] | None) -> NDArray[Any]:

@@ -59,8 +59,10 @@ def read_chunked(content: io.FileIO, dataset: h5py.Dataset) -> NDArray[Any]:
     chunks = list(_chunks(content, dataset))
     filters = filters_of(dataset)
     _check_shuffle(dataset)
-    whole = math.prod(dataset.chunks) * dataset.dtype.itemsize
-    values = np.empty(dataset.shape, dataset.dtype)
+    # asked once, for h5py answers one thread at a time
+    shape, chunk_shape, dtype = dataset.shape, dataset.chunks, dataset.dtype
+    whole = math.prod(chunk_shape) * dtype.itemsize
+    values = np.empty(shape, dtype)
     if len({chunk.start for chunk in chunks}) < _grid_size(dataset):
         values[...] = dataset.fillvalue
 
@@ -68,9 +70,9 @@ def read_chunked(content: io.FileIO, dataset: h5py.Dataset) -> NDArray[Any]:
         for chunk, packed in batch:
             skipped = [bool(chunk.filter_mask >> place & 1) for place in range(len(filters))]
             kept = [number for number, skip in zip(filters, skipped, strict=True) if not skip]
-            unpacked = _unpacked(packed, kept, dataset.dtype.itemsize, whole).view(dataset.dtype)
-            target = values[tuple(slice(s, s + n) for s, n in zip(chunk.start, dataset.chunks, strict=True))]
-            target[...] = unpacked.reshape(dataset.chunks)[tuple(slice(n) for n in target.shape)]
+            unpacked = _unpacked(packed, kept, dtype.itemsize, whole).view(dtype)
+            target = values[tuple(slice(s, s + n) for s, n in zip(chunk.start, chunk_shape, strict=True))]
+            target[...] = unpacked.reshape(chunk_shape)[tuple(slice(n) for n in target.shape)]
 
     # closed here, for no thread may outlive what failed
     with closing(by_threads(unpack, _batches(content, chunks, max(1, _BATCH_BYTES // whole)))) as unpacked:
@@ -122,10 +124,11 @@ def _chunks(content: io.FileIO, dataset: h5py.Dataset) -> Iterator[_Chunk]:
     # the filters add a few bytes at most to what they cannot pack
     most = math.prod(dataset.chunks) * dataset.dtype.itemsize * 1.01 + 1024
     end = content.seek(0, io.SEEK_END)
+    shape, steps = dataset.shape, dataset.chunks
     for chunk in found:
         inside = all(
             0 <= place < length and place % step == 0
-            for place, length, step in zip(chunk.start, dataset.shape, dataset.chunks, strict=True)
+            for place, length, step in zip(chunk.start, shape, steps, strict=True)
         )
         if not inside:
             raise BrokenChunk(f"a chunk lies at {chunk.start}, where it has none")

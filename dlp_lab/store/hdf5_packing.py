@@ -60,18 +60,20 @@ def write_packed(dataset: h5py.Dataset, slabs: Iterable[NDArray[Any]]) -> None:
         dataset: What to fill.
         slabs: Its values; each as many slices as a chunk has, the last one maybe fewer.
     """
-    _, rows, columns = dataset.chunks
-    starts = [(j, i) for j in range(0, dataset.shape[1], rows) for i in range(0, dataset.shape[2], columns)]
+    # asked once, for h5py answers one thread at a time
+    shape, chunk_shape = dataset.shape, dataset.chunks
+    slices, rows, columns = chunk_shape
+    starts = [(j, i) for j in range(0, shape[1], rows) for i in range(0, shape[2], columns)]
     compress = _zstd if FILTER_ZSTD in filters_of(dataset) else _deflate
 
     def pack(slab: NDArray[Any]) -> list[bytes]:
-        return [compress(_shuffled(slab[:, j : j + rows, i : i + columns], dataset.chunks)) for j, i in starts]
+        return [compress(_shuffled(slab[:, j : j + rows, i : i + columns], chunk_shape)) for j, i in starts]
 
     # closed here, for no thread may outlive what failed
     with closing(by_threads(pack, slabs)) as made:
         for number, packed in enumerate(made):
             for (j, i), chunk in zip(starts, packed, strict=True):
-                dataset.id.write_direct_chunk((number * dataset.chunks[0], j, i), chunk)
+                dataset.id.write_direct_chunk((number * slices, j, i), chunk)
 
 
 def _shuffled(values: NDArray[Any], shape: tuple[int, ...]) -> NDArray[np.uint8]:

@@ -7,9 +7,10 @@ import json
 import weakref
 from functools import partial
 from pathlib import Path
-from typing import Annotated, ClassVar
+from typing import Annotated, ClassVar, get_args
 
 import numpy as np
+import pydicom
 import pytest
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
@@ -17,10 +18,9 @@ from msgspec import Meta
 from pydicom.uid import ExplicitVRLittleEndian, RLELossless
 
 import dlp_lab as dlp
-from dlp_lab.dicom import write_streamed
 from dlp_lab.dicom.compressed import decoded_here
 from dlp_lab.dicom.derived_header import Derivation
-from dlp_lab.dicom.options import ReadOptions
+from dlp_lab.dicom.options import OutputForm, ReadOptions
 from dlp_lab.dicom.read import read_volume
 from dlp_lab.dicom.series import one_series
 from dlp_lab.dicom.slab_reader import SlabReader
@@ -144,7 +144,7 @@ def test_slabs_are_some_multiple_of_16_slices_thick_and_no_thinner_than_their_ha
 
 @pytest.mark.parametrize("modality", ["CT", "MR", "PT"])
 @pytest.mark.parametrize("factor", [1.0, 0.01, -40.0, 0.0], ids=["as they are", "small", "large", "all 0"])
-@pytest.mark.parametrize("form", write_streamed.STREAMED_FORMS)
+@pytest.mark.parametrize("form", get_args(OutputForm))
 def test_values_are_stored_the_same_whether_or_not_as_in_the_source(tmp_path, in_slabs, modality, factor, form):
     write_phantom_series(tmp_path / "case", modality=modality, shape=(8, 6, 7))
     request = {"task": "scale", "params": {"factor": factor}, "output_form": form}
@@ -154,19 +154,50 @@ def test_values_are_stored_the_same_whether_or_not_as_in_the_source(tmp_path, in
 
 def test_frames_come_out_the_same(tmp_path, in_slabs):
     write_enhanced_phantom(tmp_path / "case/file.dcm", shape=(9, 12, 13))
-    for form in write_streamed.STREAMED_FORMS:
+    for form in get_args(OutputForm):
         uid = next(UIDS)
         assert done(tmp_path, uid, output_form=form) == whole(tmp_path, uid, output_form=form)
 
 
-@pytest.mark.parametrize(
-    "request_",
-    [{"output_form": "parametric_map"}, {"keep_hdf5": True}, {"params": {"mode": "wrap"}}],
-    ids=["a parametric map", "kept in HDF5", "wrapped round"],
-)
-def test_what_cannot_be_done_in_slabs_is_done_whole(root, in_slabs, monkeypatch, request_):
+@pytest.mark.parametrize("modality", ["CT", "PT"])
+@pytest.mark.parametrize("factor", [1.0, -40.0], ids=["stored as the source", "stored otherwise"])
+def test_what_is_kept_in_hdf5_is_the_same_to_the_last_byte(tmp_path, in_slabs, modality, factor):
+    write_phantom_series(tmp_path / "case", modality=modality, shape=(8, 6, 7))
+    request = {"task": "scale", "params": {"factor": factor}, "keep_hdf5": True}
+    uid = next(UIDS)
+    found = done(tmp_path, uid, **request)
+    assert {"source.h5", "source.json", "result.h5", "result.json"} <= set(found)
+    assert found == whole(tmp_path, uid, **request)
+
+
+def test_frames_are_kept_in_hdf5_too(tmp_path, in_slabs):
+    write_enhanced_phantom(tmp_path / "case/file.dcm", shape=(9, 12, 13))
+    uid = next(UIDS)
+    assert done(tmp_path, uid, keep_hdf5=True) == whole(tmp_path, uid, keep_hdf5=True)
+
+
+def test_values_that_need_a_wider_type_only_later_are_kept_as_they_are(tmp_path, in_slabs):
+    phantom = write_phantom_series(tmp_path / "case", shape=(8, 6, 7))
+    last = pydicom.dcmread(max(phantom.files, key=lambda path: pydicom.dcmread(path).ImagePositionPatient[2]))
+    last.PixelRepresentation, last.BitsStored, last.HighBit = last.PixelRepresentation, 16, 15
+    last.RescaleIntercept = "40000"
+    last.save_as(last.filename)
+    uid = next(UIDS)
+    request = {"task": "scale", "keep_hdf5": True}
+    found, expected = done(tmp_path, uid, **request), whole(tmp_path, uid, **request)
+    assert found.keys() == expected.keys()
+    assert {name for name in found if found[name] != expected[name]} <= {"source.h5"}
+    kept, kept_whole = tmp_path / "kept.h5", tmp_path / "whole.h5"
+    kept.write_bytes(found["source.h5"])
+    kept_whole.write_bytes(expected["source.h5"])
+    slabs, volume = dlp.read_hdf5(kept), dlp.read_hdf5(kept_whole)
+    assert slabs.voxels.dtype == volume.voxels.dtype == np.int32
+    np.testing.assert_array_equal(slabs.voxels, volume.voxels)
+
+
+def test_what_cannot_be_done_in_slabs_is_done_whole(root, in_slabs, monkeypatch):
     monkeypatch.setattr(pipeline, "run_in_slabs", None)
-    assert "0001.dcm" in done(root, next(UIDS), **request_)
+    assert "0001.dcm" in done(root, next(UIDS), params={"mode": "wrap"})
 
 
 def test_padded_slices_are_done_whole(tmp_path, in_slabs, monkeypatch):

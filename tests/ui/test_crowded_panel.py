@@ -70,3 +70,14 @@ def test_long_names_and_messages_neither_widen_a_narrow_panel_nor_fill_it(page: 
     )
     assert panel.evaluate("node => [node.clientWidth <= 200, node.scrollWidth <= node.clientWidth]") == [True, True]
     assert max(widths) <= 201
+
+
+def test_what_is_refused_is_told_where_it_is_seen(page: Page, crowded: Lab) -> None:
+    crowded.open(page)
+    panel = open_panel(page)
+    page.route(
+        "**/v1/jobs/*/retry*",
+        lambda route: route.fulfill(status=429, json={"code": "QUEUE_FULL", "message": "as many wait as may"}),
+    )
+    panel.locator(".dlp-Job[data-state=failed]").first.get_by_role("button", name="Try again").click()
+    expect(page.locator(".jp-toast-message").filter(has_text="as many wait as may")).to_be_visible()
