@@ -53,7 +53,7 @@ BENCHMARKS = (
     Benchmark("read_write", ("200",)),
     Benchmark("hdf5", ("120",)),
     Benchmark("chunks", ("100",), short=None),
-    Benchmark("streaming"),
+    Benchmark("streaming", ("500", "1500")),
     Benchmark("compressed", short=None),
     Benchmark("segment"),
     Benchmark("segment_peers", ("--length", "160", "--rounds", "2", "--channels", "25"), needs_peers=True),
