@@ -14,7 +14,7 @@ from __future__ import annotations
 import statistics
 import sys
 import time
-from collections.abc import Callable, Sequence
+from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
@@ -87,7 +87,7 @@ def look(path: Path, axis: int) -> float:
     return statistics.median(taken)
 
 
-def measure(write: Write, voxels: Voxels, shape: ChunkShape, path: Path, *, here: bool, rounds: int) -> list[float]:
+def measure(write: Write, voxels: Voxels, shape: ChunkShape, path: Path, *, here: bool, rounds: int) -> list[Cell]:
     """Of one filter with one shape of chunks: writing, ratio, reading by h5py, by dlp-lab, and slices of each plane."""
 
     def write_anew() -> None:
@@ -102,26 +102,35 @@ def measure(write: Write, voxels: Voxels, shape: ChunkShape, path: Path, *, here
 
     written_ms = milliseconds(write_anew, rounds)
     ratio = voxels.nbytes / path.stat().st_size
-    read_here_ms = milliseconds(lambda: read_hdf5(path), rounds) if here else float("nan")
+    read_here_ms = milliseconds(lambda: read_hdf5(path), rounds) if here else None
     return [written_ms, ratio, milliseconds(read, rounds), read_here_ms, *(look(path, axis) for axis in range(3))]
 
 
 def main() -> int:
-    """Measure all filters with all shapes."""
+    """Print and keep the table."""
     asked = Asked.on_the_command_line(__doc__, 200)
     voxels = body(asked.slices)
-    rows: list[Sequence[Cell]] = []
+    rows: list[tuple[Cell, ...]] = []
     with scratch() as folder:
         for name, write in FILTERS.items():
             for shape in SHAPES:
-                here = name in READ_HERE
-                found = measure(write, voxels, shape, folder / "v.h5", here=here, rounds=asked.rounds(ROUNDS))
-                rows.append((f"{name}, {' x '.join(map(str, shape))}", *found))
+                here, rounds = name in READ_HERE, asked.rounds(ROUNDS)
+                found = measure(write, voxels, shape, folder / "v.h5", here=here, rounds=rounds)
+                rows.append((name, " x ".join(map(str, shape)), *found))
+    looks = [f"{plane} slice" for plane in PLANES]
     Table(
-        f"Filters and chunks: {asked.slices} x 512 x 512 int16, processor time in ms",
-        ("filter, chunk", "write", "times smaller", "read by h5py", "by dlp-lab", *PLANES),
+        f"Chunks of {asked.slices} x 512 x 512 int16, milliseconds of processor time",
+        (
+            "",
+            "chunk",
+            "write",
+            "smaller, x",
+            "read by h5py",
+            "read by dlp-lab",
+            *(f"{plane} slice" for plane in PLANES),
+        ),
         rows,
-        "The least of the rounds; of a slice, the median of several all through the volume.",
+        "The least of some rounds, all threads together. Slices are taken by h5py, of a file that was just opened.",
     ).print().write(asked.results / "chunks.json")
     return 0
 
