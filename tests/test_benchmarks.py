@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import os
 import subprocess
 import sys
 import time
@@ -146,7 +147,9 @@ def test_a_law_goes_through_points_that_follow_it() -> None:
 
 def a_run(results: Path, *, is_short: bool = False) -> Run:
     Table("times", ("", "ms"), [["a", 2.5]]).write(results / "one.json")
-    run = Run(machine(), is_short, [Ran("one", 1.5, 0, ["one"]), Ran("talks", 0.1, 3, [], "what it said")])
+    run = Run(
+        machine(), is_short, time.time() - 60, [Ran("one", 1.5, 0, ["one"]), Ran("talks", 0.1, 3, [], "what it said")]
+    )
     run.write(results)
     return run
 
@@ -154,7 +157,11 @@ def a_run(results: Path, *, is_short: bool = False) -> Run:
 def test_a_report_has_all_tables_and_what_those_print_that_keep_none(tmp_path: Path) -> None:
     run = a_run(tmp_path)
     assert Run.read(tmp_path) == run
-    report = write_report(run, tmp_path, ["curves.png"]).read_text()
+    (tmp_path / "curves.png").write_bytes(b"drawn")
+    (tmp_path / "older.png").write_bytes(b"drawn")
+    os.utime(tmp_path / "older.png", (0, 0))
+    report = write_report(run, tmp_path).read_text()
+    assert "older" not in report
     for part in ("| a | 2.50 |", "| talks | 0.100 | 0 | status 3 |", "what it said", "![curves.png]", "cores of"):
         assert part in report
 
