@@ -1,13 +1,15 @@
 """All measurements beside peers, one after the other, and one report of them.
 
     python -m benchmarks [--short] [NAME ...]
+    python -m benchmarks --rest
     python -m benchmarks --docs
 
 Runs each benchmark named (by default all that are listed here) in a process of its own, on as much as lets all of them
 end within half an hour on two cores. Tables that they keep in build/bench as JSON become `report.md`, with the machine
 at its head, and pictures beside it. `--short` does little more than see that they run, in a minute on two free cores,
-without the peers that have an environment of their own, and keeps its results apart, in build/bench/short. `--docs`
-runs nothing, and writes the tables of the last full run into docs/performance.md.
+without the peers that have an environment of their own, and keeps its results apart, in build/bench/short. `--rest`
+goes on with a full run that was interrupted, or of which some failed. `--docs` runs nothing, and writes the tables of
+the last full run into docs/performance.md.
 """
 
 from __future__ import annotations
@@ -17,7 +19,7 @@ import os
 import subprocess
 import sys
 import time
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 
 from benchmarks.contest import PEERS_PYTHON, PEERS_VARIABLE, RESULTS, ROOT, Asked
@@ -28,7 +30,6 @@ from benchmarks.report import RUN, Ran, Run, contests_of, write_report
 
 DOCUMENT = ROOT / "docs/performance.md"
 _NO_PEERS = RESULTS / "short/no-peers/python"
-PICTURES = ("ratios.png", "curves.png", "streaming.png", "profile.png")
 
 
 @dataclass(frozen=True)
@@ -53,8 +54,8 @@ BENCHMARKS = (
     Benchmark("end_to_end"),
     Benchmark("read_write", ("200",)),
     Benchmark("hdf5", ("120",)),
-    Benchmark("chunks", ("100",)),
-    Benchmark("streaming"),
+    Benchmark("chunks", ("100",), short=None),
+    Benchmark("streaming", ("500", "1500")),
     Benchmark("compressed", short=None),
     Benchmark("segment"),
     Benchmark("segment_peers", ("--length", "160", "--rounds", "2", "--channels", "25"), needs_peers=True),
@@ -95,20 +96,36 @@ def chosen(names: list[str], is_short: bool) -> list[Benchmark]:
     ]
 
 
-def run_all(benchmarks: list[Benchmark], is_short: bool) -> int:
-    """Run, then report; how many failed."""
+def run_all(benchmarks: list[Benchmark], is_short: bool, before: Run | None = None) -> int:
+    """Run, and report after each, so that a run that is interrupted is no loss; how many failed.
+
+    Args:
+        benchmarks: Which.
+        is_short: Whether it is only to be seen that they run.
+        before: A run that this one goes on with.
+    """
     results = Asked(0, is_short).results
-    known, began = machine(PEERS_PYTHON), time.time()
-    run = Run(known, is_short, [ran(one, results, is_short) for one in benchmarks])
-    run.write(results)
-    if contests := contests_of(run, results):
-        draw_ratios(contests, results / "ratios.png")
-    drawn = [name for name in PICTURES if (path := results / name).exists() and path.stat().st_mtime >= began]
-    print(f"\n{write_report(run, results, drawn)}")
+    run = before or Run(machine(PEERS_PYTHON), is_short, time.time(), [])
+    for one in benchmarks:
+        others = [earlier for earlier in run.ran if earlier.name != one.name]
+        run = replace(run, ran=[*others, ran(one, results, is_short)])
+        run.write(results)
+        if contests := contests_of(run, results):
+            draw_ratios(contests, results / "ratios.png")
+        report = write_report(run, results)
+    print(f"\n{report}")
     failed = [one.name for one in run.ran if one.status != 0]
     if failed:
         print(f"failed: {', '.join(failed)}", file=sys.stderr)
     return len(failed)
+
+
+def rest() -> int:
+    """Go on with the last full run: what it did not come to, or what failed."""
+    last = Run.read(Asked(0, False).results)
+    done = {one.name for one in last.ran if one.status == 0}
+    left = [one for one in chosen([], False) if one.name not in done]
+    return run_all(left, False, last) if left else 0
 
 
 def main() -> int:
@@ -116,14 +133,17 @@ def main() -> int:
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("names", nargs="*", metavar="NAME", help=", ".join(KNOWN))
     parser.add_argument("--short", action="store_true")
+    parser.add_argument("--rest", action="store_true")
     parser.add_argument("--docs", action="store_true")
     asked = parser.parse_args()
     if unknown := set(asked.names) - set(KNOWN):
         parser.error(f"no benchmark is called {', '.join(sorted(unknown))}; there are {', '.join(KNOWN)}")
-    if not asked.docs:
+    if not asked.docs and not asked.rest:
         return run_all(chosen(asked.names, asked.short), asked.short)
     try:
-        write_into(DOCUMENT, Asked(0, False).results, PICTURES)
+        if asked.rest:
+            return rest()
+        write_into(DOCUMENT, Asked(0, False).results)
     except (NotOfOneRun, FileNotFoundError) as error:
         parser.error(str(error))
     return 0

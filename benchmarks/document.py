@@ -11,7 +11,6 @@ from __future__ import annotations
 
 import re
 import shutil
-from collections.abc import Sequence
 from pathlib import Path
 
 from benchmarks.machine import sentence
@@ -20,6 +19,7 @@ from benchmarks.report import Run, table_of
 MACHINE = "machine"
 END = "<!-- /bench -->"
 _BLOCK = re.compile(rf"<!-- bench: (\w+) -->\n.*?{END}", re.DOTALL)
+_PICTURE = re.compile(r"\]\(images/([\w-]+\.png)\)")
 
 
 class NotOfOneRun(ValueError):
@@ -51,13 +51,13 @@ def filled(text: str, run: Run, results: Path) -> str:
     return _BLOCK.sub(block, text)
 
 
-def write_into(document: Path, results: Path, pictures: Sequence[str]) -> None:
-    """Fill the document, and put the pictures of the run into `images` beside it.
+def write_into(document: Path, results: Path) -> None:
+    """Fill the document, and put the pictures of the run that it shows into `images` beside it.
 
     Raises:
         NotOfOneRun: See `filled`.
     """
     document.write_text(filled(document.read_text(), Run.read(results), results))
-    for name in pictures:
+    for name in _PICTURE.findall(document.read_text()):
         if (results / name).exists():
             shutil.copyfile(results / name, document.parent / "images" / name)

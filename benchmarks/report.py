@@ -40,11 +40,13 @@ class Run:
     Attributes:
         machine: As it was before the start.
         is_short: Whether it only was to be seen that all run.
+        began: In seconds of Unix time.
         ran: Each, in their order.
     """
 
     machine: Mapping[str, object]
     is_short: bool
+    began: float
     ran: Sequence[Ran]
 
     def write(self, results: Path) -> None:
@@ -60,7 +62,7 @@ class Run:
             FileNotFoundError: There was none.
         """
         kept = json.loads((results / RUN).read_text())
-        return cls(kept["machine"], kept["is_short"], [Ran(**one) for one in kept["ran"]])
+        return cls(kept["machine"], kept["is_short"], kept["began"], [Ran(**one) for one in kept["ran"]])
 
 
 def table_of(path: Path) -> Table:
@@ -74,7 +76,7 @@ def contests_of(run: Run, results: Path) -> list[Outcome]:
     return [Outcome.read(path) for path in paths if _is_contest(path)]
 
 
-def write_report(run: Run, results: Path, pictures: Sequence[str]) -> Path:
+def write_report(run: Run, results: Path) -> Path:
     """Everything of a run, in Markdown; returns where."""
     overview = Table(
         "What ran",
@@ -91,7 +93,8 @@ def write_report(run: Run, results: Path, pictures: Sequence[str]) -> Path:
         parts += [table_of(results / f"{name}.json").markdown() for name in one.tables]
         if one.printed:
             parts.append(f"```\n{one.printed.strip()}\n```\n")
-    parts += [f"![{name}]({name})\n" for name in pictures]
+    drawn = sorted(path.name for path in results.glob("*.png") if path.stat().st_mtime >= run.began)
+    parts += [f"![{name}]({name})\n" for name in drawn]
     report = results / "report.md"
     report.write_text("\n".join(parts))
     return report

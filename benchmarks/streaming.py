@@ -1,14 +1,19 @@
 """A job in slabs beside the same job with whole volumes: memory over time, and time a voxel, at several depths.
 
-    python -m benchmarks.streaming [SLICES ...] [--short]
+    python -m benchmarks.streaming [SLICES ...] [--series FOLDER] [--short]
 
 Makes a CT series of as many slices of 512 x 512 as the largest number says (default 500 1000 2000; 16000 are 8 GiB) and
-runs `3dblur` on its first SLICES, each job in a process of its own: in slabs (DLP_LAB_MEMORY_SHARE=0) and, where the
-volumes take no more than half of the free memory, whole. Printed are
+runs `3dblur` on its first SLICES, each job in a process of its own: in slabs (DLP_LAB_MEMORY_SHARE=0); in slabs with
+`keep_hdf5`, where the disk has room for it; and whole, where the volumes take no more than half of the free memory.
+With --series, the series is made in that folder and stays there, and is taken from there the next time.
+
+Told are
 
 * the most memory that the process had (`VmHWM`), with what it has after its imports, and the memory over time in
   tenths of the job, from `VmRSS`;
 * wall time and processor time a voxel, and that of copying the same files.
+
+A picture of the memory over time lies in build/bench/streaming.png, and all numbers in traces/streaming.json beside it.
 """
 
 from __future__ import annotations
@@ -22,16 +27,20 @@ import sys
 import tempfile
 import time
 from collections.abc import Sequence
+from dataclasses import asdict, dataclass
 from pathlib import Path
-from typing import NamedTuple
+from typing import Any
 
 from benchmarks.contest import Asked
 from benchmarks.scanner_series import COLUMNS, ROWS, write_scanner_series
 from benchmarks.tables import Cell, Table
+from dlp_lab.dicom.series import one_series
 from dlp_lab.jobs.memory_share import SHARE_VARIABLE, free_memory_bytes
 from dlp_lab.store.workspace import DEFAULT_OUTPUT
 
 BYTES_OF_WHOLE_VOLUMES = 6
+BYTES_OF_FILES = {"slabs": 3, "slabs, HDF5": 9, "whole": 3}
+"""A voxel, on the disk."""
 TENTHS = 10
 
 _JOB = """
@@ -52,15 +61,16 @@ imports, trace, ended = mib("VmRSS:"), [], threading.Event()
 
 def watch():
     while not ended.wait(0.05):
-        trace.append(mib("VmRSS:"))
+        trace.append((time.perf_counter() - begun, mib("VmRSS:")))
 
-watcher = threading.Thread(target=watch)
-watcher.start()
 workspace = Workspace(Path(sys.argv[1]))
 workspace.create()
-job = Job(uid="1" * 32, task="3dblur", input_dir="source", params={"sigma_mm": 1.5}, keep_hdf5=False,
+job = Job(uid="1" * 32, task="3dblur", input_dir="source", params={"sigma_mm": 1.5}, keep_hdf5=sys.argv[2] == "HDF5",
           state="running", submitted_at="")
-wall, cpu = time.perf_counter(), time.process_time()
+begun = wall = time.perf_counter()
+cpu = time.process_time()
+watcher = threading.Thread(target=watch)
+watcher.start()
 run_job(workspace, job, lambda fraction, message: None, threads=2)
 wall, cpu = time.perf_counter() - wall, time.process_time() - cpu
 ended.set()
@@ -69,29 +79,54 @@ print(json.dumps({"wall": wall, "cpu": cpu, "imports": imports, "most": mib("VmH
 """
 
 
-class Ran(NamedTuple):
-    """A job: its seconds by the clock and of processors, and MiB after the imports, at most, and over time."""
+@dataclass(frozen=True)
+class Ran:
+    """One job, or one copy of the files.
 
-    wall: float
-    cpu: float
-    imports: int
-    most: int
-    trace: list[int]
+    Attributes:
+        slices: Of the series, each of 512 x 512.
+        way: "copy", or how the job was done.
+        wall_s, processor_s: What it took.
+        most_mib, after_imports_mib: Resident memory of the process, of the job alone.
+        trace_s, trace_mib: Resident memory over time.
+    """
+
+    slices: int
+    way: str
+    wall_s: float
+    processor_s: float
+    most_mib: int = 0
+    after_imports_mib: int = 0
+    trace_s: tuple[float, ...] = ()
+    trace_mib: tuple[int, ...] = ()
+
+    def row(self, copy: Ran) -> Sequence[Cell]:
+        """As it stands in the table, beside the copy of the same files."""
+        voxels = self.slices * ROWS * COLUMNS
+        wall_ns, processor_ns = self.wall_s / voxels * 1e9, self.processor_s / voxels * 1e9
+        times = f"{self.slices} slices, {self.way}", wall_ns, self.wall_s / copy.wall_s, processor_ns
+        if not self.trace_mib:
+            return (*times, None, None, None)
+        return (*times, self.most_mib, self.after_imports_mib, tenths(self.trace_mib))
 
 
-def run_one(root: Path, share: str) -> Ran:
-    """A job in a process of its own."""
+def run_one(root: Path, slices: int, way: str) -> Ran:
+    """Do the job in a process of its own, and remove its result."""
+    share, kept = ("1" if way == "whole" else "0"), ("HDF5" if "HDF5" in way else "DICOM")
     ran = subprocess.run(
-        [sys.executable, "-c", _JOB, str(root)],
-        capture_output=True,
+        [sys.executable, "-c", _JOB, str(root), kept],
+        stdout=subprocess.PIPE,
         env={**os.environ, SHARE_VARIABLE: share},
         check=True,
     )
-    return Ran(**json.loads(ran.stdout))
+    shutil.rmtree(root / DEFAULT_OUTPUT)
+    told: dict[str, Any] = json.loads(ran.stdout)
+    seconds, mib = zip(*told["trace"], strict=True)
+    return Ran(slices, way, told["wall"], told["cpu"], told["most"], told["imports"], seconds, mib)
 
 
-def copied(files: list[Path], target: Path) -> tuple[float, float]:
-    """Seconds and processor seconds of copying the files, as the result is written: flushed to the disk."""
+def copied(files: list[Path], target: Path) -> Ran:
+    """Copy the files as the result is written: flushed to the disk; and remove the copies."""
     target.mkdir()
     wall, cpu = time.perf_counter(), time.process_time()
     for path in files:
@@ -99,60 +134,85 @@ def copied(files: list[Path], target: Path) -> tuple[float, float]:
             file.write(path.read_bytes())
             file.flush()
             os.fsync(file.fileno())
-    return time.perf_counter() - wall, time.process_time() - cpu
+    wall, cpu = time.perf_counter() - wall, time.process_time() - cpu
+    shutil.rmtree(target)
+    return Ran(len(files), "copy", wall, cpu)
 
 
-def tenths(trace: list[int]) -> str:
+def tenths(trace_mib: tuple[int, ...]) -> str:
     """The greatest memory in each tenth of a job."""
-    parts = [trace[len(trace) * n // TENTHS : len(trace) * (n + 1) // TENTHS] for n in range(TENTHS)]
+    parts = [trace_mib[len(trace_mib) * n // TENTHS : len(trace_mib) * (n + 1) // TENTHS] for n in range(TENTHS)]
     return " ".join(str(max(part)) for part in parts if part)
 
 
-def measure(made: Path, slices: int, files: list[Path]) -> list[Sequence[Cell]]:
-    """The rows of one depth."""
+def measure(made: Path, slices: int, files: list[Path]) -> list[Ran]:
+    """Copy, and do the job in every way that there is room for."""
     root = made / "root"
     (root / "source").mkdir(parents=True)
     for path in files[:slices]:
         os.link(path, root / "source" / path.name)
     voxels = slices * ROWS * COLUMNS
-    wall, cpu = copied(files[:slices], made / "copy")
-    shutil.rmtree(made / "copy")
-    copy_ns = wall / voxels * 1e9
-    rows: list[Sequence[Cell]] = [
-        (f"{slices} slices: floor, a copy", copy_ns, 1.0, cpu / voxels * 1e9, None, None, None)
-    ]
-    runs = {"slabs": "0"}
-    if voxels * BYTES_OF_WHOLE_VOLUMES <= free_memory_bytes() / 2:
-        runs["whole"] = "1"
-    for name, share in runs.items():
-        ran = run_one(root, share)
-        shutil.rmtree(root / DEFAULT_OUTPUT)
-        wall_ns, cpu_ns = ran.wall / voxels * 1e9, ran.cpu / voxels * 1e9
-        times = wall_ns, wall_ns / copy_ns, cpu_ns
-        rows.append((f"{slices} slices: {name}", *times, ran.most, ran.imports, tenths(ran.trace)))
+    found = [copied(files[:slices], made / "copy")]
+    for way, of_files in BYTES_OF_FILES.items():
+        if voxels * of_files > shutil.disk_usage(made).free:
+            continue
+        if way == "whole" and voxels * BYTES_OF_WHOLE_VOLUMES > free_memory_bytes() / 2:
+            continue
+        found.append(run_one(root, slices, way))
     shutil.rmtree(root)
-    return rows
+    return found
+
+
+def table(depths: Sequence[Sequence[Ran]]) -> Table:
+    """All jobs, each beside the copy of its files."""
+    return Table(
+        "3dblur in slabs and on whole volumes, slices of 512 x 512 int16",
+        (
+            *("", "wall, ns a voxel", "x the copy", "processor, ns a voxel", "most memory, MiB"),
+            *("after the imports, MiB", "in tenths of the job, MiB"),
+        ),
+        [ran.row(found[0]) for found in depths for ran in found],
+        "A copy is of the same files, flushed to the disk; 1000 slices are 0.5 GiB of voxels.",
+    )
+
+
+def draw(found: list[Ran], results: Path) -> None:
+    """Memory over time, a panel for each way, the jobs' times made one length."""
+    from matplotlib.figure import Figure
+
+    ways = [way for way in BYTES_OF_FILES if any(ran.way == way for ran in found)]
+    figure = Figure(figsize=(4.5 * len(ways), 4), layout="constrained")
+    for axes, way in zip(figure.subplots(1, len(ways), squeeze=False)[0], ways, strict=True):
+        for ran in found:
+            if ran.way == way:
+                axes.plot([at / ran.wall_s for at in ran.trace_s], ran.trace_mib, label=f"{ran.slices} slices")
+        axes.set(title=way, xlabel="part of the job's time", ylabel="resident MiB", ylim=(0, None))
+        axes.legend()
+    numbers = results / "traces/streaming.json"
+    numbers.parent.mkdir(parents=True, exist_ok=True)
+    figure.savefig(results / "streaming.png", dpi=90)
+    numbers.write_text(json.dumps([asdict(ran) for ran in found]))
+    print(f"\n{results / 'streaming.png'}\n{numbers}")
 
 
 def main() -> int:
     """Measure all depths, the smallest first."""
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("slices", type=int, nargs="*", default=[500, 1000, 2000])
+    parser.add_argument("--series", type=Path, help="where the series is, or is to be made and to stay")
     parser.add_argument("--short", action="store_true", help="12 slices: whether it runs at all")
     asked = parser.parse_args()
-    depths = [12] if asked.short else sorted(asked.slices)
-    with tempfile.TemporaryDirectory() as folder:
-        made = Path(folder)
-        series = write_scanner_series(made / "series", max(depths))
-        rows = [row for slices in depths for row in measure(made, slices, series.files)]
-    Table(
-        "3dblur in slabs and on whole volumes, slices of 512 x 512 int16 on the disk",
-        (
-            *("", "wall, ns a voxel", "x the copy", "processor, ns a voxel", "most memory, MiB"),
-            *("after the imports, MiB", "in tenths of the job, MiB"),
-        ),
-        rows,
-    ).print().write(Asked(0, asked.short).results / "streaming.json")
+    if asked.short:
+        asked.slices = [12]
+    results = Asked(0, asked.short).results
+    with tempfile.TemporaryDirectory(dir=asked.series and asked.series.parent) as folder:
+        series = asked.series or Path(folder) / "series"
+        if not series.is_dir():
+            write_scanner_series(series, max(asked.slices))
+        files = [header.path for header in one_series(series).headers]
+        depths = [measure(Path(folder), slices, files) for slices in sorted(asked.slices)]
+    table(depths).print().write(results / "streaming.json")
+    draw([ran for found in depths for ran in found], results)
     return 0
 
 
