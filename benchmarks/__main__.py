@@ -5,26 +5,29 @@
 
 Runs each benchmark named (by default all that are listed here) in a process of its own, on as much as lets all of them
 end within half an hour on two cores. Tables that they keep in build/bench as JSON become `report.md`, with the machine
-at its head, and pictures beside it. `--short` does little more than see that they run, and keeps its results apart, in
-build/bench/short. `--docs` runs nothing, and writes the tables of the last full run into docs/performance.md.
+at its head, and pictures beside it. `--short` does little more than see that they run, in a minute on two free cores,
+without the peers that have an environment of their own, and keeps its results apart, in build/bench/short. `--docs`
+runs nothing, and writes the tables of the last full run into docs/performance.md.
 """
 
 from __future__ import annotations
 
 import argparse
+import os
 import subprocess
 import sys
 import time
 from dataclasses import dataclass
 from pathlib import Path
 
-from benchmarks.contest import PEERS_PYTHON, ROOT, Asked
+from benchmarks.contest import PEERS_PYTHON, PEERS_VARIABLE, RESULTS, ROOT, Asked
 from benchmarks.document import NotOfOneRun, write_into
 from benchmarks.machine import machine
 from benchmarks.picture import draw_ratios
 from benchmarks.report import RUN, Ran, Run, contests_of, write_report
 
 DOCUMENT = ROOT / "docs/performance.md"
+_NO_PEERS = RESULTS / "short/no-peers/python"
 PICTURES = ("ratios.png", "curves.png", "streaming.png", "profile.png")
 
 
@@ -48,12 +51,13 @@ class Benchmark:
 BENCHMARKS = (
     Benchmark("gaussian"),
     Benchmark("end_to_end"),
-    Benchmark("read_write"),
+    Benchmark("read_write", ("200",)),
     Benchmark("hdf5", ("120",)),
+    Benchmark("chunks", ("100",)),
     Benchmark("streaming"),
-    Benchmark("compressed"),
+    Benchmark("compressed", short=None),
     Benchmark("segment"),
-    Benchmark("segment_peers", ("--length", "160", "--rounds", "2"), needs_peers=True),
+    Benchmark("segment_peers", ("--length", "160", "--rounds", "2", "--channels", "25"), needs_peers=True),
     Benchmark("job_overhead", ("--limit-ms", "inf")),
     Benchmark("curves"),
     Benchmark("phantom_table", short=None),
@@ -69,7 +73,8 @@ def ran(benchmark: Benchmark, results: Path, is_short: bool) -> Ran:
     print(f"\n== {' '.join(command[2:])}", flush=True)
     began, start = time.time(), time.monotonic()
     printed = []
-    with subprocess.Popen(command, cwd=ROOT, stdout=subprocess.PIPE, text=True) as process:
+    environment = {**os.environ, **({PEERS_VARIABLE: str(_NO_PEERS)} if is_short else {})}
+    with subprocess.Popen(command, cwd=ROOT, env=environment, stdout=subprocess.PIPE, text=True) as process:
         assert process.stdout is not None
         for line in process.stdout:
             print(line, end="", flush=True)
@@ -84,7 +89,7 @@ def chosen(names: list[str], is_short: bool) -> list[Benchmark]:
     """Those that are asked for, or all; of all, those that can run."""
     if names:
         return [KNOWN[name] for name in names]
-    without_peers = not PEERS_PYTHON.exists()
+    without_peers = is_short or not PEERS_PYTHON.exists()
     return [
         one for one in BENCHMARKS if not (is_short and one.short is None) and not (one.needs_peers and without_peers)
     ]

@@ -12,6 +12,7 @@ from __future__ import annotations
 
 import argparse
 import json
+import os
 import statistics
 import subprocess
 import sys
@@ -27,7 +28,8 @@ from benchmarks.tables import Cell, Table
 
 ROOT = Path(__file__).resolve().parent.parent
 RESULTS = ROOT / "build/bench"
-PEERS_PYTHON = ROOT / "build/judges-venv/bin/python"
+PEERS_VARIABLE = "DLP_LAB_PEERS_PYTHON"
+PEERS_PYTHON = Path(os.environ.get(PEERS_VARIABLE, ROOT / "build/judges-venv/bin/python"))
 """Made by `make bench`; holds what is too heavy for the environment of the tests, such as MONAI and PyTorch."""
 
 

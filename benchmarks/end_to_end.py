@@ -9,9 +9,10 @@ place for that, sigma 1.5 mm. Contestants:
 * pydicom + scipy: the plain script, no checks, no references to the source; and with gzip HDF5 by h5py beside it;
 * SimpleITK: series reader, recursive Gaussian (an approximation), slice writer;
 * MONAI: reader, GaussianSmooth, NIfTI writer; it has no writer of DICOM series. Takes part after `make bench`;
-* the floor: reading all files and writing as many bytes.
+* the floor: reading all files and writing as many bytes, on one thread and on two.
 
-Then the steps of dlp-lab as shares of the floor, and how soon a cold `dlp-lab run` is at work.
+Then the steps of dlp-lab as shares of the floor, as a table and in build/bench/end_to_end_steps.png, and how soon a
+cold `dlp-lab run` is at work.
 """
 
 from __future__ import annotations
@@ -20,20 +21,37 @@ import math
 import shutil
 import statistics
 import sys
+from collections.abc import Sequence
 from pathlib import Path
+from typing import cast
 
 import numpy as np
 import pydicom
 
 from benchmarks.cold_start import COLD_ROUNDS, cold_start_table
 from benchmarks.contest import PEERS_PYTHON, Asked, Contestant, Outcome, hold, scratch
+from benchmarks.job_profile import CPU, REST, WALL
+from benchmarks.picture import FLOOR as FLOOR_COLOUR
 from benchmarks.scanner_series import write_scanner_series
+from benchmarks.tables import Cell, Table
 
 SIGMA_MM = 1.5
 ROUNDS = 5
-OURS, FLOOR = "dlp-lab", "floor: the bytes"
+OURS, FLOOR, FLOOR_ON_TWO = "dlp-lab", "floor: the bytes", "floor, on two threads"
+LEFT_TO_GAIN = {
+    "headers": "Python's, for each file: its path, its fields, its place among the others",
+    "reading": "the system's copy of each file into memory that is there",
+    "Gaussian": "slices beside each slab are smoothed twice; the rest is multiply-adds",
+    "measuring": "a second look at the result; it could be made where a slice is rounded, in machine code",
+    "writing": "new pages of the files, and the header of each, which Python puts together",
+    "flushing": "nothing in memory; on a disk, its own time",
+    "record": "the account of the folder assembles the series once more",
+    REST: "Python's, between the steps",
+}
+"""Of each step: what it consists of, where it cannot vanish."""
 CONTESTANTS = (
     Contestant(FLOOR, "benchmarks.peers.copy_bytes:copy"),
+    Contestant(FLOOR_ON_TWO, "benchmarks.peers.copy_bytes:copy_on_two_threads"),
     Contestant(OURS, "benchmarks.blur_job:blur"),
     Contestant("pydicom + scipy", "benchmarks.peers.blur_with_scipy:blur"),
     Contestant("SimpleITK", "benchmarks.peers.blur_with_simpleitk:blur"),
@@ -90,14 +108,50 @@ def check_against_scipy(source: Path, written: list[Path]) -> None:
         raise AssertionError(f"a voxel is {np.abs(ours - theirs).max()} HU from scipy's")
 
 
-def print_steps(outcome: Outcome) -> None:
-    """What each step of the job takes, as a share of the floor of reading and writing."""
+def steps_table(outcome: Outcome) -> Table:
+    """What each step of the job takes, as a share of the floor of reading and writing on one thread."""
     floor_s = outcome.measured[FLOOR].median("wall_s")
-    told = outcome.measured[OURS].told
-    print(f"\nsteps of {OURS}, beside the floor of {floor_s * 1e3:.0f} ms for all input and output")
-    for step in told[0]:
-        seconds = statistics.median(steps.get(step, 0.0) for steps in told)
-        print(f"  {step:<10} {seconds * 1e3:8.1f} ms   {seconds / floor_s:5.2f} x the floor")
+    rows: list[Sequence[Cell]] = []
+    for step, left in LEFT_TO_GAIN.items():
+        wall_s, cpu_s = (_step_s(outcome, kind + step) for kind in (WALL, CPU))
+        rows.append((step, wall_s * 1e3, wall_s / floor_s, cpu_s * 1e3, cpu_s / floor_s, left))
+    sums = [sum(cast(float, row[column]) for row in rows) for column in range(1, 5)]
+    return Table(
+        f"Steps of {OURS}, beside the floor of {floor_s * 1e3:.0f} ms on one thread",
+        ("", "wall, ms", "wall, floors", "processor, ms", "processor, floors", "what is left"),
+        [*rows, ("all", *sums, "")],
+        "Wall time of a step is that between its beginning and its end; two threads share most steps.",
+    )
+
+
+def _step_s(outcome: Outcome, name: str) -> float:
+    return statistics.median(told[name] for told in outcome.measured[OURS].told)
+
+
+def draw_steps(outcome: Outcome, path: Path) -> None:
+    """The steps on one another, beside the floors."""
+    import matplotlib
+
+    matplotlib.use("Agg")
+    from matplotlib import pyplot
+
+    figure, axes = pyplot.subplots(figsize=(7, 4.5), layout="constrained")
+    floors = {FLOOR: "floor,\none thread", FLOOR_ON_TWO: "floor,\ntwo threads"}
+    for name, label in floors.items():
+        axes.bar(label, outcome.measured[name].median("wall_s") * 1e3, color=FLOOR_COLOUR)
+    bottoms = {"wall": 0.0, "processor": 0.0}
+    for number, step in enumerate(LEFT_TO_GAIN):
+        heights = {"wall": _step_s(outcome, WALL + step) * 1e3, "processor": _step_s(outcome, CPU + step) * 1e3}
+        axes.bar(list(heights), list(heights.values()), bottom=list(bottoms.values()), color=f"C{number}", label=step)
+        bottoms = {kind: bottom + heights[kind] for kind, bottom in bottoms.items()}
+    axes.axhline(2.5 * outcome.measured[FLOOR].median("wall_s") * 1e3, color="black", linewidth=0.8, linestyle=":")
+    axes.annotate(" 2.5 floors", (-0.4, 2.5 * outcome.measured[FLOOR].median("wall_s") * 1e3), va="bottom", fontsize=8)
+    axes.set_ylabel("ms")
+    axes.set_title(outcome.title, fontsize=9, loc="left")
+    axes.legend(*(reversed(part) for part in axes.get_legend_handles_labels()), fontsize=8)
+    path.parent.mkdir(parents=True, exist_ok=True)
+    figure.savefig(path, dpi=100)
+    pyplot.close(figure)
 
 
 def main() -> int:
@@ -106,7 +160,9 @@ def main() -> int:
     with scratch() as folder:
         outcome = compare(folder, asked.slices, asked.rounds(ROUNDS))
         outcome.print_table()
-        print_steps(outcome)
+        if outcome.measured[OURS].told:
+            steps_table(outcome).print().write(asked.results / "end_to_end_steps.json")
+            draw_steps(outcome, asked.results / "end_to_end_steps.png")
         cold_start_table(folder / "cold", asked.rounds(COLD_ROUNDS)).print().write(asked.results / "cold_start.json")
     outcome.write(asked.results / "end_to_end.json")
     return 0

@@ -12,13 +12,15 @@ from __future__ import annotations
 
 import shutil
 import sys
+from collections.abc import Mapping
 from pathlib import Path
 
 import numpy as np
 from numpy.typing import NDArray
 from scipy import ndimage
 
-from benchmarks.contest import PEERS_PYTHON, Asked, Contestant, hold, scratch
+from benchmarks.contest import PEERS_PYTHON, Asked, Contestant, Outcome, hold, scratch
+from benchmarks.tables import Table
 from benchmarks.volume_files import FORMATS, SLICES
 
 ROUNDS = 3
@@ -65,10 +67,30 @@ def size_of(path: Path) -> int:
     return sum(file.stat().st_size for file in files if file.is_file())
 
 
+def summary(slices: int, outcomes: Mapping[str, Outcome], ratios: Mapping[str, float]) -> Table:
+    """All of it at a glance: medians, and of slices what one of them takes."""
+    rows = [
+        (
+            name,
+            *(outcomes[what].measured[name].median("wall_s") * 1e3 for what in ("write", "read")),
+            ratios.get(name),
+            *(outcomes[plane].measured[name].median("wall_s") * 1e3 / SLICES for plane in PLANES),
+        )
+        for name in CONTESTANTS
+    ]
+    return Table(
+        f"A volume of {slices} x 512 x 512 int16 in a file",
+        ("", "write, ms", "read, ms", "smaller, x", *(f"{plane} slice, ms" for plane in PLANES)),
+        rows,
+        "Medians of wall time. dlp-lab also hashes what it writes, and checks what it reads whole.",
+    )
+
+
 def main() -> int:
     """Hold the contests of writing, reading and looking, and tell how large the files are."""
     asked = Asked.on_the_command_line(__doc__, 200)
     slices = asked.slices
+    outcomes: dict[str, Outcome] = {}
     with scratch() as made:
         source = made / "body.npy"
         np.save(source, body(slices))
@@ -86,18 +108,16 @@ def main() -> int:
                     shutil.rmtree(path) if path.is_dir() else path.unlink(missing_ok=True)
                 return [contestant.name, str(source), str(path), *more]
 
-            outcome = hold(title, contestants, asked.rounds(ROUNDS), reference=OURS, arguments=arguments)
-            outcome.print_table()
-            outcome.write(asked.results / f"hdf5_{name}.json")
+            outcomes[name] = hold(title, contestants, asked.rounds(ROUNDS), reference=OURS, arguments=arguments)
+            outcomes[name].print_table()
+            outcomes[name].write(asked.results / f"hdf5_{name}.json")
 
         hold_one("write", f"writing {slices} x 512 x 512 int16", "write")
-        print("\nhow much smaller the file is than the voxels")
-        for name, path in paths.items():
-            if path.exists():
-                print(f"  {name:<28} {source.stat().st_size / size_of(path):5.2f}")
         hold_one("read", f"reading {slices} x 512 x 512 int16", "read")
         for axis, plane in enumerate(PLANES):
             hold_one(plane, f"{SLICES} {plane} slices of {slices} x 512 x 512", "look", str(axis))
+        ratios = {name: source.stat().st_size / size_of(path) for name, path in paths.items() if path.exists()}
+    summary(slices, outcomes, ratios).print().write(asked.results / "hdf5.json")
     return 0
 
 

@@ -28,7 +28,7 @@ from typing import Any
 import numpy as np
 import onnx
 
-from benchmarks.contest import Asked
+from benchmarks.contest import PEERS_PYTHON, Asked
 from benchmarks.tables import Cell, Table
 from benchmarks.timed_network import blobs, forget_most_memory, memory_mib, package, single_voxels, timed
 from dlp_lab.geometry import Geometry
@@ -39,7 +39,6 @@ from dlp_lab.processors import shared_processors
 from dlp_lab.volume import Volume
 from tests.models.networks import convolutions
 
-JUDGES = Path("build/judges-venv/bin/python")
 THREADS, PATCH, OVERLAP = 2, 96, 0.25
 WAYS: dict[str, dict[str, Any]] = {
     "windows": {"kind": "windows", "patch": [PATCH] * 3, "overlap": OVERLAP},
@@ -96,7 +95,7 @@ def compare(name: str, channels: int, length: int, rounds: int) -> list[Sequence
         for way in ways:
             package(folder / way, make(channels), channels, inference=WAYS[way])
         settings = [str(channels), str(PATCH), str(OVERLAP)]
-        judge = [str(JUDGES), str(Path(__file__).with_name("judges.py"))]
+        judge = [str(PEERS_PYTHON), str(Path(__file__).with_name("judges.py"))]
         own = [sys.executable, "-m", "benchmarks.segment_peers", "--ours"]
         commands = {
             "MONAI": [*judge, "monai", str(folder), *settings],
@@ -144,8 +143,8 @@ def main() -> None:
         way, folder, rounds = asked.ours
         ours(way, Path(folder), int(rounds))
         return
-    if not JUDGES.exists():
-        parser.error(f"there is no {JUDGES}; make it by: make judges")
+    if not PEERS_PYTHON.exists():
+        parser.error(f"there is no {PEERS_PYTHON}; make it by: make judges")
     rows = [
         row
         for name in asked.networks

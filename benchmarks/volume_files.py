@@ -12,15 +12,16 @@ from pathlib import Path
 from typing import Any
 
 import h5py
+import hdf5plugin
 import numpy as np
 from numpy.typing import NDArray
 
 from dlp_lab.geometry import Geometry
 from dlp_lab.store.hdf5 import Compression, open_hdf5, read_hdf5, write_hdf5
+from dlp_lab.store.hdf5_packing import CHUNK_SHAPE
 from dlp_lab.volume import Volume
 
 Voxels = NDArray[np.int16]
-CHUNKS = (16, 128, 128)
 SLICES = 15
 
 
@@ -101,6 +102,16 @@ def _nifti() -> Format:
     return Format(write, lambda path: np.asarray(look(path)), look)
 
 
+def _npy() -> Format:
+    """As MONAI's CacheNTransDataset and GDSDataset keep what they made."""
+
+    def write(voxels: Voxels, path: Path) -> None:
+        with open(path, "wb") as file:
+            np.save(file, voxels)
+
+    return Format(write, lambda path: np.asarray(np.load(path)), lambda path: np.load(path, mmap_mode="r"))
+
+
 def _bytes() -> Format:
     """The floor."""
 
@@ -122,13 +133,18 @@ FORMATS: dict[str, Format] = {
     "floor: the bytes": _bytes(),
     "dlp-lab": _own("none"),
     "dlp-lab, gzip": _own("gzip"),
+    "dlp-lab, zstd": _own("zstd"),
     "h5py": _h5py(),
     "h5py gzip": _h5py(compression="gzip"),
     "h5py gzip + shuffle": _h5py(compression="gzip", shuffle=True),
-    "h5py gzip + shuffle, bricks": _h5py(compression="gzip", shuffle=True, chunks=CHUNKS),
+    "h5py gzip + shuffle, bricks": _h5py(compression="gzip", shuffle=True, chunks=CHUNK_SHAPE),
     "h5py lzf": _h5py(compression="lzf"),
+    "h5py Blosc2 zstd, bricks": _h5py(
+        chunks=CHUNK_SHAPE, **hdf5plugin.Blosc2(cname="zstd", clevel=1, filters=hdf5plugin.Blosc2.SHUFFLE)
+    ),
     "zarr 3": _zarr(),
     "NIfTI.gz, nibabel": _nifti(),
+    "numpy.save": _npy(),
 }
 
 

@@ -5,12 +5,14 @@ from __future__ import annotations
 import contextlib
 import itertools
 import os
-from collections.abc import Callable, Iterator
-from concurrent.futures import ThreadPoolExecutor
+from collections import deque
+from collections.abc import Callable, Generator, Iterable, Iterator
+from concurrent.futures import Future, ThreadPoolExecutor
 from contextvars import ContextVar
 from typing import TypeVar
 
 Found = TypeVar("Found")
+Item = TypeVar("Item")
 
 _VOXELS_WORTH_A_THREAD = 2**20
 """Worked on in some ten milliseconds; to start threads and wait for them takes several, time and again in a job."""
@@ -69,3 +71,19 @@ def each_in_parts(work: Callable[[int], Found], length: int) -> list[Found]:
 
     in_parts(do, length)
     return [found[number] for number in range(length)]
+
+
+def by_threads(work: Callable[[Item], Found], items: Iterable[Item]) -> Generator[Found]:
+    """What `work` makes of the items, in their order; only a few are taken ahead of what is asked for.
+
+    The threads end with it, or as it is closed.
+    """
+    count = threads_to_use()
+    pending: deque[Future[Found]] = deque()
+    with ThreadPoolExecutor(count) as threads:
+        for item in items:
+            pending.append(threads.submit(work, item))
+            if len(pending) > count:
+                yield pending.popleft().result()
+        while pending:
+            yield pending.popleft().result()

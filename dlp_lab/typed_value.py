@@ -11,6 +11,6 @@ def typed_value(text: str) -> Any:
     for candidate in (text, f"[{text}]"):
         try:
             return json.loads(candidate)
-        except ValueError:
+        except (ValueError, RecursionError):  # the latter for thousands of brackets
             continue
     return text

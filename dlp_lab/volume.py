@@ -10,7 +10,10 @@ from numpy.typing import NDArray
 
 from dlp_lab.errors import VolumeError
 from dlp_lab.geometry import Geometry
+from dlp_lab.processors import each_in_parts
 from dlp_lab.volume_html import volume_html
+
+_SLAB_BYTES = 2**20
 
 
 @dataclass(frozen=True, eq=False)
@@ -51,7 +54,11 @@ class Volume:
 
     def value_range(self) -> tuple[float, float]:
         """Least and greatest value."""
-        return float(np.min(self.voxels)), float(np.max(self.voxels))
+        # both of a few slices at once, while they are in the processor's cache
+        step = max(1, _SLAB_BYTES // max(1, self.voxels[:1].nbytes))
+        slabs = [self.voxels[first : first + step] for first in range(0, len(self.voxels), step)]
+        ranges = each_in_parts(lambda number: (np.min(slabs[number]), np.max(slabs[number])), len(slabs))
+        return float(np.min([low for low, _ in ranges])), float(np.max([high for _, high in ranges]))
 
     def _repr_html_(self) -> str:
         """In a notebook: the middle planes and the geometry, so its output holds pixels; `repr` holds none."""

@@ -17,6 +17,7 @@ from benchmarks.__main__ import DOCUMENT, KNOWN
 from benchmarks.contest import RESULTS, Contestant, hold
 from benchmarks.document import NotOfOneRun, marks, write_into
 from benchmarks.growth.curve import FLAT, LINEAR, Curve, Law
+from benchmarks.job_profile import REST, JobProfile
 from benchmarks.machine import machine
 from benchmarks.report import Ran, Run, write_report
 from benchmarks.rounds import in_turn
@@ -87,7 +88,7 @@ def test_the_short_form_runs_and_reports() -> None:
     command = [sys.executable, "-m", "benchmarks", "--short", "end_to_end"]
     done = subprocess.run(command, capture_output=True, text=True, cwd=RESULTS.parent.parent)
     assert done.returncode == 0, done.stderr
-    assert "steps of dlp-lab" in done.stdout
+    assert "Steps of dlp-lab" in done.stdout
     report = (RESULTS / "short/report.md").read_text()
     assert "12 x 512 x 512 CT, DICOM to DICOM" in report
     assert "| dlp-lab |" in report
@@ -200,3 +201,14 @@ def test_curves_are_measured_and_drawn() -> None:
     assert done.returncode == 0, done.stderr
     assert "sigma, mm: scipy" in done.stdout
     assert (RESULTS / "short/curves.png").read_bytes().startswith(b"\x89PNG")
+
+
+def test_a_step_has_its_own_time_without_that_of_the_steps_within_it() -> None:
+    profile = JobProfile()
+    with profile.step(REST), profile.step("writing"):
+        time.sleep(0.02)
+        with profile.step("reading"):
+            time.sleep(0.03)
+    assert profile.wall_s["reading"] >= 0.03
+    assert 0.02 <= profile.wall_s["writing"] < 0.03 + profile.wall_s["reading"]
+    assert profile.wall_s[REST] < profile.wall_s["writing"]

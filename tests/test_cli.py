@@ -18,6 +18,7 @@ import pytest
 from scipy import ndimage
 
 import dlp_lab as dlp
+from dlp_lab.cli import main
 from dlp_lab.cli.jobs_command import duration
 from dlp_lab.jobs.job import JobRequest
 from dlp_lab.jobs.job_store import JobStore
@@ -143,7 +144,7 @@ def test_a_queue_that_cannot_be_worked_with_is_one_sentence(root):
     (root / "dlp-lab-output" / ".dlp-lab" / "jobs.sqlite").mkdir(parents=True)
     done = cli("run", "3dblur", "case", cwd=root)
     assert done.returncode == 2
-    assert "\ndlp-lab: the queue jobs.sqlite in the output folder cannot be opened" in f"\n{done.stderr}"
+    assert "\ndlp-lab: the queue's file jobs.sqlite in the output folder cannot be opened" in f"\n{done.stderr}"
     assert "Traceback" not in done.stderr
 
 
@@ -391,3 +392,34 @@ def test_an_interrupted_run_cancels_its_job_and_leaves_no_output(root):
     process.send_signal(signal.SIGINT)
     assert process.wait(30) == 130
     assert [path.name for path in (root / "dlp-lab-output").iterdir()] == [".dlp-lab"]
+
+
+@pytest.mark.parametrize(
+    "arguments",
+    [
+        ["cancel", "\udcff"],
+        ["log", "\udcff"],
+        ["jobs", "--group", "\udcff"],
+        ["run", "3dblur", "case", "--series", "\udcff"],
+        ["run", "3dblur", "case\0"],
+    ],
+)
+def test_an_argument_that_is_no_text_is_refused_in_a_sentence(root, arguments, capsys, monkeypatch):
+    monkeypatch.chdir(root)
+    assert main(arguments) == 2
+    assert capsys.readouterr().err.count("\n") == 1
+
+
+@pytest.mark.parametrize("encoding", ["ascii", "latin-1", "utf-8"])
+def test_what_the_terminal_has_no_letters_for_is_printed_as_an_escape(root, encoding):
+    (root / "case").rename(root / "Bäume Ω")
+    script = "import sys; from dlp_lab.cli import main; sys.exit(main(sys.argv[1:]))"
+    for arguments in (["run", "3dblur", "Bäume Ω"], ["jobs"], ["series", "Bäume Ω", "--json"]):
+        done = subprocess.run(
+            [sys.executable, "-c", script, *arguments],
+            cwd=root,
+            env={**os.environ, "PYTHONIOENCODING": encoding, "PYTHONUTF8": "1"},
+            capture_output=True,
+            check=False,
+        )
+        assert done.returncode == 0, done.stderr

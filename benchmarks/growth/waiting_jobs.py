@@ -69,8 +69,10 @@ def wait_until(server: Served, uid: str, states: tuple[str, ...]) -> None:
 
 
 def run_first(server: Served) -> None:
-    """A job that goes before all others, until it is done."""
-    wait_until(server, submit(server, 0.0, FIRST), ("succeeded",))
+    """A job that goes before all others, until it is done; who asks all the time keeps the server from its work."""
+    uid = submit(server, 0.0, FIRST)
+    while server.ask("GET", f"jobs/{uid}?wait_seconds=20")[1]["state"] != "succeeded":
+        pass
 
 
 def measure(folder: Path, is_short: bool) -> Growth:

@@ -6,6 +6,7 @@ Exit status: 0 done; 1 failed, or `check` found something; 2 refused, the messag
 from __future__ import annotations
 
 import argparse
+import io
 import os
 import sqlite3
 import sys
@@ -61,6 +62,8 @@ def _serve(options: Sequence[str]) -> int:
 
 
 def _run(parser: argparse.ArgumentParser, argv: Sequence[str]) -> int:
+    if isinstance(sys.stdout, io.TextIOWrapper):  # names of folders are in any script, and terminals are not
+        sys.stdout.reconfigure(errors="backslashreplace")
     arguments = parser.parse_args(argv)
     command: Callable[[Arguments], int] = arguments.command
     try:
@@ -72,6 +75,9 @@ def _run(parser: argparse.ArgumentParser, argv: Sequence[str]) -> int:
         # whoever read the output has had enough, as `head` does; nothing may be flushed to it at the end either
         os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
         return 1
+    except UnicodeEncodeError as error:
+        print(f"{parser.prog}: {error.object[:100]!a} is no text in UTF-8; write it otherwise", file=sys.stderr)
+        return 2
     except OSError as error:
         print(printable(f"{parser.prog}: {error.filename or 'a file'}: {error.strerror or error}"), file=sys.stderr)
         return 1

@@ -6,7 +6,7 @@ import csv
 import io
 import json
 from collections import Counter
-from collections.abc import Iterable
+from collections.abc import Iterable, Iterator
 from pathlib import Path
 from typing import Any
 
@@ -19,6 +19,9 @@ from dlp_lab.typed_value import typed_value
 
 CASE, FOLDER, SERIES = "case", "folder", "series"
 _MOST_BYTES = 64 * 2**20
+_MOST_QUOTED = 100
+STARTS_A_FORMULA = ("=", "+", "-", "@", "\t", "\r")
+"""Text that a spreadsheet program would take for a formula begins with one of these."""
 
 
 def read_case_table(path: Path, workspace: Workspace, task: type[Task]) -> list[Case]:
@@ -31,42 +34,66 @@ def read_case_table(path: Path, workspace: Workspace, task: type[Task]) -> list[
     Raises:
         CaseTableRefused: It cannot be read so; the message names the line.
     """
+    columns, lines = read_table(path)
+    known = (CASE, FOLDER, SERIES, *task.json_schema()["properties"])
+    for column in columns:
+        if column not in known:
+            raise CaseTableRefused(
+                f"{path.name}: there is a column {column[:_MOST_QUOTED]!r}; there may be: {', '.join(known)}"
+            )
+    cases = [_case(fields, where, workspace, task) for where, fields in lines]
+    _refuse_same_names(cases, path.name)
+    return cases
+
+
+def read_table(path: Path) -> tuple[list[str], Iterator[tuple[str, dict[str, str]]]]:
+    """The columns of a table of cases, whatever they are beside `case` and `folder`, and its lines.
+
+    Returns:
+        Names of the columns; and of each line where it is, for errors, and its fields by column.
+
+    Raises:
+        CaseTableRefused: It is no such table; of a line, when it comes to it.
+    """
     if path.stat().st_size > _MOST_BYTES:
         raise CaseTableRefused(f"{path.name} has more than {_MOST_BYTES // 2**20} MiB; split the table")
     try:
         text = path.read_text(encoding="utf-8-sig")
     except UnicodeDecodeError:
         raise CaseTableRefused(f"{path.name} is no text in UTF-8; save it as CSV in UTF-8") from None
+    if "\0" in text:
+        raise CaseTableRefused(f"{path.name} holds NUL characters, so it is no CSV in UTF-8; save it as that")
     first = text.partition("\n")[0]
     rows = csv.DictReader(io.StringIO(text), delimiter=";" if ";" in first and "," not in first else ",", strict=True)
-    columns = [column.strip() for column in rows.fieldnames or ()]
-    _refuse_columns(path.name, columns, task)
-    rows.fieldnames = columns
     try:
-        cases = [_case(row, f"{path.name}, line {rows.line_num}", workspace, task) for row in rows]
+        columns = [column.strip() for column in rows.fieldnames or ()]
     except csv.Error as error:
-        raise CaseTableRefused(f"{path.name}, line {rows.line_num}: {error}") from None
-    refuse_same_names(cases, path.name)
-    return cases
-
-
-def _refuse_columns(name: str, columns: list[str], task: type[Task]) -> None:
-    parameters = task.json_schema()["properties"]
+        raise CaseTableRefused(f"{path.name}, line 1: {error}") from None
     for column in (CASE, FOLDER):
         if column not in columns:
-            raise CaseTableRefused(f"{name} has no column {column!r}; its first line names the columns: {columns}")
+            named = f"names {str(columns)[:_MOST_QUOTED]}" if columns else "is empty"
+            raise CaseTableRefused(
+                f"{path.name} has no column {column!r}: its first line, which is to name the columns, {named}"
+            )
     for column, count in Counter(columns).items():
         if count > 1:
-            raise CaseTableRefused(f"{name} has {count} columns {column!r}; leave one")
-        if column not in (CASE, FOLDER, SERIES, *parameters):
-            known = ", ".join((CASE, FOLDER, SERIES, *parameters))
-            raise CaseTableRefused(f"{name}: there is a column {column[:100]!r}; there may be: {known}")
+            raise CaseTableRefused(f"{path.name} has {count} columns {column[:_MOST_QUOTED]!r}; leave one")
+    rows.fieldnames = columns
+    return columns, _lines(rows, path.name)
 
 
-def _case(row: dict[str, Any], where: str, workspace: Workspace, task: type[Task]) -> Case:
-    if None in row or None in row.values():
-        raise CaseTableRefused(f"{where}: it has more or fewer fields than the first line has columns")
-    fields = {column: text.strip() for column, text in row.items()}
+def _lines(rows: csv.DictReader[str], name: str) -> Iterator[tuple[str, dict[str, str]]]:
+    try:
+        for row in rows:
+            where = f"{name}, line {rows.line_num}"
+            if None in row or None in row.values():
+                raise CaseTableRefused(f"{where}: it has more or fewer fields than the first line has columns")
+            yield where, {column: text.strip() for column, text in row.items()}
+    except csv.Error as error:
+        raise CaseTableRefused(f"{name}, line {rows.line_num}: {error}") from None
+
+
+def _case(fields: dict[str, str], where: str, workspace: Workspace, task: type[Task]) -> Case:
     try:
         case_id = checked_case_id(fields.pop(CASE))
         folder = fields.pop(FOLDER)
@@ -84,7 +111,7 @@ def _case(row: dict[str, Any], where: str, workspace: Workspace, task: type[Task
     )
 
 
-def refuse_same_names(cases: Iterable[Case], where: str) -> None:
+def _refuse_same_names(cases: Iterable[Case], where: str) -> None:
     """Raises `CaseTableRefused` for two cases of one name; case does not tell names apart, nor do all disks."""
     for name, count in Counter(case.case_id.casefold() for case in cases).items():
         if count > 1:
@@ -105,6 +132,11 @@ def _written(value: object) -> str:
     return value if isinstance(value, str) else json.dumps(value)
 
 
+def _no_formula(folder: str) -> str:
+    """The same folder by a name that a spreadsheet program, in which the table is edited, takes for text."""
+    return f"./{folder}" if folder.startswith(STARTS_A_FORMULA) else folder
+
+
 def case_table(cases: Iterable[Case]) -> bytes:
     """The table of cases that `read_case_table` reads."""
     cases = list(cases)
@@ -114,5 +146,5 @@ def case_table(cases: Iterable[Case]) -> bytes:
     table.writerow((CASE, FOLDER, SERIES, *parameters))
     for case in cases:
         values = (_written(case.params[name]) if name in case.params else "" for name in parameters)
-        table.writerow((case.case_id, case.input_dir, case.series or "", *values))
+        table.writerow((case.case_id, _no_formula(case.input_dir), case.series or "", *values))
     return buffer.getvalue().encode()

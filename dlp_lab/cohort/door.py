@@ -20,7 +20,7 @@ from dlp_lab.cohort.plan import PlannedCase, planned
 from dlp_lab.cohort.reports import Reports
 from dlp_lab.cohort.run import CohortRun, progress_bar
 from dlp_lab.cohort.summary import Summary
-from dlp_lab.errors import CaseTableRefused, DlpError, MalformedRequest
+from dlp_lab.errors import CaseTableRefused, DlpError, MalformedRequest, printable
 from dlp_lab.jobs.executor_settings import ExecutorSettings
 from dlp_lab.jobs.handle import job_request, job_service
 from dlp_lab.jobs.job import JobRequest, OutputForm
@@ -34,6 +34,7 @@ from dlp_lab.store.workspace import Workspace
 from dlp_lab.tasks import task_named
 
 _IN_FLIGHT = 64
+_LONGEST_REASON = 200
 
 
 @dataclass(frozen=True)
@@ -116,6 +117,8 @@ def run_cohort(
     request = cohort_request(workspace, task, params or {}, **options)
     if in_flight is not None and in_flight < 1:
         raise MalformedRequest(f"in_flight is at least 1; got {in_flight}")
+    if report_slots is not None and report_slots < 1:
+        raise MalformedRequest(f"report_slots is at least 1; got {report_slots}")
     cohort = CohortFolder.of(workspace, out)
     request = msgspec.structs.replace(request, group=cohort.name)
     source = _notebook(notebook)
@@ -207,12 +210,24 @@ def listed_cases(
 
 
 def _notebook(path: Path | str | None) -> bytes | None:
+    """The content of a notebook, if it is one; papermill would say so anew for each case."""
     if path is None:
         return None
     try:
-        return Path(path).read_bytes()
+        content = Path(path).read_bytes()
     except OSError as error:
-        raise CaseTableRefused(f"the notebook {path} cannot be read: {error.strerror}") from None
+        raise MalformedRequest(f"the notebook {path} cannot be read: {error.strerror}") from None
+    with contextlib.suppress(ImportError):  # without it there are no reports, and `Reports` says so
+        import nbformat
+
+        try:
+            nbformat.validate(nbformat.reads(content.decode(), as_version=4))  # type: ignore[no-untyped-call]
+        except Exception as error:  # nbformat raises what comes out of walking through another thing
+            why = printable((str(error) or type(error).__name__).splitlines()[0])[:_LONGEST_REASON]
+            raise MalformedRequest(
+                f"{path} is no Jupyter notebook ({why}); save it in JupyterLab, or name another"
+            ) from None
+    return content
 
 
 @contextlib.contextmanager

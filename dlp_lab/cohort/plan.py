@@ -41,10 +41,6 @@ class PlannedCase:
     before: CaseRecord
     work: Work
 
-    @property
-    def is_new_or_changed(self) -> bool:
-        return self.before.fingerprint != self.fingerprint
-
 
 def planned(
     workspace: Workspace,

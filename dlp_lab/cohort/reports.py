@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import contextlib
 import logging
 import math
 import os
@@ -62,6 +63,7 @@ class Reports:
             raise ReportFailed(f"reports need papermill ({error}): pip install 'dlp-lab[notebook]'") from None
         for name in ("papermill", "papermill.translators", "traitlets"):
             logging.getLogger(name).setLevel(logging.CRITICAL)  # what matters is in the report
+        logging.getLogger("asyncio").addFilter(_is_no_forgotten_poll)
         self._workspace = workspace
         self._cohort = cohort
         self._notebook = notebook
@@ -92,13 +94,16 @@ class Reports:
         except ReportFailed as failure:
             remove_if_there(folder / "report.html")
             error = str(failure)
+        except OSError as failure:  # such as a notebook that removes its own folder
+            error = f"the report cannot be written: {failure.strerror}"
         return MadeReport(error, round(time.monotonic() - began, 3))
 
     def _executed(self, target: Path, parameters: dict[str, Any]) -> Any:
         """Execute the notebook; it is kept at `target`, also where it failed, for its traceback."""
         import papermill
+        from jupyter_client.kernelspec import NoSuchKernel
         from nbclient.exceptions import CellTimeoutError, DeadKernelError
-        from papermill.exceptions import PapermillExecutionError
+        from papermill.exceptions import PapermillException, PapermillExecutionError
 
         partial = target.with_name(f".{target.name}")
         write_replacing(partial, b"")  # made so that its owner alone can read what papermill writes into it
@@ -119,6 +124,9 @@ class Reports:
         except PapermillExecutionError as error:
             sentence = printable(f"In [{error.exec_count}] of report.ipynb: {error.ename}: {error.evalue}")
             raise ReportFailed(sentence[:_LONGEST_SENTENCE]) from None
+        except (PapermillException, NoSuchKernel) as error:  # a kernel or a language that is not there
+            why = printable(str(error))[:_LONGEST_SENTENCE]
+            raise ReportFailed(f"the notebook cannot be executed: {why}") from None
         except (CellTimeoutError, DeadKernelError) as error:
             raise ReportFailed(f"the notebook was stopped: {type(error).__name__}") from None
         except Exception as error:
@@ -126,14 +134,20 @@ class Reports:
                 raise ReportFailed("the run was ended") from None
             raise ReportFailed(f"the notebook cannot be executed: {type(error).__name__}") from error
         finally:
-            if partial.stat().st_size:
-                os.replace(partial, target)
+            with contextlib.suppress(FileNotFoundError):
+                if partial.stat().st_size:
+                    os.replace(partial, target)
             remove_if_there(partial)
 
     def _kernel_options(self) -> dict[str, Any]:
         from dlp_lab.cohort.forked_kernel import manager_of
 
         return {} if self._nursery is None else {"kernel_manager_class": manager_of(self._nursery)}
+
+
+def _is_no_forgotten_poll(record: logging.LogRecord) -> bool:
+    """nbclient leaves a task behind where an output is none, and asyncio would tell of it with a traceback."""
+    return "_async_poll_kernel_alive" not in record.getMessage()
 
 
 def _page(case_id: str, notebook: Any) -> bytes:

@@ -8,10 +8,10 @@ import json
 from collections.abc import Sequence
 
 from dlp_lab.cohort.case import CaseRecord
+from dlp_lab.cohort.case_table import STARTS_A_FORMULA
 
 Value = str | float | int | None
 _OF_EVERY_CASE = ("case", "state", "code", "message", "seconds", "started_at", "ended_at", "attempts", "warnings")
-_STARTS_A_FORMULA = ("=", "+", "-", "@", "\t", "\r")
 
 
 def summary_rows(records: Sequence[CaseRecord]) -> tuple[list[str], list[list[Value]]]:
@@ -60,7 +60,7 @@ def summary_csv(columns: Sequence[str], rows: Sequence[Sequence[Value]]) -> byte
     table.writerow(columns)
     for row in rows:
         table.writerow(
-            f"'{value}" if isinstance(value, str) and value.startswith(_STARTS_A_FORMULA) else value for value in row
+            f"'{value}" if isinstance(value, str) and value.startswith(STARTS_A_FORMULA) else value for value in row
         )
     return buffer.getvalue().encode()
 

@@ -17,7 +17,7 @@ from dlp_lab.store.provenance import RECORD, value_profiles
 _PROFILE_TOLERANCE_STEPS = 0.02
 """The record's profiles are of values on the steps of the files, so only the floating point of readers is left."""
 _RANGE_TOLERANCE_STEPS = 0.5 + _PROFILE_TOLERANCE_STEPS
-"""The record's least and greatest value are those before they were rounded to a step."""
+"""The record's least and greatest value may be those before they were rounded to a step, as earlier versions wrote."""
 
 
 class _Source(msgspec.Struct):

@@ -28,7 +28,7 @@ _PREAMBLE_BYTES = 132
 _META_BYTES = 4096
 
 
-@dataclass(frozen=True)
+@dataclass(frozen=True, slots=True)
 class PixelElement:
     """Where the pixels of a file are.
 

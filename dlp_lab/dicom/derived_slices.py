@@ -3,12 +3,13 @@
 from __future__ import annotations
 
 from bisect import bisect_left, bisect_right
+from collections.abc import Sequence
 from dataclasses import dataclass
 
 from dlp_lab.dicom.series import HeaderSource, Series
 
 
-@dataclass(frozen=True)
+@dataclass(frozen=True, slots=True)
 class WrittenSlice:
     """One slice of the derived series.
 
@@ -30,22 +31,28 @@ def written_slices(source: HeaderSource, reach_slices: int | None) -> list[Writt
         source: The series.
         reach_slices: How many slices of the volume to either side contribute to a slice; None for all.
     """
-    own: list[tuple[int, int, tuple[int, ...]]]
-    if source.resampling is not None:
-        own = [
-            (k, source.resampling.nearest(k), source.resampling.neighbours(k)[:2])
-            for k in range(source.geometry.shape[0])
-        ]
-    else:
-        own = [(k, header, (header,)) for header, k in enumerate(source.indices)]
+    if source.resampling is None:
+        return _own_slices(source.indices, reach_slices)
+    own = [
+        (k, source.resampling.nearest(k), source.resampling.neighbours(k)[:2]) for k in range(source.geometry.shape[0])
+    ]
     reach = source.geometry.shape[0] if reach_slices is None else reach_slices
-    ks = [k for k, _, _ in own]
     written = []
     for k, header, _ in own:
-        within = own[bisect_left(ks, k - reach) : bisect_right(ks, k + reach)]
+        within = own[max(0, k - reach) : k + reach + 1]
         # a dict keeps the order and drops repetitions
         contributing = dict.fromkeys([header, *sorted(h for _, _, near in within for h in near)])
         written.append(WrittenSlice(k, header, tuple(contributing)))
+    return written
+
+
+def _own_slices(ks: Sequence[int], reach_slices: int | None) -> list[WrittenSlice]:
+    """Of a series whose images are slices of the volume: `ks`, in growing order."""
+    written = []
+    for header, k in enumerate(ks):
+        first = 0 if reach_slices is None else bisect_left(ks, k - reach_slices)
+        end = len(ks) if reach_slices is None else bisect_right(ks, k + reach_slices)
+        written.append(WrittenSlice(k, header, (header, *range(first, header), *range(header + 1, end))))
     return written
 
 

@@ -232,7 +232,13 @@ def stored_frames(
 
 
 def save_frames(
-    ds: Dataset, path: Path, keyword: str, vr: str, frames: Iterable[NDArray[Any]], frame_bytes: int
+    ds: Dataset,
+    path: Path,
+    keyword: str,
+    vr: str,
+    frames: Iterable[NDArray[Any]],
+    frame_bytes: int,
+    settle: Callable[[], None] | None = None,
 ) -> None:
     """Write a file whose last element holds the frames, one after the other, without holding them in memory.
 
@@ -242,16 +248,27 @@ def save_frames(
         keyword, vr: Of the element of the pixels.
         frames: Arrays in little endian, as many as `refuse_too_many_bytes` lets pass.
         frame_bytes: Size of each.
+        settle: Sets values of `ds` that the frames alone tell, after the last one; none may become longer or shorter.
     """
     length = int(ds.NumberOfFrames) * frame_bytes
     padding = length % 2
     tag = Tag(keyword)
     # encoded first, for pydicom takes the number from the error of a full disk
-    header = BytesIO()
-    pydicom.dcmwrite(header, ds, enforce_file_format=True, implicit_vr=False, little_endian=True)
+    header = _encoded(ds)
     with open(path, "xb", opener=lambda name, flags: os.open(name, flags, 0o600)) as file:
-        file.write(header.getbuffer())
+        file.write(header)
         file.write(struct.pack("<HH2sHI", tag.group, tag.element, vr.encode(), 0, length + padding))
         for frame in frames:
             file.write(frame.data)
         file.write(b"\0" * padding)
+        if settle is not None:
+            settle()
+            file.seek(0)
+            file.write(_encoded(ds))
+
+
+def _encoded(ds: Dataset) -> memoryview:
+    """The file of a data set, up to its last element."""
+    encoded = BytesIO()
+    pydicom.dcmwrite(encoded, ds, enforce_file_format=True, implicit_vr=False, little_endian=True)
+    return encoded.getbuffer()

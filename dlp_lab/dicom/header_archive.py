@@ -18,19 +18,43 @@ from typing import BinaryIO
 import pydicom
 from pydicom.dataset import Dataset
 from pydicom.filereader import data_element_generator, read_partial
-from pydicom.uid import DeflatedExplicitVRLittleEndian
+from pydicom.uid import DeflatedExplicitVRLittleEndian, ExplicitVRBigEndian, ImplicitVRLittleEndian
 
-from dlp_lab.dicom.data_set import read_data_set, read_header_elements
+from dlp_lab.dicom.data_set import read_data_set
 from dlp_lab.dicom.frames import frames_of
 from dlp_lab.dicom.grid import Resampling
 from dlp_lab.dicom.header import Header, Ignored
 from dlp_lab.dicom.header_reading import has_preamble, parse_header
 from dlp_lab.dicom.options import DEFAULT_OPTIONS, ReadOptions
+from dlp_lab.dicom.raw_elements import raw_elements
 from dlp_lab.dicom.series import Series, assemble
 from dlp_lab.errors import Malformed
 from dlp_lab.geometry import Geometry
 
 _FIRST_OF_PIXELS = 0x7FE00008
+_PIXEL_ELEMENT_START = 12
+"""Bytes from the start of an element of pixels to its value, in explicit VR."""
+_PREAMBLE_BYTES = 132
+_META_GROUP = 0x0002
+_NOT_WALKED = (ImplicitVRLittleEndian, ExplicitVRBigEndian, DeflatedExplicitVRLittleEndian)
+
+
+@dataclass(frozen=True)
+class CutHeader:
+    """The encoded header of a file, cut into pieces.
+
+    Attributes:
+        pieces: What comes before the data set, then one piece for each element.
+        walked: Whether the elements are explicit VR little endian, their tags growing, and nothing odd about them, so
+            that `raw_elements` could tell them apart.
+    """
+
+    pieces: tuple[bytes, ...]
+    walked: bool
+
+    @property
+    def encoded(self) -> bytes:
+        return b"".join(self.pieces)
 
 
 @dataclass(frozen=True)
@@ -70,18 +94,43 @@ class ArchivedSeries:
         return self.encoded[number]
 
 
-def encode_header(header: Header) -> tuple[bytes, ...]:
-    """The pieces of a file's encoded header: what comes before the data set, then one piece for each element.
+def encode_header(header: Header) -> CutHeader:
+    """Cut the encoded header of a file at the borders of its elements.
 
     A deflated file becomes a single piece, for it has no borders to cut at.
     """
-    ds = read_header_elements(header.path, part_10=not header.without_preamble)
     with open(header.path, "rb") as file:
+        walked = _walked_pieces(file, header)
+        if walked is not None:
+            return CutHeader(walked, walked=True)
+        ds = read_data_set(file, part_10=not header.without_preamble)[0]
         if header.transfer_syntax_uid == DeflatedExplicitVRLittleEndian:
             buffer = BytesIO()
             pydicom.dcmwrite(buffer, ds)
-            return (buffer.getvalue(),)
-        return tuple(_pieces(file, ds, header))
+            return CutHeader((buffer.getvalue(),), walked=False)
+        return CutHeader(tuple(_pieces(file, ds, header)), walked=False)
+
+
+def _walked_pieces(file: BinaryIO, header: Header) -> tuple[bytes, ...] | None:
+    """The pieces by a walk over the bytes, in a small part of pydicom's time; None where pydicom has to be asked."""
+    if header.transfer_syntax_uid in _NOT_WALKED or header.without_preamble or header.pixels is None:
+        return None
+    content = file.read(header.pixels.offset)
+    # file meta information is explicit VR little endian as the data set is, so one walk leads through both
+    elements = raw_elements(content, _PREAMBLE_BYTES)
+    if elements is None or not elements.complete or elements.end != header.pixels.offset - _PIXEL_ELEMENT_START:
+        return None
+    ends = [0]
+    for tag, (_, _, end) in elements.at.items():
+        if tag >> 16 != _META_GROUP:
+            ends.append(end)
+        elif len(ends) == 1:
+            ends[0] = end
+        else:
+            return None
+    if not ends[0] or len(ends) == 1 or min(tag >> 16 for tag in elements.at) != _META_GROUP:
+        return None
+    return tuple(content[start:end] for start, end in pairwise([0, *ends]))
 
 
 def _pieces(file: BinaryIO, ds: Dataset, header: Header) -> Iterator[bytes]:

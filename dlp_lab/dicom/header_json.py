@@ -9,11 +9,28 @@ from __future__ import annotations
 import json
 import warnings
 from collections.abc import Sequence
+from itertools import filterfalse
+from struct import Struct
 from typing import Any
 
 from pydicom.dataset import Dataset
 from pydicom.tag import Tag
 
+from dlp_lab.dicom.element_json import element_json
+from dlp_lab.dicom.header_archive import CutHeader, decode_header
+
+Model = dict[str, Any]
+
+_TAG = Struct("<HH")
+_GIVES_MEANING = frozenset(
+    [
+        0x00080005,  # SpecificCharacterSet
+        0x00280103,  # PixelRepresentation
+        0x00283002,  # LUTDescriptor
+        0x54001004,  # WaveformBitsAllocated
+    ]
+)
+_LAST_PRIVATE_CREATOR = 0xFF
 _ACQUISITION = (
     "KVP",
     "XRayTubeCurrent",
@@ -36,19 +53,79 @@ _ACQUISITION = (
 """Attributes that are numbers by their VR, so that no text about the patient can stand in them."""
 
 
-def dicom_json(datasets: Sequence[Dataset]) -> tuple[dict[str, Any], list[dict[str, Any]]]:
-    """The data sets of a series in the DICOM JSON model.
+def dicom_json(headers: Sequence[CutHeader]) -> tuple[Model, list[Model]]:
+    """The headers of a series in the DICOM JSON model.
 
     Returns:
         The elements that are the same in all of them, and for each of them the others.
     """
-    models = [_model(ds) for ds in datasets]
-    first = models[0]
-    common = {tag: first[tag] for tag in first if all(model.get(tag) == first[tag] for model in models)}
-    return common, [{tag: value for tag, value in model.items() if tag not in common} for model in models]
+    known = _KnownElements()
+    models = [
+        known.model(header.pieces) if header.walked else _model(decode_header(header.encoded)) for header in headers
+    ]
+    common = dict(models[0])
+    for model in models:
+        for tag in [tag for tag, element in common.items() if not _is_same(model.get(tag), element)]:
+            del common[tag]
+    return common, [{tag: element for tag, element in model.items() if tag not in common} for model in models]
 
 
-def acquisition_facts(common: dict[str, Any]) -> dict[str, float]:
+def _is_same(one: object, other: object) -> bool:
+    # most are one and the same object, which a comparison of dictionaries would not notice
+    return one is other or one == other
+
+
+class _KnownElements:
+    """Models of elements, each made once, however many headers have the same bytes.
+
+    What equal bytes mean depends on a few other elements: the character set, the creators of private blocks, and what
+    decides between two VRs where an archive had put down none (pydicom's `correct_ambiguous_vr_element`). Elements are
+    known beside these alone.
+    """
+
+    def __init__(self) -> None:
+        self._seen: set[bytes] = set()
+        self._giving_meaning: set[bytes] = set()
+        self._models: dict[tuple[bytes, ...], dict[bytes, tuple[str, Model | None]]] = {}
+
+    def model(self, pieces: tuple[bytes, ...]) -> Model:
+        """The model of a header that was walked."""
+        start, *elements = pieces
+        # by `filter` and `map`, for nearly all elements of all headers but the first are known already
+        for element in filterfalse(self._seen.__contains__, elements):
+            self._seen.add(element)
+            if _gives_meaning(_number(element)):
+                self._giving_meaning.add(element)
+        context = tuple(filter(self._giving_meaning.__contains__, elements))
+        known = self._models.setdefault(context, {})
+        asked = []
+        for element in filterfalse(known.__contains__, elements):
+            model = element_json(element)
+            known[element] = f"{_number(element):08X}", model
+            if model is None:
+                asked.append(element)
+        if asked:
+            beside = sorted({*context, *asked}, key=lambda element: _number(element))
+            of_pydicom = _model(decode_header(start + b"".join(beside)))
+            for element in asked:
+                tag, _ = known[element]
+                # absent if it breaks the rules of its VR
+                known[element] = tag, of_pydicom.get(tag)
+        return {tag: model for tag, model in map(known.__getitem__, elements) if model is not None}
+
+
+def _gives_meaning(number: int) -> bool:
+    is_private_creator = number >> 16 & 1 == 1 and number & 0xFFFF <= _LAST_PRIVATE_CREATOR
+    return is_private_creator or number in _GIVES_MEANING
+
+
+def _number(element: bytes) -> int:
+    """Of an element's tag."""
+    group, number = _TAG.unpack_from(element)
+    return int(group << 16 | number)
+
+
+def acquisition_facts(common: Model) -> dict[str, float]:
     """Numbers that all slices share and that tell nothing of the patient, by DICOM keyword.
 
     Args:
@@ -63,16 +140,16 @@ def acquisition_facts(common: dict[str, Any]) -> dict[str, float]:
     return facts
 
 
-def _shared_groups(common: dict[str, Any]) -> list[dict[str, Any]]:
+def _shared_groups(common: Model) -> list[Model]:
     shared = common.get(Tag("SharedFunctionalGroupsSequence").json_key, {}).get("Value", [])
     return [group["Value"][0] for item in shared[:1] for group in item.values() if group.get("Value")]
 
 
-def _model(ds: Dataset) -> dict[str, Any]:
+def _model(ds: Dataset) -> Model:
     with warnings.catch_warnings():
         # values that break the rules of their VR are common, and no news here
         warnings.simplefilter("ignore")
         text = json.dumps(ds.to_json_dict(suppress_invalid_tags=True))
     # JSON has no NaN and no infinity: PS3.18 F.2.3 writes them as strings
-    model: dict[str, Any] = json.loads(text, parse_constant=str)
+    model: Model = json.loads(text, parse_constant=str)
     return model

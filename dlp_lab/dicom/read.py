@@ -9,6 +9,7 @@ from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
+from pydicom.uid import DeflatedExplicitVRLittleEndian
 
 from dlp_lab.dicom.compressed import FrameDecoder, decoded_here
 from dlp_lab.dicom.frame_pixels import InflatedFrames
@@ -16,7 +17,12 @@ from dlp_lab.dicom.header import Header
 from dlp_lab.dicom.pixel_data import encoded_frame, read_uncompressed, stored_dtype
 from dlp_lab.dicom.series import Series
 from dlp_lab.errors import Unreadable
+from dlp_lab.large_arrays import volume_array
+from dlp_lab.processors import in_parts
 from dlp_lab.volume import Volume
+
+_SLICES_AT_ONCE = 32
+"""Are read between two looks at whether the job was cancelled."""
 
 
 def read_volume(
@@ -46,7 +52,7 @@ def read_volume(
     """
     shape = len(series.headers), series.first.rows, series.first.columns
     slices = StoredSlices()
-    voxels = read_slices(series.headers, np.empty(shape, dtype=values_dtype(series)), slices, report, decode)
+    voxels = read_slices(series.headers, volume_array(shape, values_dtype(series)), slices, report, decode)
     report(1.0, "read")
     return Volume(
         voxels=_on_grid(voxels, series),
@@ -82,6 +88,47 @@ def read_slices(
     Returns:
         `voxels`, or an array of a wider type where its own does not hold the values.
     """
+    if any(_is_decoded_in_turn(header) for header in headers):
+        return _read_in_turn(headers, voxels, slices, report, decode)
+    for start in range(0, len(headers), _SLICES_AT_ONCE):
+        report(start / len(headers), f"reading slice {start + 1} of {len(headers)}")
+        end = min(start + _SLICES_AT_ONCE, len(headers))
+        voxels = _with_part(voxels, start, _read_on_threads(headers[start:end], voxels[start:end], slices, decode))
+    return voxels
+
+
+def _read_on_threads(
+    headers: Sequence[Header], voxels: NDArray[Any], slices: StoredSlices, decode: FrameDecoder
+) -> NDArray[Any]:
+    parts: dict[int, tuple[NDArray[Any], StoredSlices]] = {}
+
+    def read(first: int, end: int) -> None:
+        own = StoredSlices()
+        parts[first] = _read_in_turn(headers[first:end], voxels[first:end], own, _to_nobody, decode), own
+
+    in_parts(read, len(headers))
+    for start, (part, own) in sorted(parts.items(), key=lambda item: item[0]):
+        voxels = _with_part(voxels, start, part)
+        slices.take_note_of(own)
+    return voxels
+
+
+def _with_part(voxels: NDArray[Any], start: int, part: NDArray[Any]) -> NDArray[Any]:
+    """`voxels` with a part that was read into them, or became wider than they are."""
+    if part.dtype.itemsize > voxels.dtype.itemsize:
+        voxels = voxels.astype(part.dtype)
+    if not np.may_share_memory(part, voxels):
+        voxels[start : start + len(part)] = part
+    return voxels
+
+
+def _read_in_turn(
+    headers: Sequence[Header],
+    voxels: NDArray[Any],
+    slices: StoredSlices,
+    report: Callable[[float, str], None],
+    decode: FrameDecoder,
+) -> NDArray[Any]:
     exact = voxels.dtype.kind == "i"
     with closing(_decoded(headers, voxels, decode)) as decoded:
         for k, header in enumerate(headers):
@@ -99,6 +146,15 @@ def read_slices(
                 np.multiply(values, np.float32(header.rescale_slope), out=place, dtype=np.float32)
                 place += np.float32(header.rescale_intercept)
     return voxels
+
+
+def _to_nobody(fraction: float, message: str) -> None:
+    """The report of a part, which threads of their own read."""
+
+
+def _is_decoded_in_turn(header: Header) -> bool:
+    """Whether a decoder has threads of its own, or keeps what the next frame of a file needs too."""
+    return _is_compressed(header) or header.transfer_syntax_uid == DeflatedExplicitVRLittleEndian
 
 
 def _is_compressed(header: Header) -> bool:
@@ -119,7 +175,8 @@ def _on_grid(slices: NDArray[Any], series: Series) -> NDArray[Any]:
         return series.resampling.apply(slices, float(slices.min()))
     if len(slices) == series.geometry.shape[0]:
         return slices
-    padded = np.full(series.geometry.shape, slices.min(), slices.dtype)
+    padded = volume_array(series.geometry.shape, slices.dtype)
+    padded[...] = slices.min()
     padded[list(series.indices)] = slices
     return padded
 
@@ -167,6 +224,10 @@ class StoredSlices:
         except OSError as error:
             raise Unreadable(f"{header.name} could not be read ({error.strerror}); was it moved meanwhile?") from error
         return values if _within_stored_bits(header, values) else self._cut_off(header, values)
+
+    def take_note_of(self, others: StoredSlices) -> None:
+        """Keep what is odd about slices that come after these, and were read by another."""
+        self._foreign_bits += others._foreign_bits
 
     def warnings(self) -> list[str]:
         if not self._foreign_bits:

@@ -11,7 +11,7 @@ import itertools
 import os
 import stat
 import struct
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterable, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -30,7 +30,7 @@ from dlp_lab.dicom.header import Header, Ignored
 from dlp_lab.dicom.header_layout import Step, learn_layout
 from dlp_lab.dicom.header_reading import WANTED_TAGS, read_header
 from dlp_lab.dicom.lock_step import ROOM_BYTES, LockStep, Values
-from dlp_lab.dicom.simple_values import SIMPLE_VALUES, SimpleValue, with_fields
+from dlp_lab.dicom.simple_values import SIMPLE_VALUES, SimpleValue
 from dlp_lab.errors import DicomError
 
 _FILES_AT_ONCE = 512
@@ -185,12 +185,12 @@ def _like_first(header: Header, pixels: PixelElement, beginnings: _Beginnings) -
     files = walked.files.tolist()
     fields = {
         "path": [beginnings.paths[number] for number in files],
-        "file_bytes": [beginnings.file_bytes[number] for number in files],
+        "file_bytes": _shared([beginnings.file_bytes[number] for number in files]),
         "pixels": _pixels(pixels, walked.offsets(pixel_element), walked.lengths(pixel_element)),
         **_changed_fields(header, walked, changing),
     }
     similar = {
-        number: with_fields(header, zip(fields, values, strict=True))
+        number: header.with_fields(zip(fields, values, strict=True))
         for number, *values in zip(files, *fields.values(), strict=True)
         if None not in values
     }
@@ -199,10 +199,18 @@ def _like_first(header: Header, pixels: PixelElement, beginnings: _Beginnings) -
 
 
 def _pixels(pixels: PixelElement, offsets: NDArray[np.int64], lengths: NDArray[np.int64]) -> list[PixelElement]:
-    return [
-        PixelElement(pixels.tag, pixels.vr, offset, None if length == UNDEFINED_LENGTH else length)
-        for offset, length in zip(offsets.tolist(), lengths.tolist(), strict=True)
-    ]
+    places = _shared(list(zip(offsets.tolist(), lengths.tolist(), strict=True)))
+    made = {
+        (offset, length): PixelElement(pixels.tag, pixels.vr, offset, None if length == UNDEFINED_LENGTH else length)
+        for offset, length in set(places)
+    }
+    return [made[place] for place in places]
+
+
+def _shared(values: list[Any]) -> list[Any]:
+    """The same values, equal ones being one object: what many headers have in common takes memory once."""
+    known: dict[Any, Any] = {}
+    return [known.setdefault(value, value) for value in values]
 
 
 def _changed_fields(header: Header, walked: LockStep, changing: dict[SimpleValue, Values]) -> dict[str, list[Any]]:
@@ -217,12 +225,16 @@ def _changed_fields(header: Header, walked: LockStep, changing: dict[SimpleValue
             else:
                 fields[simple.field] = column
     if texts:
-        keywords = [keyword for keyword, _ in header.discriminators]
-        columns = [texts.get(keyword, itertools.repeat(text)) for keyword, text in header.discriminators]
-        fields["discriminators"] = [
-            None if None in row else tuple(zip(keywords, row, strict=True)) for row in zip(*columns, strict=False)
-        ]
+        columns = [_pairs(keyword, text, texts.get(keyword)) for keyword, text in header.discriminators]
+        fields["discriminators"] = [None if None in row else row for row in zip(*columns, strict=False)]
     return fields
+
+
+def _pairs(keyword: str, text: str, column: list[str | None] | None) -> Iterable[tuple[str, str] | None]:
+    """A discriminator of each file: that of all, where there is no column of texts of their own."""
+    if column is None:
+        return itertools.repeat((keyword, text))
+    return [None if own is None else (keyword, own) for own in column]
 
 
 def _simple_value(step: Step, value: bytes) -> SimpleValue | None:

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import re
-from collections.abc import Callable, Iterable
+from collections.abc import Callable
 from typing import Any, NamedTuple
 
 from pydicom.config import IGNORE
@@ -11,7 +11,7 @@ from pydicom.datadict import dictionary_VR
 from pydicom.tag import Tag
 from pydicom.uid import UID
 
-from dlp_lab.dicom.header import DISCRIMINATING, Header
+from dlp_lab.dicom.header import DISCRIMINATING
 
 # far below `LARGEST_NUMBER`
 _DECIMAL = rb"[+-]?[0-9]{1,12}(?:\.[0-9]{0,20})?(?:[eE]-[0-9]{1,2})?"
@@ -78,14 +78,3 @@ SIMPLE_VALUES = {
     )
 }
 """By tag."""
-
-
-def with_fields(header: Header, fields: Iterable[tuple[str, Any]]) -> Header:
-    """A header like another but for some fields.
-
-    It is `dataclasses.replace` at a tenth of its price, for it is done for every file.
-    """
-    changed: Header = object.__new__(Header)
-    changed.__dict__.update(header.__dict__)
-    changed.__dict__.update(fields)
-    return changed

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from typing import Any
 
 import numpy as np
@@ -9,6 +10,7 @@ from numpy.typing import NDArray
 
 from dlp_lab.dicom.compressed import FrameDecoder
 from dlp_lab.dicom.read import StoredSlices, read_slices, values_dtype
+from dlp_lab.dicom.rescale import ValueRange
 from dlp_lab.dicom.series import Series
 from dlp_lab.volume import Volume
 
@@ -26,15 +28,25 @@ class SlabReader:
     Args:
         series: The series.
         decode: Decodes compressed slices.
+        see: Given the index of the first and the values of slices that were read, each time they are.
+        most_slices: So many a slab will have at most, as far as is known: then none is moved for a thicker one.
 
     Attributes:
         dtype: The widest type that values needed so far.
         value_range: Least and greatest value of all slices that were read.
     """
 
-    def __init__(self, series: Series, decode: FrameDecoder) -> None:
+    def __init__(
+        self,
+        series: Series,
+        decode: FrameDecoder,
+        see: Callable[[int, NDArray[Any]], None] | None = None,
+        most_slices: int = 0,
+    ) -> None:
         self._series = series
+        self._most_slices = most_slices
         self._decode = decode
+        self._see = see
         self._slices = StoredSlices()
         self._first = 0
         self._voxels: NDArray[Any] = np.empty((0, *series.geometry.shape[1:]), values_dtype(series))
@@ -60,15 +72,17 @@ class SlabReader:
         kept = self._voxels[first - held.start : stop - held.start] if first in held else self._voxels[:0]
         count, new = len(kept), self._series.headers[first + len(kept) : stop]
         if len(self._room) < stop - first or self._room.dtype != self.dtype:
-            self._room = np.empty((stop - first, *self._voxels.shape[1:]), self.dtype)
+            self._room = np.empty((max(stop - first, self._most_slices), *self._voxels.shape[1:]), self.dtype)
         self._room[:count] = kept
         values = read_slices(new, self._room[count : stop - first], self._slices, _to_nobody, self._decode)
         if values.dtype != self.dtype:
             self._room = self._room.astype(values.dtype)
             self._room[count : stop - first] = values
-        for plane in values:
+        for found in ValueRange.of_slices(values):
             low, high = self.value_range
-            self.value_range = min(low, float(plane.min())), max(high, float(plane.max()))
+            self.value_range = min(low, found.low), max(high, found.high)
+        if self._see is not None:
+            self._see(first + count, values)
         self._first, self._voxels = first, self._room[: stop - first]
         return Volume(
             voxels=self._voxels,

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import itertools
 import os
+import threading
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from pathlib import Path
@@ -101,27 +102,49 @@ def write_planned_series(
         return DerivedSeries(made.series_uid, (path,), tuple(place.k for place in places), rescales)
     headers = DerivedHeaders(made, *source.geometry.shape[1:])
     files = tuple(folder / f"{number + 1:04d}.dcm" for number in range(len(places)))
-    slices = zip(files, places, planned.slices, rescales, strict=True)
+    write = _FileWriter(source, planned, headers, files)
+    slices = iter(planned.slices)
     for start in range(0, len(places), _SLICES_AT_ONCE):
         report(start / len(places), f"writing slice {start + 1} of {len(places)}")
-        images = []
-        for number, (path, place, values, rescale) in enumerate(itertools.islice(slices, _SLICES_AT_ONCE), start):
-            with broken_elements_named(source.headers[place.header]):
-                images.append((path, headers.encode(place, number, rescale), values, rescale))
-        _write_images(images)
+        write.some(start, list(itertools.islice(slices, _SLICES_AT_ONCE)))
     report(1.0, "written")
     return DerivedSeries(made.series_uid, files, tuple(place.k for place in places), rescales)
 
 
-def _write_images(images: Sequence[tuple[Path, bytes, NDArray[Any], Rescale]]) -> None:
-    """Write some files: path, header, values and how they are stored of each."""
+class _FileWriter:
+    """Writes the files of a series, several at a time.
 
-    def write(first: int, end: int) -> None:
-        for path, header, values, rescale in images[first:end]:
-            stored = rescale.store(values)
-            _write(path, header, np.ascontiguousarray(stored, stored.dtype.newbyteorder("<")))
+    Args:
+        source, planned: As for `write_planned_series`.
+        headers: Of the files.
+        files: A path for each of the planned slices.
+    """
 
-    in_parts(write, len(images))
+    def __init__(
+        self, source: HeaderSource, planned: PlannedSlices, headers: DerivedHeaders, files: Sequence[Path]
+    ) -> None:
+        self._source = source
+        self._planned = planned
+        self._headers = headers
+        self._files = files
+        self._encoding = threading.Lock()
+
+    def some(self, start: int, slices: Sequence[NDArray[Any]]) -> None:
+        """Write the slices from the `start`th on."""
+
+        def write(first: int, end: int) -> None:
+            for number, values in enumerate(slices[first:end], start + first):
+                header = self._header(number)
+                stored = self._planned.rescales[number].store(values)
+                _write(self._files[number], header, np.ascontiguousarray(stored, stored.dtype.newbyteorder("<")))
+
+        in_parts(write, len(slices))
+
+    def _header(self, number: int) -> bytes:
+        place = self._planned.places[number]
+        # one at a time, for it is Python's work; meanwhile others store and write
+        with self._encoding, broken_elements_named(self._source.headers[place.header]):
+            return self._headers.encode(place, number, self._planned.rescales[number])
 
 
 def _write(path: Path, header: bytes, pixels: NDArray[Any]) -> None:

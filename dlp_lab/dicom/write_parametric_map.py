@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import re
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Iterable, Iterator, Sequence
 from pathlib import Path
 from typing import Any
 
@@ -64,33 +64,84 @@ def write_parametric_map(
     Args and errors are those of `write_derived_series`.
     """
     refuse_unwritable(source, result)
+    return write_map_of_slices(source, result.voxels, result.unit, folder, derivation, report)
+
+
+def write_map_of_slices(
+    source: HeaderSource,
+    slices: Sequence[NDArray[Any]] | NDArray[Any],
+    unit: str | None,
+    folder: Path,
+    derivation: Derivation,
+    report: Callable[[float, str], None],
+) -> DerivedSeries:
+    """`write_parametric_map` of slices that lie on the source's grid and can be written.
+
+    Args:
+        source, folder, derivation, report: As there.
+        slices: `(rows, columns)` values of all slices of the volume; they may be made when they are asked for, which is
+            once and in order.
+        unit: Of the values; None for that of the source.
+    """
     places = written_slices(source, derivation.reach_slices)
-    voxels = result.voxels if len(places) == len(result.voxels) else result.voxels[[place.k for place in places]]
     made = DerivedDataSets(source, derivation)
     path = folder / FILE_NAME
+    _, rows, columns = source.geometry.shape
+    frames = _Frames(slices, places, report)
     with quiet(), broken_elements_named(source.headers[0]):
-        ds = _data_set(made, places, voxels, result.unit or source.headers[0].unit)
-        save_frames(ds, path, "FloatPixelData", "OF", _values(voxels, report), voxels[0].size * 4)
+        ds, mapping = _data_set(made, places, (rows, columns), unit or source.headers[0].unit)
+        save_frames(
+            ds, path, "FloatPixelData", "OF", frames, rows * columns * 4, lambda: _set_range(mapping, frames.range)
+        )
     report(1.0, "written")
     indices = tuple(place.k for place in places)
-    return DerivedSeries(made.series_uid, (path,), indices, (_AS_STORED,) * len(places), rounding_of_float32(voxels))
+    return DerivedSeries(made.series_uid, (path,), indices, (_AS_STORED,) * len(places), frames.rounding)
 
 
-def rounding_of_float32(voxels: NDArray[Any]) -> float:
+class _Frames(Iterable[NDArray[np.float32]]):
+    """The values of each frame as they are written, when they are asked for.
+
+    Attributes:
+        range: Least and greatest value of those that were asked for.
+        rounding: How far the nearest float32 is from a value of them, at most.
+    """
+
+    def __init__(
+        self,
+        slices: Sequence[NDArray[Any]] | NDArray[Any],
+        places: Sequence[WrittenSlice],
+        report: Callable[[float, str], None],
+    ) -> None:
+        self._slices = slices
+        self._written = {place.k for place in places}
+        self._report = report
+        self.range = np.inf, -np.inf
+        self.rounding = 0.0
+
+    def __iter__(self) -> Iterator[NDArray[np.float32]]:
+        number = 0
+        for k, values in enumerate(self._slices):
+            if k not in self._written:
+                continue
+            self._report(number / len(self._written), f"writing frame {number + 1} of {len(self._written)}")
+            number += 1
+            low, high = self.range
+            self.range = min(low, float(values.min())), max(high, float(values.max()))
+            self.rounding = max(self.rounding, _rounding_of_float32(values))
+            yield np.ascontiguousarray(values, "<f4")
+
+
+def _rounding_of_float32(values: NDArray[Any]) -> float:
     """How far the nearest float32 is from a value, at most."""
-    if voxels.dtype == np.float32:
+    if values.dtype == np.float32:
         return 0.0
-    return max(float(np.abs(plane.astype(np.float32).astype(np.float64) - plane).max()) for plane in voxels)
+    return float(np.abs(values.astype(np.float32).astype(np.float64) - values).max())
 
 
-def _values(voxels: NDArray[Any], report: Callable[[float, str], None]) -> Iterator[NDArray[np.float32]]:
-    for number, values in enumerate(voxels):
-        report(number / len(voxels), f"writing frame {number + 1} of {len(voxels)}")
-        yield np.ascontiguousarray(values, "<f4")
-
-
-def _data_set(made: DerivedDataSets, places: Sequence[WrittenSlice], voxels: NDArray[Any], unit: str | None) -> Dataset:
-    """All but the pixels."""
+def _data_set(
+    made: DerivedDataSets, places: Sequence[WrittenSlice], shape: tuple[int, int], unit: str | None
+) -> tuple[Dataset, Dataset]:
+    """All but the pixels; and its part that is to be told the range of the values."""
     data_sets, frames = [], []
     for number, place in enumerate(places):
         with broken_elements_named(made.source.headers[place.header]):
@@ -103,21 +154,22 @@ def _data_set(made: DerivedDataSets, places: Sequence[WrittenSlice], voxels: NDA
     for tag in list(ds.keys()):
         if not is_kept(tag):
             del ds[tag]
-    _set_image(ds, made, *voxels.shape[1:])
+    _set_image(ds, made, *shape)
     lossy = [one for one in data_sets if one.get("LossyImageCompression") == "01"]
     ds.LossyImageCompression = "01" if lossy else "00"
     set_dimensions(ds, made.series_uid)
     set_frame_of_reference(ds, made.series_uid)
     _set_references(ds, made.source.headers)
+    mapping = _real_world_mapping(unit)
     set_functional_groups(
         ds,
         frames,
         ParametricMapFrameTypeSequence=item(FrameType=list(_IMAGE_TYPE)),
         PixelValueTransformationSequence=item(RescaleIntercept="0", RescaleSlope="1", RescaleType="US"),
-        RealWorldValueMappingSequence=_real_world_mapping(voxels, unit),
+        RealWorldValueMappingSequence=mapping,
     )
     set_file_meta(ds)
-    return ds
+    return ds, mapping
 
 
 def _refuse_burned_in(data_sets: Sequence[Dataset]) -> None:
@@ -176,13 +228,20 @@ def _set_references(ds: Dataset, source: Sequence[Header]) -> None:
         ]
 
 
-def _real_world_mapping(voxels: NDArray[Any], unit: str | None) -> Dataset:
-    """The values are real ones already; this says in which unit (PS3.3 C.7.6.16.2.11)."""
+def _set_range(mapping: Dataset, value_range: tuple[float, float]) -> None:
+    # their VR is FD, so that they are as long as those they replace
+    low, high = value_range
+    mapping.DoubleFloatRealWorldValueFirstValueMapped = low
+    mapping.DoubleFloatRealWorldValueLastValueMapped = high
+
+
+def _real_world_mapping(unit: str | None) -> Dataset:
+    """The values are real ones already; this says in which unit (PS3.3 C.7.6.16.2.11). Their range is told later."""
     mapping = item(
         LUTExplanation="Values as they were computed",
         LUTLabel="values",
-        DoubleFloatRealWorldValueFirstValueMapped=float(voxels.min()),
-        DoubleFloatRealWorldValueLastValueMapped=float(voxels.max()),
+        DoubleFloatRealWorldValueFirstValueMapped=0.0,
+        DoubleFloatRealWorldValueLastValueMapped=0.0,
         RealWorldValueSlope=1.0,
         RealWorldValueIntercept=0.0,
         MeasurementUnitsCodeSequence=[unit_code(unit)],

@@ -24,6 +24,7 @@ from dlp_lab.dicom.quiet import quiet
 from dlp_lab.dicom.series import HeaderSource
 from dlp_lab.errors import ModelsMissing, TemplateMismatch
 from dlp_lab.label_map import Algorithm, Code, Label, LabelMap, SegmentationForm
+from dlp_lab.large_arrays import volume_array
 
 if TYPE_CHECKING:
     import highdicom
@@ -145,13 +146,21 @@ def write_segmentation(
 def _pixels(label_map: LabelMap, form: SegmentationForm, ks: Sequence[int]) -> NDArray[Any]:
     """Labels, or how surely in 0 to 1 with the label last, of the slices that are written."""
     if form != "fractional" or label_map.fractions is None:
+        if len(ks) == len(label_map.voxels) == label_map.geometry.shape[0] and _is_numbered_without_gaps(label_map):
+            return label_map.voxels
         numbers = np.zeros(label_map.labels[-1].number + 1, label_map.voxels.dtype)
         for place, label in enumerate(label_map.labels):
             numbers[label.number] = place + 1  # segments are numbered from 1 without gaps
-        segments: NDArray[Any] = numbers[label_map.voxels[list(ks)]]
+        segments = volume_array((len(ks), *label_map.voxels.shape[1:]), label_map.voxels.dtype)
+        for segment, k in zip(segments, ks, strict=True):
+            segment[...] = numbers[label_map.voxels[k]]
         return segments
     shares: NDArray[Any] = np.moveaxis(label_map.fractions[:, list(ks)], 0, -1) / np.float32(255)
     return shares
+
+
+def _is_numbered_without_gaps(label_map: LabelMap) -> bool:
+    return [label.number for label in label_map.labels] == [*range(1, len(label_map.labels) + 1)]
 
 
 def _source_images(source: HeaderSource, series_uid: str) -> list[Dataset]:

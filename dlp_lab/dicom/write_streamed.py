@@ -1,8 +1,10 @@
 """A derived image whose slices are made while it is written, for the memory does not hold all of them.
 
-How values are stored follows from the values of all slices, and has to be known before the first is written. It is
-nearly always as in the source, so that is taken for granted, and looked at again when all values have been seen. Only
-where it was wrong, or where the slices of the source do not agree, the slices are made a second time.
+How integers stand for values follows from the values of all slices, and has to be known before the first one is
+written. It is nearly always as in the source, so that is taken for granted, and looked at again when all values have
+been seen. Only where it was wrong, or where the slices of the source do not agree, they are made a second time.
+
+Where stored values are whole numbers of the source's unit, no fractions are kept, and slices may be made without them.
 """
 
 from __future__ import annotations
@@ -25,10 +27,10 @@ from dlp_lab.dicom.writable import PlannedSlices, refuse_unwritable_values
 from dlp_lab.dicom.write_derived import refuse_form, written_form
 from dlp_lab.dicom.write_image import DerivedSeries, write_planned_series
 from dlp_lab.dicom.write_multiframe import write_planned_multiframe
+from dlp_lab.dicom.write_parametric_map import write_map_of_slices
 
-STREAMED_FORMS: tuple[OutputForm, ...] = ("series", "multiframe")
-"""A parametric map tells the range of its values ahead of them, and is never made of a guess."""
-
+_SLICES_AT_ONCE = 16
+"""Are looked at together: as many as a slab is made of at least, so that no two of them are needed at a time."""
 _WRITERS = {"series": write_planned_series, "multiframe": write_planned_multiframe}
 
 
@@ -37,60 +39,89 @@ class Watcher(Protocol):
 
     def begin(self, rescales: Sequence[Rescale]) -> None: ...
 
-    def see(self, k: int, values: NDArray[Any]) -> None: ...
+    def see(self, first: int, slices: NDArray[Any], ranges: Sequence[ValueRange]) -> None: ...
+
+
+class SlicesOnDemand(Sequence[NDArray[Any]]):
+    """`(rows, columns)` values on the source's grid, made when they are asked for; they are asked for in order.
+
+    Attributes:
+        whole_numbers: Whether values rounded half to even are enough. What makes other values may leave it unheeded.
+    """
+
+    whole_numbers: bool = False
 
 
 def write_streamed(
     form: OutputForm,
     source: HeaderSource,
-    slices: Sequence[NDArray[Any]],
+    slices: SlicesOnDemand,
     folder: Path,
     derivation: Derivation,
     report: Callable[[float, str], None],
     watcher: Watcher,
+    unit: str | None = None,
 ) -> DerivedSeries:
     """Write what `write_derived` would write of the same values, byte for byte.
 
     Args:
-        form: One of `STREAMED_FORMS`.
+        form: What to write.
         source: The series that the values were made from, each of its slices one of the volume.
-        slices: `(rows, columns)` values on the source's grid, made when they are asked for; they are asked for in
-            order, once or twice.
+        slices: The values; asked for once, or twice. Their `whole_numbers` is taken back where fractions count.
         folder: Existing empty folder.
         derivation: What made the values.
         report: Called with the fraction written and the step's name.
         watcher: Sees each slice.
+        unit: Of the values; None for that of the source.
 
     Raises:
         TaskResultInvalid, Malformed, DlpError: As `write_derived_series` and `refuse_form`.
     """
     refuse_form(form, source)
+    watched = _Watched(slices, watcher)
+    if form == "parametric_map":
+        watcher.begin(())
+        return write_map_of_slices(source, watched, unit, folder, derivation, report)
     write = _WRITERS[written_form(form, source)]
     places = written_slices(source, derivation.reach_slices)
     headers = [source.headers[place.header] for place in places]
-    guess = _as_in_source(headers)
-    watched = _Watched(slices, watcher)
+    guess = stored_as_in_source(headers)
+    slices.whole_numbers = slices.whole_numbers and are_whole_numbers(guess)
     if guess is not None:
         watcher.begin(guess)
         written = write(source, PlannedSlices(places, watched, guess), folder, derivation, report)
-    else:
+        if slices.whole_numbers and _span(watched.ranges) <= LEAST_STEPS:
+            guess = None  # with fewer steps than that, fractions count
+    slices.whole_numbers = slices.whole_numbers and guess is not None
+    if guess is None:
         for number, _ in enumerate(watched):
             report(number / len(places), f"looking at slice {number + 1} of {len(places)}")
     rescales = choose_rescales(headers, slices, watched.ranges)
     if guess is None or rescales != guess:
+        slices.whole_numbers = False
         watcher.begin(rescales)
         written = write(source, PlannedSlices(places, watched, rescales), folder, derivation, report)
     return written
 
 
-def _as_in_source(headers: Sequence[Header]) -> tuple[Rescale, ...] | None:
+def stored_as_in_source(headers: Sequence[Header]) -> tuple[Rescale, ...] | None:
     """How values are stored if they lie where those of the source may lie; None if its slices do not agree."""
     if len({(header.rescale_slope, header.rescale_intercept) for header in headers}) > 1:
         return None
     ranges = [_possible_range(header) for header in headers]
-    steps = (max(found.high for found in ranges) - min(found.low for found in ranges)) / abs(headers[0].rescale_slope)
     # with fewer steps it would be decided by the values themselves
-    return choose_rescales(headers, (), ranges) if steps >= LEAST_STEPS else None
+    return (
+        choose_rescales(headers, (), ranges) if _span(ranges) / abs(headers[0].rescale_slope) >= LEAST_STEPS else None
+    )
+
+
+def are_whole_numbers(rescales: Sequence[Rescale] | None) -> bool:
+    """Whether what is stored is real values, rounded; so that nothing is lost if they were rounded before."""
+    return rescales is not None and all(rescale.rounds_values_themselves for rescale in set(rescales))
+
+
+def _span(ranges: Sequence[ValueRange]) -> float:
+    return max(found.high for found in ranges) - min(found.low for found in ranges)
 
 
 def _possible_range(header: Header) -> ValueRange:
@@ -122,11 +153,13 @@ class _Watched(Sequence[NDArray[Any]]):
 
     def __iter__(self) -> Iterator[NDArray[Any]]:
         self.ranges = []
-        for k, values in enumerate(self._slices):
-            found = ValueRange.of(values)
-            refuse_unwritable_values([found])
-            self.ranges.append(found)
-            self._watcher.see(k, values)
+        for first in range(0, len(self), _SLICES_AT_ONCE):
+            values = np.asarray(self._slices[first : first + _SLICES_AT_ONCE])
+            found = ValueRange.of_slices(values)
+            refuse_unwritable_values(found)
+            self.ranges += found
+            self._watcher.see(first, values, found)
             # what does not fit is told by the ranges; until then it may overflow
             with np.errstate(invalid="ignore", over="ignore"):
-                yield values
+                yield from values
+            del values  # a view would keep its slab in memory while the next one is computed

@@ -110,7 +110,7 @@ def dicom_to_hdf5(
             `hdf5_to_dicom` needs no template; "none" leaves out all but UIDs.
         keep_phi: Whether the JSON also gets the headers. Otherwise it tells nothing of the patient.
         compress: "gzip" makes the HDF5 file an archive of about half the size; slices of it cannot be looked at
-            through a memory map.
+            through a memory map. "zstd" takes less time, and other programs need a plug-in (`import hdf5plugin`).
         **options: See `read_series`.
 
     Raises:

@@ -10,12 +10,14 @@ from numpy.typing import NDArray
 from dlp_lab.dicom.series import Series
 from dlp_lab.dicom.slab_reader import SlabReader
 from dlp_lab.dicom.writable import refuse_other_grid
+from dlp_lab.dicom.write_streamed import SlicesOnDemand
 from dlp_lab.errors import TaskResultInvalid
 from dlp_lab.jobs.memory_limit import limited_memory
+from dlp_lab.result_memory import ResultMemory
 from dlp_lab.tasks.task import ImageResult, Report, Task
 
 
-class DerivedSlabs(Sequence[NDArray[Any]]):
+class DerivedSlabs(SlicesOnDemand):
     """The slices of a task's result, of which one slab is in memory.
 
     Args:
@@ -36,6 +38,7 @@ class DerivedSlabs(Sequence[NDArray[Any]]):
         self._thickness = thickness
         self._halo = halo
         self._report = report
+        self._memory = ResultMemory(thickness + 2 * halo, whole_numbers=False)
         self._slab = range(0)
         self._result: ImageResult | None = None
         self._inside = 0
@@ -49,16 +52,24 @@ class DerivedSlabs(Sequence[NDArray[Any]]):
     def __getitem__(self, index: slice) -> Sequence[NDArray[Any]]: ...
     def __getitem__(self, index: int | slice) -> NDArray[Any] | Sequence[NDArray[Any]]:
         if isinstance(index, slice):
-            return [self[k] for k in range(*index.indices(len(self)))]
+            return self._some(range(*index.indices(len(self))))
         if not 0 <= index < len(self):
             raise IndexError(index)
         # a view would keep its slab in memory while the next one is computed
         values: NDArray[Any] = self.result_with(index).volume.voxels[index - self._inside].copy()
         return values
 
+    def _some(self, indices: range) -> Sequence[NDArray[Any]]:
+        """A view of a slab, where they are of one; it must be dropped before another slab is asked for."""
+        if not indices or indices.step != 1 or indices[0] // self._thickness != indices[-1] // self._thickness:
+            return [self[k] for k in indices]
+        voxels: Any = self.result_with(indices[0]).volume.voxels
+        view: Sequence[NDArray[Any]] = voxels[indices[0] - self._inside : indices[-1] + 1 - self._inside]
+        return view
+
     def result_with(self, k: int) -> ImageResult:
         """The task's result for the slab that has slice `k`."""
-        if self._result is None or k not in self._slab:
+        if self._result is None or k not in self._slab or self._memory.whole_numbers != self.whole_numbers:
             self._result = None  # its memory is needed for the next one
             self._result = self._computed(k // self._thickness * self._thickness)
         return self._result
@@ -75,7 +86,9 @@ class DerivedSlabs(Sequence[NDArray[Any]]):
         report(0.0, message)
         with limited_memory(sum(header.slice_bytes for header in self._series.headers[first:end])):
             source = self._reader.read(first, end)
-        result = self._task.run(source, report)
+        self._memory.whole_numbers = self.whole_numbers
+        with self._memory.offered():
+            result = self._task.run(source, report)
         if not isinstance(result, ImageResult):
             raise TaskResultInvalid(
                 f"the task {self._task.name} makes labels, so it cannot be computed slab by slab; "

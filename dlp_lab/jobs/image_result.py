@@ -20,7 +20,7 @@ class ExpectedValues:
 
     Attributes:
         shape: Of what was written, `(slices, rows, columns)`.
-        value_range: Least and greatest value.
+        value_range: Least and greatest value, on the steps of what was written.
         profiles: As `value_profiles` makes them.
     """
 
@@ -36,8 +36,17 @@ class ExpectedValues:
         steps = None if written.float_rounding is not None else shared_steps(written.rescales)
         profiles = value_profiles(voxels, *(steps or ()))
         ranges = ValueRange.of_slices(voxels)
-        least, greatest = min(found.low for found in ranges), max(found.high for found in ranges)
-        return cls(voxels.shape, (least, greatest), profiles)
+        value_range = min(found.low for found in ranges), max(found.high for found in ranges)
+        return cls(voxels.shape, on_steps(value_range, steps), profiles)
+
+
+def on_steps(values: tuple[float, float], steps: tuple[float, float] | None) -> tuple[float, float]:
+    """Values rounded to the nearest of `shared_steps`, where there are any."""
+    if steps is None:
+        return values
+    slope, intercept = steps
+    low, high = (round((value - intercept) / slope) * slope + intercept for value in values)
+    return low, high
 
 
 def shared_steps(rescales: Sequence[Rescale]) -> tuple[float, float] | None:

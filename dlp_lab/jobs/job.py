@@ -158,6 +158,22 @@ class JobEvent(msgspec.Struct, frozen=True, kw_only=True):
     progress: float | None
 
 
+class GroupCounts(msgspec.Struct, frozen=True, kw_only=True):
+    """How many jobs of a group are in each state, whichever of them are listed.
+
+    Attributes:
+        group: Its name.
+        queued, running, succeeded, failed, cancelled: How many jobs.
+    """
+
+    group: str
+    queued: int = 0
+    running: int = 0
+    succeeded: int = 0
+    failed: int = 0
+    cancelled: int = 0
+
+
 class JobList(msgspec.Struct, frozen=True, kw_only=True):
     """Reply of the job listing, newest first.
 
@@ -165,11 +181,16 @@ class JobList(msgspec.Struct, frozen=True, kw_only=True):
         jobs: The newest ones of those asked for.
         older: How many more there are.
         next_before: What to send as `before` to list them; null when there are none.
+        groups: Each group that one of `jobs` is of.
+        running, queued: How many of all jobs, also of those not asked for.
     """
 
     jobs: list[Job]
     older: int
     next_before: str | None = None
+    groups: list[GroupCounts] = []
+    running: int = 0
+    queued: int = 0
 
 
 class JobLogPart(msgspec.Struct, frozen=True, kw_only=True):

@@ -66,7 +66,8 @@ class JobRows:
         return int(rows[0][0])
 
     def _existing(self, uid: str, columns: str) -> sqlite3.Row:
-        rows = self._rows(f"SELECT {columns} FROM jobs WHERE uid = ?", (uid,))
+        # what is typed may be no text at all, which SQLite is not asked for
+        rows = self._rows(f"SELECT {columns} FROM jobs WHERE uid = ?", (uid,)) if uid.isascii() else []
         if not rows:
             raise NoSuchJob("no job has that uid; the uid is in the answer to the submission")
         return rows[0]

@@ -8,14 +8,14 @@ from __future__ import annotations
 
 import hashlib
 import secrets
-from collections.abc import Sequence
+from collections.abc import Collection, Sequence
 from dataclasses import dataclass
 from datetime import UTC, datetime
 
 import msgspec
 
 from dlp_lab.errors import IdempotencyKeyReused, JobAlreadyEnded, JobNotEnded, JobNotFailed, QueueFull
-from dlp_lab.jobs.job import JOB_STATES, Job, JobRequest, JobState, checked_key
+from dlp_lab.jobs.job import JOB_STATES, GroupCounts, Job, JobRequest, JobState, checked_key
 from dlp_lab.jobs.job_attempts import JobAttempts
 from dlp_lab.jobs.job_filter import ALL_JOBS, JobFilter, utc_text
 from dlp_lab.jobs.job_rows import job_of, now
@@ -181,6 +181,21 @@ class JobStore(JobAttempts):
         for row in self._rows("SELECT state, count(*) AS jobs FROM jobs GROUP BY state"):
             counts[row["state"]] = row["jobs"]
         return counts
+
+    def count_groups(self, groups: Collection[str], wanted: JobFilter = ALL_JOBS) -> list[GroupCounts]:
+        """How many of the wanted jobs there are in each state, for each of some groups that has any."""
+        if not groups:
+            return []
+        condition, values = wanted.condition()
+        rows = self._rows(
+            f'SELECT "group", state, count(*) AS jobs FROM jobs WHERE "group" IN ({", ".join("?" * len(groups))})'
+            f' AND {condition} GROUP BY "group", state',
+            (*groups, *values),
+        )
+        counts: dict[str, dict[str, int]] = {}
+        for row in rows:
+            counts.setdefault(row["group"], {})[row["state"]] = row["jobs"]
+        return [GroupCounts(group=group, **states) for group, states in counts.items()]
 
     def _condition(self, wanted: JobFilter, before: str | None) -> tuple[str, list[object]]:
         condition, values = wanted.condition()

@@ -62,9 +62,7 @@ class QueueDatabase:
                 self._path, timeout=_SECONDS_TO_WAIT, isolation_level=None, check_same_thread=False
             )
         except OSError as error:
-            if error.errno in (errno.ENOSPC, errno.EDQUOT):
-                raise _disk_full() from error
-            raise QueueUnusable(_cannot_be_opened(self._path, error.strerror or "")) from error
+            raise cannot_be_written(self._path, error) from error
         except sqlite3.Error as error:
             raise QueueUnusable(_cannot_be_opened(self._path, str(error))) from error
         connection.row_factory = sqlite3.Row
@@ -243,6 +241,13 @@ def _transaction(connection: sqlite3.Connection, durable: bool) -> Iterator[None
         raise
 
 
+def cannot_be_written(path: Path, error: OSError) -> DiskFull | QueueUnusable:
+    """What is said of a file of the queue that was not made or opened."""
+    if error.errno in (errno.ENOSPC, errno.EDQUOT):
+        return _disk_full()
+    return QueueUnusable(_cannot_be_opened(path, error.strerror or ""))
+
+
 def _disk_full() -> DiskFull:
     return DiskFull("there is no room for the queue; free space on the disk of the output folder and try again")
 
@@ -252,4 +257,7 @@ def _damaged(path: Path, reason: str) -> str:
 
 
 def _cannot_be_opened(path: Path, reason: str) -> str:
-    return f"the queue {path.name} in the output folder cannot be opened or written ({reason}); choose another folder"
+    return (
+        f"the queue's file {path.name} in the output folder cannot be opened or written ({reason}); "
+        "choose another folder"
+    )

@@ -10,6 +10,8 @@ import logging
 import threading
 from datetime import datetime
 
+import msgspec
+
 from dlp_lab.errors import ResultNotDeleted, ServerStopping
 from dlp_lab.jobs.dispatcher import Dispatcher, Listener
 from dlp_lab.jobs.dispatcher_lock import is_held
@@ -131,7 +133,15 @@ class JobService:
         """The jobs last submitted, newest first; see `JobStore.newest`."""
         jobs = self._store.newest(limit, wanted, before)
         older = self._store.count(wanted, jobs[-1].uid) if len(jobs) == limit else 0
-        return JobList(jobs=jobs, older=older, next_before=jobs[-1].uid if older else None)
+        visible = JobFilter(visible_to=wanted.visible_to)
+        return JobList(
+            jobs=jobs,
+            older=older,
+            next_before=jobs[-1].uid if older else None,
+            groups=self._store.count_groups({job.group for job in jobs if job.group is not None}, visible),
+            running=self._store.count(msgspec.structs.replace(visible, states=("running",))),
+            queued=self._store.count(msgspec.structs.replace(visible, states=("queued",))),
+        )
 
     def count_by_state(self) -> dict[JobState, int]:
         """How many jobs there are in each state."""

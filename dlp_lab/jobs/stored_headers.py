@@ -3,13 +3,14 @@
 from __future__ import annotations
 
 import json
-from dataclasses import dataclass
-from typing import Any, Literal
+from dataclasses import dataclass, replace
+from functools import cached_property
+from typing import Literal
 
 import msgspec
 
-from dlp_lab.dicom.header_archive import decode_header, encode_header
-from dlp_lab.dicom.header_json import acquisition_facts, dicom_json
+from dlp_lab.dicom.header_archive import encode_header
+from dlp_lab.dicom.header_json import Model, acquisition_facts, dicom_json
 from dlp_lab.dicom.options import ReadOptions
 from dlp_lab.dicom.series import Series
 from dlp_lab.store.hdf5_headers import StoredHeaders
@@ -28,8 +29,8 @@ class SeriesHeaders:
     """
 
     pieces: tuple[tuple[bytes, ...], ...]
-    common: dict[str, Any]
-    slices: list[dict[str, Any]]
+    common: Model
+    slices: list[Model]
     options: ReadOptions
     frames: tuple[tuple[int, int], ...]
 
@@ -39,19 +40,22 @@ class SeriesHeaders:
         files = {header.path: header for header in series.headers}
         number_of = {path: number for number, path in enumerate(files)}
         frames = tuple((number_of[h.path], h.frame) for h in series.headers if h.frame is not None)
-        pieces = tuple(encode_header(header) for header in files.values())
-        common, slices = dicom_json([decode_header(b"".join(encoded)) for encoded in pieces])
-        return cls(pieces, common, slices, options, frames)
+        encoded = [encode_header(header) for header in files.values()]
+        common, slices = dicom_json(encoded)
+        return cls(tuple(header.pieces for header in encoded), common, slices, options, frames)
 
     def stored(self, origin: Literal["source", "template"] = "source") -> StoredHeaders:
         """As an HDF5 file keeps them."""
+        return replace(self._stored, origin=origin)
+
+    @cached_property
+    def _stored(self) -> StoredHeaders:
         return StoredHeaders(
             self.pieces,
             json.dumps(self.common),
             tuple(json.dumps(model) for model in self.slices),
-            origin,
-            msgspec.json.encode(self.options).decode(),
-            self.frames,
+            read_options_json=msgspec.json.encode(self.options).decode(),
+            frames=self.frames,
         )
 
     def acquisition(self) -> dict[str, float]:

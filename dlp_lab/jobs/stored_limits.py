@@ -8,6 +8,7 @@ import secrets
 
 import msgspec
 
+from dlp_lab.jobs.queue_database import cannot_be_written
 from dlp_lab.jobs.queue_limits import DEFAULT_LIMITS, QueueLimits
 from dlp_lab.store.workspace import Workspace
 
@@ -15,13 +16,19 @@ _log = logging.getLogger(__name__)
 
 
 def store_limits(workspace: Workspace, limits: QueueLimits) -> None:
-    """Keep the limits, in place of those that were kept before."""
+    """Keep the limits, in place of those that were kept before.
+
+    Raises:
+        DiskFull, QueueUnusable: They cannot be written.
+    """
     path = workspace.queue_limits
     partial = path.with_name(f".{path.name}.{secrets.token_hex(8)}")
     try:
         with open(partial, "xb", opener=lambda name, flags: os.open(name, flags, 0o600)) as file:
             file.write(msgspec.json.encode(limits))
         os.replace(partial, path)
+    except OSError as error:
+        raise cannot_be_written(path, error) from error
     finally:
         partial.unlink(missing_ok=True)
 

@@ -1,19 +1,12 @@
-"""Weighted sums in machine code, made by llvmlite (`pip install dlp-lab[fast]`) in a tenth of a second.
+"""Weighted sums in machine code, made by llvmlite (`pip install dlp-lab[fast]`) in a fraction of a second.
 
-One loop does the work of all three passes:
+What makes it fast is said here once, for it cannot be seen in the code (`weighted_sums.py`):
 
-    for each row:
-        for each stretch of columns that fits into the processor's registers:
-            for each tap:
-                sums += weight * values
-
-What makes it fast is said here once, for it cannot be seen in the code:
-
-* A stretch is two vectors wide and four sums high. The four sums are of neighbouring lines, so each value that is
-  loaded counts for four of them; the eight registers of sums let two multiply-adds begin in each clock cycle. Along
-  columns, where neighbours are in one line, it is one sum high and eight vectors wide.
+* Sums stay in registers for all their taps. Along rows and planes, four neighbouring ones are made at once, so each
+  value that is loaded counts for four of them. Along columns values move from lane to lane instead of being loaded.
+* Two values of equal distance are added first: half of the multiplications are left.
+* The steps of a strip (`strip_code.py`) are one call, in which Python's lock is let go of.
 * The number of taps is an argument. Nothing is compiled again for another sigma, and nothing is kept on disk.
-* A sum's taps are added in one order whatever the stretch, so that its bits do not depend on where it lies.
 
 The code is made for the processor that runs it, and lives in memory alone.
 """
@@ -21,25 +14,29 @@ The code is made for the processor that runs it, and lives in memory alone.
 from __future__ import annotations
 
 import ctypes
+import math
 import mmap
 import os
 import sys
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterator
+from dataclasses import dataclass
 from functools import cache
 from typing import Any, Final
 
+import numpy as np
 from numpy.typing import NDArray
 
-from dlp_lab.kernels.passes import Floats
+from dlp_lab.kernels.blocks import BLOCK, Floats, whole_blocks
+from dlp_lab.kernels.passes import Strip
+from dlp_lab.kernels.strip_plan import Places, StripPlan
 
 FORBIDDEN_VARIABLE = "DLP_LAB_NO_COMPILED_KERNELS"
 """Set to anything, it leaves machine code to the libraries that came with it."""
 
-_LANES = 8
-_HIGH, _WIDE = 4, 8
-_FUSED: Final = ("contract",)  # a multiplication and an addition may become one instruction
-
-_SumLoop = Callable[..., None]
+_PLANES_AT_ONCE: Final = 4
+"""As many as are summed at once: nothing is moved in the window, which is the smaller the fewer they are."""
+_STEPS_IN_A_CALL: Final = 16
+"""Some milliseconds: who ends the work waits for so many."""
 
 
 @cache
@@ -65,177 +62,156 @@ class CompiledPasses:
     def __init__(self) -> None:
         from llvmlite import binding, ir
 
+        from dlp_lab.kernels import strip_code, weighted_sums
+
         _refuse_where_code_is_forbidden()
-        module = ir.Module("weighted_sums")
-        _Definition(module, "high", sums=_HIGH, vectors=2)
-        _Definition(module, "wide", sums=1, vectors=_WIDE)
         binding.initialize_native_target()
         binding.initialize_native_asmprinter()
+        features = binding.get_host_cpu_features()
+        # 32 registers of 16 floats, or 16 of 8, as most processors have
+        lanes, high_vectors = (16, 2) if features.get("avx512f") else (8, 1)
+        high, wide = ([(lanes, most), (lanes, 1), (1, 1)] for most in (high_vectors, 8))
+        module = ir.Module("sums")
+        along_rows = weighted_sums.Sums(module, "rows", high, weighted_sums.HIGH)
+        along_columns = weighted_sums.SumsAlongColumns(module, "columns", wide)
+        for kind, element in (("float32", ir.FloatType()), ("int16", ir.IntType(16))):
+            weighted_sums.SumsAcrossPlanes(module, f"high_{kind}", high, weighted_sums.HIGH, into=element)
+            weighted_sums.SumsAcrossPlanes(module, f"single_{kind}", high[1:], into=element)
+        for kind in strip_code.SOURCES:
+            strip_code.ReadRow(module, kind, lanes)
+        strip_code.StripSums(module, "strip", along_rows, along_columns)
         machine = binding.Target.from_default_triple().create_target_machine(
-            cpu=binding.get_host_cpu_name(), features=binding.get_host_cpu_features().flatten(), opt=3, jit=True
+            cpu=binding.get_host_cpu_name(), features=features.flatten(), opt=3, jit=True
         )
         self._engine = binding.create_mcjit_compiler(binding.parse_assembly(str(module)), machine)  # owns the code
         self._engine.finalize_object()
-        prototype = ctypes.CFUNCTYPE(None, *[ctypes.c_void_p] * 3, *[ctypes.c_int64] * 10)
-        self._high: _SumLoop = prototype(self._engine.get_function_address("high"))
-        self._wide: _SumLoop = prototype(self._engine.get_function_address("wide"))
+        address = self._engine.get_function_address
+        self._code = _Code(
+            strip=ctypes.CFUNCTYPE(None, ctypes.c_void_p)(address("strip")),
+            high=weighted_sums.HIGH,
+            record=strip_code.RECORD,
+            readers={np.dtype(kind): address(f"read_{kind}") for kind in strip_code.SOURCES},
+            writers={
+                np.dtype(kind): (address(f"high_{kind}"), address(f"single_{kind}")) for kind in ("float32", "int16")
+            },
+        )
 
-    def along_rows(self, lines: Floats, weights: Floats, sums: Floats) -> None:
-        self._sum(sums, lines, weights, axis=1)
+    def planes_at_once(self, reach: int) -> int:
+        return _PLANES_AT_ONCE
 
-    def along_columns(self, lines: Floats, weights: Floats, sums: Floats) -> None:
-        self._sum(sums, lines, weights, axis=2)
+    def strip(self, plan: StripPlan) -> Strip:
+        return _CompiledStrip(self._code, plan)
 
-    def along_planes(self, lines: Floats, weights: Floats, sums: NDArray[Any]) -> None:
-        self._sum(sums.swapaxes(0, 1), lines.swapaxes(0, 1), weights, axis=1)
 
-    def _sum(self, sums: Floats, lines: Floats, weights: Floats, axis: int) -> None:
-        """Sums along the rows or columns of each plane. Python's lock is let go of meanwhile."""
-        planes, rows, columns = sums.shape
-        taps = len(weights)
-        high = rows - rows % _HIGH if axis == 1 and taps >= _HIGH else 0
-        for loop, first, count, step in ((self._high, 0, high // _HIGH, _HIGH), (self._wide, high, rows - high, 1)):
-            if count:
-                out, into = sums[:, first:], lines[:, first:]
-                strides = [
-                    *(out.strides[0] // 4, out.strides[1] // 4 * step, out.strides[1] // 4),
-                    *(into.strides[0] // 4, into.strides[1] // 4 * step, into.strides[axis] // 4),
-                ]
-                pointers = out.ctypes.data, into.ctypes.data, weights.ctypes.data
-                loop(*pointers, taps, planes, count, columns, *strides)
+@dataclass(frozen=True)
+class _Code:
+    """Functions in machine code.
+
+    Attributes:
+        strip: Told where its numbers are.
+        high: How many rows it sums at once.
+        record: The names of these numbers, in their order.
+        readers: Addresses of those that read a kind of voxels.
+        writers: Addresses of those that sum planes into a kind of result: several at once, and one by one.
+    """
+
+    strip: Callable[[int], None]
+    high: int
+    record: tuple[str, ...]
+    readers: dict[np.dtype[Any], int]
+    writers: dict[np.dtype[Any], tuple[int, int]]
+
+
+class _CompiledStrip:
+    """`Strip` in machine code, with memory for a window and for one plane on its way to it."""
+
+    def __init__(self, code: _Code, plan: StripPlan) -> None:
+        self._code, self._plan = code, plan
+        _, reach_j, reach_i = plan.reach_kji
+        columns = plan.places_of_columns
+        places = np.arange(len(columns))
+        is_beyond = columns != places - reach_i
+        self._beyond, self._within = places[is_beyond].astype(np.int64), columns[is_beyond] + reach_i
+        reach_up = whole_blocks(reach_i)
+        line = whole_blocks(whole_blocks(plan.shape_kji[2]) + reach_i) + reach_up
+        # an odd number of blocks: neighbours of a column would else share the same few places of the cache
+        line += 0 if line // BLOCK % 2 else BLOCK
+        self._tile = _aligned((plan.rows + 2 * reach_j, line))
+        # sums along rows begin where a vector does, after those beyond the edge
+        self._summed = _aligned((code.high, line))[:, reach_up - reach_i :]
+        self._window = _aligned((plan.slots, plan.rows, line))
+
+    def convolve(self, voxels: NDArray[Any], result: NDArray[Any], rows: slice) -> Iterator[None]:
+        places = self._plan.places_of_rows(rows)
+        if voxels.dtype not in self._code.readers or voxels.strides[2] != voxels.itemsize:
+            # what machine code cannot read is copied as it could
+            voxels = np.stack([plane[places].astype(np.float32) for plane in voxels])
+            places = np.arange(len(places), dtype=np.int64)
+        numbers = self._numbers(voxels, result[:, rows], places)
+        for first in range(0, self._plan.steps, _STEPS_IN_A_CALL):
+            numbers |= {"first_step": first, "last_step": min(first + _STEPS_IN_A_CALL, self._plan.steps)}
+            record = np.array([numbers[name] for name in self._code.record], np.int64)
+            self._code.strip(record.ctypes.data)
+            yield
+
+    def _numbers(self, voxels: NDArray[Any], result: NDArray[Any], places: Places) -> dict[str, int]:
+        """What machine code is told, but for which steps to make (`strip_code.RECORD`)."""
+        plan, schedule = self._plan, self._plan.schedule
+        planes, height, columns = result.shape
+        high, single = self._code.writers[result.dtype]
+        weights_k, weights_j, weights_i = plan.weights_kji
+        result_plane, result_row, _ = (stride // result.itemsize for stride in result.strides)
+        arrays = {
+            "source": voxels,
+            "result": result,
+            "places": places,
+            "tile": self._tile,
+            "summed": self._summed,
+            "window": self._window,
+            "beyond": self._beyond,
+            "within": self._within,
+            "weights_k": weights_k,
+            "weights_j": weights_j,
+            "weights_i": weights_i,
+            "slots_of_taps": schedule.slots_of_taps,
+            "fill_planes": schedule.fill_planes,
+            "fill_slots": schedule.fill_slots,
+            "fill_ends": schedule.fill_ends,
+        }
+        return {name: array.ctypes.data for name, array in arrays.items()} | {
+            "read_row": self._code.readers[voxels.dtype],
+            "sum_high": high,
+            "sum_single": single,
+            "planes": planes,
+            "planes_at_once": plan.planes_at_once,
+            "places_count": len(places),
+            "columns": columns,
+            "width": whole_blocks(columns),
+            "height": height,
+            "whole_height": whole_blocks(height),
+            "beyond_count": len(self._beyond),
+            "taps_k": len(weights_k),
+            "taps_j": len(weights_j),
+            "taps_i": len(weights_i),
+            "source_plane": voxels.strides[0],
+            "source_row": voxels.strides[1],
+            "result_plane": result_plane,
+            "result_row": result_row,
+            "result_bytes": result.itemsize,
+            "slot": self._window[0].size,
+            "line": self._window.shape[2],
+        }
+
+
+def _aligned(shape: tuple[int, ...]) -> Floats:
+    """Zeros that begin with a line of the cache, as vectors in them then do; one that crosses lines is loaded twice."""
+    size = math.prod(shape)
+    memory = np.zeros(size + BLOCK, np.float32)
+    start = -memory.ctypes.data % 64 // 4
+    return memory[start : start + size].reshape(shape)
 
 
 def _refuse_where_code_is_forbidden() -> None:
     """Ask for memory whose content may be executed: LLVM, refused some, would end the process."""
     if sys.platform == "linux":
         mmap.mmap(-1, mmap.PAGESIZE, prot=mmap.PROT_READ | mmap.PROT_WRITE | mmap.PROT_EXEC).close()
-
-
-class _Definition:
-    """The loop for stretches that are `sums` lines high and `vectors` vectors wide, in LLVM's words.
-
-    Arguments of the function that is defined; all distances are in floats:
-        into, lines, weights: Where the arrays begin.
-        taps, planes, rows, columns: How many; a row is `sums` lines here.
-        into_plane, into_row, into_line: From one plane, row and line of sums to the next.
-        plane, row, tap: From one plane, row and tap of what is summed to the next.
-    """
-
-    def __init__(self, module: Any, name: str, sums: int, vectors: int) -> None:
-        from llvmlite import ir
-
-        self._float, self._count = ir.FloatType(), ir.IntType(64)
-        arguments = [ir.PointerType(self._float)] * 3 + [self._count] * 10
-        function = ir.Function(module, ir.FunctionType(ir.VoidType(), arguments), name)
-        into, lines, self._weights, self._taps, planes, rows, self._columns, *distances = function.args
-        into_plane, into_row, self._into_line, plane, row, self._tap = distances
-        self._builder = ir.IRBuilder(function.append_basic_block())
-        self._sums, self._vectors = sums, vectors
-
-        def each_row(p: Any, r: Any) -> None:
-            self._row(self._at(into, (p, into_plane), (r, into_row)), self._at(lines, (p, plane), (r, row)))
-
-        self._each(0, planes, 1, lambda p: self._each(0, rows, 1, lambda r: each_row(p, r)))
-        self._builder.ret_void()
-
-    def _row(self, into: Any, lines: Any) -> None:
-        """A row: stretches as wide as fit, then columns one by one."""
-        done: Any = 0
-        for lanes, vectors in ((_LANES, self._vectors), (1, 1)):
-            step = self._number(lanes * vectors)
-            end = self._builder.mul(self._builder.sdiv(self._columns, step), step)
-
-            def stretch(x: Any, lanes: int = lanes, vectors: int = vectors) -> None:
-                self._stretch(self._at(into, (x, 1)), self._at(lines, (x, 1)), lanes, vectors)
-
-            self._each(done, end, step, stretch)
-            done = end
-
-    def _stretch(self, into: Any, lines: Any, lanes: int, vectors: int) -> None:
-        """A stretch of `vectors` vectors of `lanes` columns each; its sums are in registers all the while."""
-        from llvmlite import ir
-
-        kind, sums = ir.VectorType(self._float, lanes), self._sums
-
-        def vector(place: Any, number: int) -> Any:
-            return self._builder.bitcast(self._at(place, (number, lanes)), ir.PointerType(kind))
-
-        def added(n: Any, totals: Sequence[Any], which: range) -> list[Any]:
-            """The totals with line `n`, which is a tap of these of the sums."""
-            line = self._at(lines, (n, self._tap))
-            values = [self._builder.load(vector(line, v), align=4) for v in range(vectors)]
-            new = list(totals)
-            for s in which:
-                weight = self._repeated(self._builder.load(self._at(self._weights, (n, 1), (s, -1))), lanes)
-                for v, value in enumerate(values, start=s * vectors):
-                    new[v] = self._builder.fadd(
-                        totals[v], self._builder.fmul(weight, value, flags=_FUSED), flags=_FUSED
-                    )
-            return new
-
-        totals: list[Any] = [ir.Constant(kind, [0.0] * lanes)] * (sums * vectors)
-        # the first and the last lines are taps of some of the sums only, those between of all
-        for n in range(sums - 1):
-            totals = added(n, totals, range(n + 1))
-        totals = self._loop(sums - 1, self._taps, 1, lambda n, sofar: added(n, sofar, range(sums)), totals)
-        for n in range(sums - 1):
-            totals = added(self._builder.add(self._taps, self._number(n)), totals, range(n + 1, sums))
-        for s in range(sums):
-            for v in range(vectors):
-                place = vector(self._at(into, (s, self._into_line)), v)
-                self._builder.store(totals[s * vectors + v], place, align=4)
-
-    def _number(self, value: Any) -> Any:
-        """A whole number, or what is one already."""
-        return self._count(value) if isinstance(value, int) else value
-
-    def _at(self, place: Any, *steps: tuple[Any, Any]) -> Any:
-        """The place that many distances farther: each of `steps` is a number and a distance."""
-        for number, distance in steps:
-            offset = self._builder.mul(self._number(number), self._number(distance))
-            place = self._builder.gep(place, [offset])
-        return place
-
-    def _repeated(self, value: Any, lanes: int) -> Any:
-        """A vector of equal values."""
-        from llvmlite import ir
-
-        undefined, lane = ir.Constant(ir.VectorType(self._float, lanes), ir.Undefined), ir.IntType(32)
-        first = self._builder.insert_element(undefined, value, lane(0))
-        return self._builder.shuffle_vector(first, undefined, ir.Constant(ir.VectorType(lane, lanes), [0] * lanes))
-
-    def _each(self, start: Any, stop: Any, step: Any, body: Callable[[Any], None]) -> None:
-        """`for n in range(start, stop, step): body(n)`."""
-
-        def without_totals(n: Any, _: Sequence[Any]) -> list[Any]:
-            body(n)
-            return []
-
-        self._loop(start, stop, step, without_totals, [])
-
-    def _loop(
-        self,
-        start: Any,
-        stop: Any,
-        step: Any,
-        body: Callable[[Any, Sequence[Any]], list[Any]],
-        totals: Sequence[Any],
-    ) -> list[Any]:
-        """`for n in range(start, stop, step): totals = body(n, totals)`, and what the totals are afterwards."""
-        builder = self._builder
-        before, head, inside, after = builder.block, *(builder.append_basic_block() for _ in range(3))
-        builder.branch(head)
-        builder.position_at_end(head)
-        first = [self._number(start), *totals]
-        carried = [builder.phi(value.type) for value in first]
-        for phi, value in zip(carried, first, strict=True):
-            phi.add_incoming(value, before)
-        n, *current = carried
-        builder.cbranch(builder.icmp_signed("<", n, self._number(stop)), inside, after)
-        builder.position_at_end(inside)
-        following = [builder.add(n, self._number(step)), *body(n, current)]
-        for phi, value in zip(carried, following, strict=True):
-            phi.add_incoming(value, builder.block)
-        builder.branch(head)
-        builder.position_at_end(after)
-        return current

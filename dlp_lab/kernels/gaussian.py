@@ -8,9 +8,10 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
+from dlp_lab.kernels.blocks import BLOCK, Floats
 from dlp_lab.kernels.compiled import compiled_passes
 from dlp_lab.kernels.edges import EdgeMode, inside
-from dlp_lab.kernels.passes import BLOCK, BandedPasses, Floats, Passes, PlainPasses
+from dlp_lab.kernels.passes import BandedPasses, Passes, PlainPasses, Result, round_into
 from dlp_lab.kernels.separable import Convolution
 
 _SLAB_BYTES = 2 * 2**20
@@ -30,7 +31,8 @@ def gaussian_filter(
     mode: EdgeMode,
     threads: int,
     report: Callable[[float, str], None],
-) -> Floats:
+    result: Result | None = None,
+) -> Result:
     """Gaussian filter: `scipy.ndimage.gaussian_filter(voxels.astype(float32), ...)` but for the rounding of float32.
 
     Axes whose kernel is shorter than they are go through `Convolution`, all at once. For a wider kernel every voxel of
@@ -43,24 +45,50 @@ def gaussian_filter(
         mode: What lies beyond the edge, as in scipy.
         threads: How many to use.
         report: Called with the fraction done and the step's name; what it raises ends the work.
+        result: Where to write: a C-contiguous `(k, j, i)` array that shares no memory with `voxels`. One of float32
+            takes the sums; one of int16 takes them rounded, half to even, which needs a source whose values are all of
+            int16: weights have the sum 1, so that no sum leaves the range of the source. Where a kernel is wider than
+            its axis, sums are kept in float32 until they are rounded.
 
     Returns:
-        New `(k, j, i)` float32 array.
+        `result`, or a new float32 array.
+
+    Raises:
+        ValueError: `result` is not as told above.
     """
-    result = np.empty(voxels.shape, np.float32)
+    if result is None:
+        result = np.empty(voxels.shape, np.float32)
+    _check_result(result, voxels)
     if not voxels.size:
         return result
     kernels = [gaussian_weights(sigma, truncate) for sigma in sigma_kji]
     is_long = [len(weights) // 2 >= length > 1 for weights, length in zip(kernels, voxels.shape, strict=True)]
     report(0.0, "smoothing")
     k, j, i = (_AS_IT_IS if long else weights for weights, long in zip(kernels, is_long, strict=True))
-    Convolution((k, j, i), mode, _passes(voxels)).apply(voxels, result, threads, report)
+    # what is mixed afterwards is rounded once, at the end
+    sums: Any = np.empty(voxels.shape, np.float32) if any(is_long) and result.dtype != np.float32 else result
+    Convolution((k, j, i), mode, _passes(voxels)).apply(voxels, sums, threads, report)
     for axis, weights in enumerate(kernels):
         if is_long[axis]:
             report(1.0, f"smoothing along axis {axis + 1} of 3")
-            _mix_lines(result, axis, _mixing_matrix(weights, voxels.shape[axis], mode))
+            _mix_lines(sums, axis, _mixing_matrix(weights, voxels.shape[axis], mode))
+    if sums is not result:
+        for plane, rounded in zip(sums, result, strict=True):
+            round_into(rounded, plane)
     report(1.0, "smoothed")
     return result
+
+
+def _check_result(result: Result, voxels: NDArray[Any]) -> None:
+    if result.dtype not in (np.float32, np.int16) or result.shape != voxels.shape or not result.flags.c_contiguous:
+        raise ValueError(
+            f"the result is a C-contiguous float32 or int16 array of the shape {voxels.shape}, "
+            f"not {result.dtype} of {result.shape} with strides {result.strides}"
+        )
+    if result.dtype == np.int16 and not np.can_cast(voxels.dtype, np.int16):
+        raise ValueError(f"sums of {voxels.dtype} may be too large for int16; write them into a float32 array")
+    if np.may_share_memory(result, voxels):
+        raise ValueError("the result shares memory with the volume; voxels are read after others are written")
 
 
 def halo_slices(radius: int) -> int:

@@ -1,44 +1,62 @@
-"""One pass of a separable convolution, in three ways that give the same sums.
+"""Weighted sums along three axes, in three ways that give the same.
 
-A pass takes padded lines and gives the weighted sums of neighbours, `sums[n] = weights @ lines[n : n + taps]` along one
-axis. The ways differ in what they need: `BandedPasses` the BLAS that numpy comes with, `CompiledPasses`
-(`compiled.py`) llvmlite, and takes half the time; `PlainPasses` is scipy's, for values that are not finite.
+The ways differ in what they need: `BandedPasses` the BLAS that numpy comes with, `CompiledPasses` (`compiled.py`)
+llvmlite, and takes less than half the time; `PlainPasses` is scipy's, for values that are not finite.
 """
 
 from __future__ import annotations
 
-from typing import Any, Protocol
+from collections.abc import Iterator
+from typing import Any, Protocol, TypeVar
 
 import numpy as np
 from numpy.lib.stride_tricks import as_strided
 from numpy.typing import NDArray
 
-Floats = NDArray[np.float32]
+from dlp_lab.kernels.blocks import BLOCK, Floats, whole_blocks
+from dlp_lab.kernels.line_strip import LineStrip
+from dlp_lab.kernels.strip_plan import StripPlan
 
-BLOCK = 16
-"""Sums come in blocks of so many along the axis; arrays have room for whole blocks."""
+Result = TypeVar("Result", NDArray[np.float32], NDArray[np.int16])
 
 _LARGEST_PRODUCT = 2**18
 """OpenBLAS spreads larger products over threads of its own; ours are enough."""
 
 
+class Strip(Protocol):
+    """Makes the sums of strips, one after the other, in memory of its own: one for each thread."""
+
+    def convolve(self, voxels: NDArray[Any], result: NDArray[Any], rows: slice) -> Iterator[None]:
+        """Write a strip of the result; yields now and then, when whoever goes through it may stop.
+
+        Args:
+            voxels: `(k, j, i)` array of any real dtype and any strides; stays as it is.
+            result: C-contiguous array of its shape, of float32, or of int16 for sums rounded half to even.
+            rows: Of the strip; not more than its plan says.
+        """
+
+
 class Passes(Protocol):
     """A way to make weighted sums. `tests/kernels/test_passes.py` checks all:
 
-    * Arrays are float32, with neighbours along the last axis beside each other; `lines` has `taps - 1` more elements
-      than `sums` along the axis of the pass.
-    * The sums are those of `numpy.correlate` within the rounding of float32; `lines` stays as it is.
-    * A sum along planes has the same bits in a stack that begins a multiple of `BLOCK` planes elsewhere.
+    * The sums are those of `scipy.ndimage.correlate1d` within the rounding of float32.
+    * Their bits do not depend on how rows are cut into strips.
+    * Those of a stack that begins a multiple of `BLOCK` planes later have the same bits.
     """
 
-    def along_rows(self, lines: Floats, weights: Floats, sums: Floats) -> None:
-        """Sums along the second axis of `(planes, n + taps - 1, columns)` as `(planes, n, columns)`."""
+    def planes_at_once(self, reach: int) -> int:
+        """How many planes are best summed at a time from those within reach."""
 
-    def along_columns(self, lines: Floats, weights: Floats, sums: Floats) -> None:
-        """Sums along the last axis of `(planes, rows, n + taps - 1)` as `(planes, rows, n)`."""
+    def strip(self, plan: StripPlan) -> Strip:
+        """What makes the sums of one thread."""
 
-    def along_planes(self, lines: Floats, weights: Floats, sums: NDArray[Any]) -> None:
-        """Sums along the first axis of `(n + taps - 1, rows, columns)` as `(n, rows, columns)`, for any `n`."""
+
+def round_into(result: NDArray[np.int16], sums: Floats) -> None:
+    """Write sums as whole numbers, half to even.
+
+    A sum lies between the values it is made of, but for the rounding of float32, which may not carry it out of int16.
+    """
+    np.clip(np.rint(sums), -(2**15), 2**15 - 1, out=result, casting="unsafe")
 
 
 class BandedPasses:
@@ -47,6 +65,12 @@ class BandedPasses:
     Half of the products are with zeros, yet it is some four times as fast as a loop over taps in numpy or scipy. Values
     must be finite, for nan times 0 is not 0. The number of sums along rows and columns is a multiple of `BLOCK`.
     """
+
+    def planes_at_once(self, reach: int) -> int:
+        return whole_blocks(max(1, reach))  # of which the window is copied each time
+
+    def strip(self, plan: StripPlan) -> Strip:
+        return LineStrip(self, plan)
 
     def along_rows(self, lines: Floats, weights: Floats, sums: Floats) -> None:
         band = _band(weights)
@@ -60,6 +84,11 @@ class BandedPasses:
             np.matmul(blocks[:, :, piece], band, out=results[:, :, piece])
 
     def along_planes(self, lines: Floats, weights: Floats, sums: NDArray[Any]) -> None:
+        if sums.dtype == np.int16:
+            exact = np.empty(sums.shape, np.float32)
+            self.along_planes(lines, weights, exact)
+            round_into(sums, exact)
+            return
         band = _band(weights)
         whole = len(sums) // BLOCK * BLOCK
         for start in range(0, whole, BLOCK):
@@ -76,6 +105,12 @@ class BandedPasses:
 class PlainPasses:
     """Sums by scipy, in which what is not finite reaches no farther than the taps do."""
 
+    def planes_at_once(self, reach: int) -> int:
+        return whole_blocks(max(1, reach))  # of which the window is copied each time
+
+    def strip(self, plan: StripPlan) -> Strip:
+        return LineStrip(self, plan)
+
     def along_rows(self, lines: Floats, weights: Floats, sums: Floats) -> None:
         sums[...] = _correlated(lines, weights, 1)
 
@@ -83,7 +118,11 @@ class PlainPasses:
         sums[...] = _correlated(lines, weights, 2)
 
     def along_planes(self, lines: Floats, weights: Floats, sums: NDArray[Any]) -> None:
-        sums[...] = _correlated(lines, weights, 0)
+        exact = _correlated(lines, weights, 0)
+        if sums.dtype == np.int16:
+            round_into(sums, exact)
+        else:
+            sums[...] = exact
 
 
 def _correlated(lines: Floats, weights: Floats, axis: int) -> Floats:

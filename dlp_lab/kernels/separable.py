@@ -7,31 +7,27 @@ The rows of a volume are cut into strips, one for each thread at a time. Through
                           ->  window: both summed, for the planes within reach of those that come next
                           ->  planes of the result
 
-Tile, rows and window stay in the processor's cache. What is beyond the volume's edge is put there as it is read, so
-that no pass needs to know of edges. Lines are a little longer than a power of two: those of a window would else share
-the same few places of the cache.
+Tile, rows and window stay in the processor's cache.
 """
 
 from __future__ import annotations
 
 import threading
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Sequence
 from concurrent.futures import ThreadPoolExecutor, as_completed
 from dataclasses import dataclass
 from typing import Any
 
-import numpy as np
 from numpy.typing import NDArray
 
-from dlp_lab.kernels.edges import EdgeMode, inside
-from dlp_lab.kernels.passes import BLOCK, Floats, Passes
+from dlp_lab.kernels.blocks import BLOCK, Floats
+from dlp_lab.kernels.edges import EdgeMode
+from dlp_lab.kernels.passes import Passes
+from dlp_lab.kernels.strip_plan import StripPlan
 
 _ROWS_OF_A_STRIP = 64
 _WINDOW_BYTES = 4 * 2**20
 """Of one thread. More would not stay in the cache; a strip has `BLOCK` rows at least, whatever the reach."""
-_PLANES_AT_ONCE = 8
-"""Through tile and rows: fewer cost Python's time for each, more leave the cache."""
-_EXTRA_COLUMNS = 8
 
 
 @dataclass(frozen=True)
@@ -48,29 +44,28 @@ class Convolution:
     mode: EdgeMode
     passes: Passes
 
-    @property
-    def reach_kji(self) -> tuple[int, int, int]:
-        """How far a sum looks to either side, in voxels."""
-        k, j, i = (len(weights) // 2 for weights in self.weights_kji)
-        return k, j, i
-
-    def apply(self, voxels: NDArray[Any], result: Floats, threads: int, report: Callable[[float, str], None]) -> None:
+    def apply(
+        self, voxels: NDArray[Any], result: NDArray[Any], threads: int, report: Callable[[float, str], None]
+    ) -> None:
         """Write the sums over `voxels` into `result`.
 
         Args:
             voxels: `(k, j, i)` array of any real dtype and any strides; not changed.
-            result: `(k, j, i)` array of the same shape, with columns beside each other; none that shares memory.
+            result: `(k, j, i)` array of the same shape, of float32, or of int16 for sums that are rounded; with columns
+                beside each other, and no memory that is shared.
             threads: How many to use.
             report: Called by this thread, after each strip; what it raises ends the work.
         """
-        height = self._strip_rows(voxels.shape, threads)
-        strips = [slice(start, start + height) for start in range(0, voxels.shape[1], height)]
+        plan = self._plan(voxels.shape, threads)
+        strips = [
+            slice(start, min(start + plan.rows, voxels.shape[1])) for start in range(0, voxels.shape[1], plan.rows)
+        ]
         stop = threading.Event()
         kept = threading.local()
 
         def work(rows: slice) -> None:
             if not hasattr(kept, "strip"):
-                kept.strip = _Strip(self, voxels.shape, height)
+                kept.strip = self.passes.strip(plan)
             for _ in kept.strip.convolve(voxels, result, rows):
                 if stop.is_set():
                     return
@@ -84,123 +79,11 @@ class Convolution:
                 stop.set()
                 pool.shutdown(cancel_futures=True)
 
-    def _strip_rows(self, shape: Sequence[int], threads: int) -> int:
-        """How many rows a strip has: what fits the cache, and few enough that each thread gets one."""
-        row_bytes = (2 * self.reach_kji[0] + _step(self.reach_kji[0])) * shape[2] * 4
-        fitting = min(_ROWS_OF_A_STRIP, _WINDOW_BYTES // row_bytes, -(-shape[1] // threads))
-        return max(BLOCK, fitting // BLOCK * BLOCK)
-
-
-class _Strip:
-    """The memory of one thread, and the way of a strip through it.
-
-    `_held` tells which planes of the source the window holds.
-    """
-
-    def __init__(self, convolution: Convolution, shape: Sequence[int], height: int) -> None:
-        self._convolution = convolution
-        self._shape = shape
-        reach_k, reach_j, reach_i = convolution.reach_kji
-        self._step = _step(reach_k)
-        columns = _whole_blocks(shape[2])
-        self._tile = np.zeros((_PLANES_AT_ONCE, height + 2 * reach_j, columns + _EXTRA_COLUMNS), np.float32)
-        self._rows = np.zeros((_PLANES_AT_ONCE, height, columns + 2 * reach_i + _EXTRA_COLUMNS), np.float32)
-        self._window = np.zeros((self._step + 2 * reach_k, height, columns + _EXTRA_COLUMNS), np.float32)
-        beyond = np.concatenate([np.arange(-reach_i, 0), np.arange(shape[2], shape[2] + reach_i)])
-        self._held: list[int] = []
-        self._beyond = list(_copies(beyond + reach_i, inside(beyond, shape[2], convolution.mode) + reach_i))
-
-    def convolve(self, voxels: NDArray[Any], result: Floats, rows: slice) -> Iterator[int]:
-        """Convolve the rows of a strip; yields the number of planes that are done, after each few."""
-        planes, all_rows, columns = self._shape
-        reach_k, reach_j, _ = self._convolution.reach_kji
-        mode = self._convolution.mode
-        result = result[:, rows]
-        height = _whole_blocks(result.shape[1])
-        places = inside(np.arange(rows.start - reach_j, rows.start + height + reach_j), all_rows, mode)
-        wanted = inside(np.arange(-reach_k, planes + reach_k), planes, mode)
-        overlap = 2 * reach_k
-        self._held = []
-        self._fill(voxels, wanted[:overlap], places)
-        for k in range(0, planes, self._step):
-            count = min(self._step, planes - k)
-            self._fill(voxels, wanted[k + overlap : k + overlap + count], places)
-            lines = self._window[: overlap + count, : result.shape[1], :columns]
-            self._convolution.passes.along_planes(lines, self._convolution.weights_kji[0], result[k : k + count])
-            self._move_down(overlap)
-            yield k + count
-
-    def _fill(self, voxels: NDArray[Any], wanted: NDArray[np.intp], places: NDArray[np.intp]) -> None:
-        """Append planes of the source to the window, summed along rows and columns.
-
-        Beyond the edges planes come again; what the window holds already is copied.
-
-        Args:
-            voxels: The source.
-            wanted: Which of its planes.
-            places: Which of its rows, in order, with those beyond the strip's edge.
-        """
-        planes = wanted.tolist()
-        while planes:
-            end = len(self._held)
-            if planes[0] in self._held:
-                self._window[end] = self._window[self._held.index(planes[0])]
-                self._held.append(planes.pop(0))
-                continue
-            known, count = set(self._held), 0
-            while count < min(_PLANES_AT_ONCE, len(planes)) and planes[count] not in known:
-                known.add(planes[count])
-                count += 1
-            self._sum_rows_and_columns(voxels, planes[:count], places, self._window[end : end + count])
-            self._held += planes[:count]
-            del planes[:count]
-
-    def _sum_rows_and_columns(
-        self, voxels: NDArray[Any], planes: Sequence[int], places: NDArray[np.intp], window: Floats
-    ) -> None:
-        _, weights_j, weights_i = self._convolution.weights_kji
-        passes, (_, reach_j, reach_i) = self._convolution.passes, self._convolution.reach_kji
-        columns, height = self._shape[2], len(places) - 2 * reach_j
-        width = _whole_blocks(columns)
-        tile, summed = self._tile[: len(planes), : len(places)], self._rows[: len(planes), :height]
-        # rows in the order of the volume, as within it, need not be picked one by one
-        chosen: Any = slice(places[0], places[-1] + 1) if np.all(np.diff(places) == 1) else places
-        for k, plane in enumerate(planes):
-            tile[k, :, :columns] = voxels[plane, chosen]
-        passes.along_rows(tile[..., :width], weights_j, summed[..., reach_i : reach_i + width])
-        for beyond, within in self._beyond:
-            summed[..., beyond] = summed[..., within]
-        passes.along_columns(summed[..., : width + 2 * reach_i], weights_i, window[:, :height, :width])
-
-    def _move_down(self, overlap: int) -> None:
-        """Bring the last `overlap` planes of the window to its front."""
-        held, step = self._held, len(self._held) - overlap
-        for k in range(0, overlap, step):
-            count = min(step, overlap - k)
-            self._window[k : k + count] = self._window[k + step : k + step + count]
-        self._held = held[step:]
-
-
-def _copies(to: NDArray[np.intp], of: NDArray[np.intp]) -> Iterator[tuple[slice, slice]]:
-    """Slices that copy elements `of` a line `to` others: far fewer than elements, for they lie side by side."""
-    start = 0
-    while start < len(to):
-        steps = np.diff(of[start:], append=of[-1] + 2)  # no copy goes on beyond the end
-        step = int(steps[0]) if abs(steps[0]) < 2 else 0
-        follow = (steps == step) & (np.diff(to[start:], append=to[-1] + 1) == 1)
-        count = int(np.argmin(follow)) + 1
-        first = int(of[start])
-        last = first + step * (count - 1)
-        # a slice that ends before the first element has no end; a single element is repeated
-        within = slice(first, last - 1 if last else None, -1) if step < 0 else slice(first, last + 1)
-        yield slice(int(to[start]), int(to[start]) + count), within
-        start += count
-
-
-def _step(reach: int) -> int:
-    """How many planes go through a window at once: as many as it moves down at least, or the moving takes longest."""
-    return _whole_blocks(max(1, reach))
-
-
-def _whole_blocks(length: int) -> int:
-    return -(-length // BLOCK) * BLOCK
+    def _plan(self, shape: Sequence[int], threads: int) -> StripPlan:
+        """Strips of as many rows as fit the cache, and few enough that each thread gets one."""
+        planes, rows, columns = shape
+        reach = len(self.weights_kji[0]) // 2
+        at_once = self.passes.planes_at_once(reach)
+        fitting = min(_ROWS_OF_A_STRIP, _WINDOW_BYTES // ((at_once + 2 * reach) * columns * 4), -(-rows // threads))
+        height = max(BLOCK, fitting // BLOCK * BLOCK)
+        return StripPlan(self.weights_kji, self.mode, (planes, rows, columns), height, at_once)

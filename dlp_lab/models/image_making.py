@@ -8,6 +8,7 @@ from collections.abc import Sequence
 import numpy as np
 from numpy.typing import NDArray
 
+from dlp_lab.large_arrays import volume_array
 from dlp_lab.models.description import ModelDescription, NativeGrid, Tiles
 from dlp_lab.models.grid import NetworkGrid, oriented_grid
 from dlp_lab.models.inference import Report, score_blocks
@@ -49,7 +50,7 @@ def make_image(
     refuse_unsuitable(description, volumes)
     report(0.0, "preparing the image")
     image = prepared_image(network, volumes)
-    made = np.empty(image.grid.shape, np.float32)
+    made = volume_array(image.grid.shape, np.float32)
     for block in score_blocks(network, image.voxels, report, memory or Memory.of_machine()):
         _take_over(made, block)
     if description.output.undo_scaling:
@@ -83,7 +84,7 @@ def _take_over(made: FloatVolume, block: Block) -> None:
 
 def _on_source(made: FloatVolume, grid: NetworkGrid, source_shape: tuple[int, ...]) -> FloatVolume:
     """The values at the source's voxels, linear between the network's, constant beyond its outermost."""
-    voxels = np.empty(source_shape, np.float32)
+    voxels = volume_array(source_shape, np.float32)
     oriented = grid.reorientation.view(voxels)
     into = np.asarray(np.linalg.inv(grid.matrix), np.float64)
     a, b, c = oriented.shape

@@ -13,6 +13,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from dlp_lab.geometry import FloatArray
+from dlp_lab.large_arrays import volume_zeros
 from dlp_lab.models.description import Output
 from dlp_lab.models.grid import NetworkGrid
 from dlp_lab.models.resampling import AxisPlaces, interpolated_plane, values_at
@@ -57,8 +58,8 @@ class LabelPainter:
         self._of_probabilities = output.back_to_source == "probabilities" and not grid.is_source
         self._choice = WinnerChoice(output)
         self._numbers = [label.number for label in output.labels]
-        self.labels: NDArray[Any] = np.zeros(source_shape, self._choice.dtype)
-        self.fractions = np.zeros((len(self._numbers), *source_shape), np.uint8) if with_fractions else None
+        self.labels: NDArray[Any] = volume_zeros(source_shape, self._choice.dtype)
+        self.fractions = volume_zeros((len(self._numbers), *source_shape), np.uint8) if with_fractions else None
         # at a whole voxel's distance nothing is left of values that fade
         self._ends = [
             (first - _reach(before), last + _reach(behind))

@@ -12,6 +12,7 @@ from numpy.typing import NDArray
 
 from dlp_lab.errors import InputUnsuitable
 from dlp_lab.geometry import Geometry
+from dlp_lab.large_arrays import volume_array
 from dlp_lab.models.description import Crop, ModelDescription, Resample, Tiles, Whole
 from dlp_lab.models.grid import (
     NetworkGrid,
@@ -121,12 +122,29 @@ def _through_steps(
             for number, volume in enumerate(volumes):
                 name = description.input.channels[number].name
                 if not is_own[number]:
-                    channels[number], is_own[number] = np.array(channels[number], np.float32, order="C"), True
+                    channels[number], is_own[number] = _own_float32(channels[number]), True
                 channels[number] = apply_steps(
                     channels[number], [step], volume.modality, name, scalings[number], inside
                 )
-    voxels = channels[0][np.newaxis] if len(channels) == 1 else np.stack(channels)
-    return PreparedImage(np.ascontiguousarray(voxels, np.float32), grid, scalings[0])
+    return PreparedImage(_stacked(channels), grid, scalings[0])
+
+
+def _own_float32(values: NDArray[Any]) -> FloatVolume:
+    """A copy that may be changed in place."""
+    own: FloatVolume = volume_array(values.shape, np.float32)
+    own[...] = values
+    return own
+
+
+def _stacked(channels: Sequence[NDArray[Any]]) -> FloatVolume:
+    """`(channel, a, b, c)`, which is the one channel itself where it can be."""
+    (first, *others) = channels
+    if not others and first.dtype == np.float32 and first.flags.c_contiguous:
+        return first[np.newaxis]
+    made: FloatVolume = volume_array((len(channels), *first.shape), np.float32)
+    for into, values in zip(made, channels, strict=True):
+        into[...] = values
+    return made
 
 
 def _together(channels: Sequence[NDArray[Any]], crop: Crop) -> NDArray[Any]:
@@ -168,7 +186,8 @@ def _padded(image: PreparedImage, description: ModelDescription) -> PreparedImag
     if tuple(shape) == grid.shape:
         return image
     start = [(n - own) // 2 for n, own in zip(shape, grid.shape, strict=True)]
-    padded = np.full((len(image.voxels), *shape), way.pad_value, np.float32)
+    padded = volume_array((len(image.voxels), *shape), np.float32)
+    padded[...] = way.pad_value
     inner = tuple(slice(s, s + n) for s, n in zip(start, grid.shape, strict=True))
     padded[(slice(None), *inner)] = image.voxels
     return PreparedImage(padded, grid.padded(shape, start), image.scaling)

@@ -23,6 +23,7 @@ from dlp_lab.models.package import (
     read_description,
     read_package,
 )
+from dlp_lab.models.zip_errors import ZIP_ERRORS
 
 MODELS_VARIABLE = "DLP_LAB_MODELS"
 MAX_FILES = 64
@@ -78,8 +79,13 @@ def add_model(source: Path) -> ModelPackage:
         folder.mkdir()
         if source.is_dir():
             _copy(source, folder)
-        elif zipfile.is_zipfile(source):
-            _unpack(source, folder)
+        elif source.is_file() and zipfile.is_zipfile(source):
+            try:
+                _unpack(source, folder)
+            except ModelRefused:
+                raise
+            except ZIP_ERRORS as error:
+                raise ModelRefused(f"{source.name} cannot be unpacked: {error}") from None
         else:
             raise ModelRefused(f"{source.name} is neither a folder nor a zip file; give a package with {DESCRIPTION}")
         name = read_package(folder).description.name

@@ -11,6 +11,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from dlp_lab.geometry import FloatArray
+from dlp_lab.large_arrays import volume_array
 from dlp_lab.models.grid import NetworkGrid
 from dlp_lab.processors import in_parts
 
@@ -34,7 +35,7 @@ def to_network(oriented: NDArray[Any], grid: NetworkGrid, order: Literal[0, 1, 3
     if grid.is_source:
         start = grid.offset.astype(int)
         box = tuple(slice(first, first + length) for first, length in zip(start, grid.shape, strict=True))
-        made = np.empty(grid.shape, np.float32)
+        made = volume_array(grid.shape, np.float32)
 
         def copy(first: int, end: int) -> None:
             made[first:end] = oriented[box][first:end]
@@ -46,7 +47,7 @@ def to_network(oriented: NDArray[Any], grid: NetworkGrid, order: Literal[0, 1, 3
             AxisPlaces.of(grid.offset[axis] + grid.matrix[axis, axis] * np.arange(length), oriented.shape[axis], order)
             for axis, length in enumerate(grid.shape)
         ]
-        made = np.empty(grid.shape, np.float32)
+        made = volume_array(grid.shape, np.float32)
 
         def fill(first: int, end: int) -> None:
             for plane in range(first, end):
@@ -57,14 +58,22 @@ def to_network(oriented: NDArray[Any], grid: NetworkGrid, order: Literal[0, 1, 3
     return _transformed(oriented, grid, order)
 
 
+def _as_float32(values: NDArray[Any]) -> FloatVolume:
+    if values.dtype == np.float32:
+        return values
+    made = volume_array(values.shape, np.float32)
+    made[...] = values
+    return made
+
+
 def _transformed(oriented: NDArray[Any], grid: NetworkGrid, order: Literal[0, 1, 3]) -> FloatVolume:
     """By scipy, in slabs on as many threads as there are to use; it lets go of the interpreter's lock."""
     from scipy import ndimage
 
-    made = np.empty(grid.shape, np.float32)
-    values: FloatVolume = np.asarray(oriented, np.float32)
+    made = volume_array(grid.shape, np.float32)
+    values: FloatVolume = _as_float32(oriented)
     if order > 1:
-        coefficients = np.empty_like(values)
+        coefficients = volume_array(values.shape, np.float32)
         ndimage.spline_filter(values, order, coefficients, mode="mirror")
         values = coefficients
     mode: Literal["nearest", "constant"] = "nearest" if grid.is_parallel else "constant"

@@ -13,6 +13,7 @@ from typing import Any, Literal
 import numpy as np
 from numpy.typing import NDArray
 
+from dlp_lab.large_arrays import volume_array
 from dlp_lab.models.resampling import AxisPlaces, interpolated_plane
 from dlp_lab.processors import in_parts
 
@@ -37,7 +38,9 @@ def resized(values: NDArray[Any], shape: Shape, order: Literal[0, 1, 3], coarse_
         A new `shape` float32 array.
     """
     if values.shape == shape:
-        return np.array(values, np.float32, order="C")
+        same = volume_array(shape, np.float32)
+        same[...] = values
+        return same
     if coarse_axis is not None:
         planes = np.moveaxis(values, coarse_axis, 0)
         rows, columns = (length for axis, length in enumerate(shape) if axis != coarse_axis)
@@ -48,7 +51,7 @@ def resized(values: NDArray[Any], shape: Shape, order: Literal[0, 1, 3], coarse_
 
 
 def _resized_along(values: NDArray[Any], shape: Shape, order: Literal[0, 1, 3], is_within_planes: bool) -> FloatVolume:
-    made = np.empty(shape, np.float32)
+    made = volume_array(shape, np.float32)
     if order == 3:
         _fill_cubic(made, values)
         _hold_within(made, values, is_within_planes)
@@ -117,7 +120,7 @@ def _fill_cubic(made: FloatVolume, values: NDArray[Any]) -> None:
         None if own == wanted else _CubicAxis.between(own, wanted)
         for own, wanted in zip(values.shape, made.shape, strict=True)
     ]
-    within = made if axes[0] is None else np.empty((len(values), *made.shape[1:]), np.float32)
+    within = made if axes[0] is None else volume_array((len(values), *made.shape[1:]), np.float32)
 
     def fill_planes(first: int, end: int) -> None:
         for number in range(first, end):

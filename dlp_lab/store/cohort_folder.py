@@ -2,7 +2,7 @@
 
 summary.html, summary.csv, summary.parquet
 cases.csv                   which case is which folder: the key to the rest, which names no folder
-cases/<case>/               report.html, report.ipynb, failure.html, thumbnail.png, case.json
+cases/<case>/               report.html, report.ipynb, failure.html, thumbnail-<job>.png, case.json
 .cohort/                    lock, inputs.json
 """
 
@@ -20,6 +20,7 @@ from pathlib import Path
 from dlp_lab.errors import CaseTableRefused, CohortBusy, PathRefused
 from dlp_lab.store.workspace import Workspace, make_private_folder
 
+_STATE = ".cohort"
 _CASE_ID = re.compile(r"[A-Za-z0-9][A-Za-z0-9._-]{0,99}")
 
 
@@ -54,7 +55,7 @@ class CohortFolder:
         """A folder inside the root that need not exist.
 
         Raises:
-            PathRefused: It is the root, leaves it, or is where the results of jobs are.
+            PathRefused: It is the root, leaves it, or is where the results of jobs are; or other things are in it.
         """
         name = workspace.relative(path)
         folder = workspace.root / name
@@ -62,6 +63,10 @@ class CohortFolder:
             raise PathRefused(f"{path} cannot be the folder of a cohort; name a new folder inside the root")
         if folder.exists() and not folder.is_dir():
             raise PathRefused(f"{path} is a file; name a new folder inside the root for the cohort")
+        if folder.is_dir() and not os.path.lexists(folder / _STATE) and any(folder.iterdir()):
+            raise PathRefused(
+                f"{path} is not empty and no folder of a cohort, so nothing is written there; name a new folder"
+            )
         return cls(folder, name)
 
     @property
@@ -71,7 +76,7 @@ class CohortFolder:
     @property
     def inputs(self) -> Path:
         """What was found in the folders of the cases, remembered."""
-        return _no_link(self.path / ".cohort") / "inputs.json"
+        return _no_link(self.path / _STATE) / "inputs.json"
 
     def summary(self, ending: str) -> Path:
         return self.path / f"summary.{ending}"

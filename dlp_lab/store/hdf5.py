@@ -9,6 +9,7 @@ from __future__ import annotations
 
 import hashlib
 from collections.abc import Iterator, Sequence
+from contextlib import closing
 from pathlib import Path
 from typing import Any, Literal, get_args
 
@@ -20,17 +21,18 @@ from dlp_lab.errors import BadParameters, Hdf5Error
 from dlp_lab.geometry import Geometry
 from dlp_lab.store.format_version import FORMAT_VERSION as FORMAT_VERSION
 from dlp_lab.store.format_version import Normalization as Normalization
-from dlp_lab.store.hdf5_chunks import chunk_shape, write_packed
+from dlp_lab.store.hashing import hashed
 from dlp_lab.store.hdf5_file import published_hdf5
 from dlp_lab.store.hdf5_guard import GuardedFile, opened_guarded
 from dlp_lab.store.hdf5_headers import EncodedHeaders, StoredHeaders, read_headers, write_headers
+from dlp_lab.store.hdf5_packing import create_packed, write_packed
 from dlp_lab.volume import Volume
 
 FORMAT = "dlp-lab-volume"
 _NEWEST_VERSION = 3
 """Of files whose headers are of multi-frame images, or whose voxels are compressed: a program that knows no frames must
 not take them for slices, nor look for compressed voxels at one place."""
-Compression = Literal["none", "gzip"]
+Compression = Literal["none", "gzip", "zstd"]
 
 _SLAB_BYTES = 2 * 2**20
 
@@ -58,7 +60,8 @@ def write_hdf5(
         sop_instance_uids: SOPInstanceUID of the image that each slice comes from; empty if it comes from none.
         headers: The DICOM headers of these images, with all they tell of the patient.
         compress: "gzip" packs the voxels in chunks, which takes about half the space, and which every HDF5 library
-            reads; `open_hdf5` then has to read all of them.
+            reads; "zstd" takes no more space and less time, but of others only those read it that have the plug-in
+            (`import hdf5plugin`). `open_hdf5` then has to read all of them.
 
     Raises:
         OutputExists: `path` exists; nothing is overwritten.
@@ -68,26 +71,69 @@ def write_hdf5(
         if value not in get_args(known):
             raise BadParameters(f"{name}: expected one of {', '.join(get_args(known))}; got {value!r}")
     with published_hdf5(path) as file:
-        file.attrs["format"] = FORMAT
         is_plain = compress == "none" and not (headers and headers.frames)
-        file.attrs["format_version"] = FORMAT_VERSION if is_plain else _NEWEST_VERSION
-        file.attrs["default"] = "entry"
-        _write_entry(file.create_group(_ENTRY), volume, headers)
-        _write_data(file.create_group(_DATA), volume, normalize, compress)
-        if sop_instance_uids:
-            slices = file.create_group("entry/slices")
-            slices.attrs["NX_class"] = "NXcollection"
-            uids = np.array(sop_instance_uids, dtype="S64")
-            slices.create_dataset("sop_instance_uid", data=uids, fletcher32=True)
-        if headers is not None:
-            write_headers(file, headers)
+        write_description(file, volume, volume.geometry, has_headers=headers is not None, is_plain=is_plain)
+        value_range = volume.value_range() if normalize == "minmax" else None
+        image = _create_image(file[_DATA], volume, normalize, compress)
+        image.attrs["sha256"] = _write_values(image, volume.voxels, value_range)
+        write_meaning(image, volume.unit, normalize, value_range)
+        write_origin(file, sop_instance_uids, headers)
 
 
-def _write_entry(entry: h5py.Group, volume: Volume, headers: StoredHeaders | None) -> None:
+def write_description(
+    file: h5py.File, volume: Volume, geometry: Geometry, *, has_headers: bool, is_plain: bool
+) -> h5py.Group:
+    """Write all that stands before the voxels.
+
+    Args:
+        file: New.
+        volume: The volume, or a part of it.
+        geometry: Of the whole.
+        has_headers: Whether headers will follow.
+        is_plain: Whether programs that read version 2 can read it.
+
+    Returns:
+        The group in which `image` is to be created.
+    """
+    file.attrs["format"] = FORMAT
+    file.attrs["format_version"] = FORMAT_VERSION if is_plain else _NEWEST_VERSION
+    file.attrs["default"] = "entry"
+    _write_entry(file.create_group(_ENTRY), volume, geometry, has_headers=has_headers)
+    data = file.create_group(_DATA)
+    _write_axes(data, geometry)
+    return data
+
+
+def write_meaning(
+    image: h5py.Dataset,
+    unit: str | None,
+    normalize: Normalization = "none",
+    value_range: tuple[float, float] | None = None,
+) -> None:
+    """Write what the stored voxels mean."""
+    image.attrs["normalization"] = normalize
+    if value_range:
+        image.attrs["value_range"] = value_range
+    if unit:
+        image.attrs["units"] = unit
+
+
+def write_origin(file: h5py.File, sop_instance_uids: Sequence[str], headers: StoredHeaders | None) -> None:
+    """Write what images the slices come from, behind the voxels."""
+    if sop_instance_uids:
+        slices = file.create_group("entry/slices")
+        slices.attrs["NX_class"] = "NXcollection"
+        uids = np.array(sop_instance_uids, dtype="S64")
+        slices.create_dataset("sop_instance_uid", data=uids, fletcher32=True)
+    if headers is not None:
+        write_headers(file, headers)
+
+
+def _write_entry(entry: h5py.Group, volume: Volume, whole: Geometry, *, has_headers: bool) -> None:
     entry.attrs["NX_class"], entry.attrs["default"] = "NXentry", "volume"
-    entry.attrs["headers"] = "none" if headers is None else "full"
+    entry.attrs["headers"] = "full" if has_headers else "none"
     for name, value in (
-        ("frame_of_reference_uid", volume.geometry.frame_of_reference_uid),
+        ("frame_of_reference_uid", whole.frame_of_reference_uid),
         ("source_series_uid", volume.source_series_uid),
         ("modality", volume.modality),
     ):
@@ -95,35 +141,25 @@ def _write_entry(entry: h5py.Group, volume: Volume, headers: StoredHeaders | Non
             entry.attrs[name] = value
     geometry = entry.create_group("geometry")
     geometry.attrs["NX_class"] = "NXcollection"
-    geometry["affine_kji_to_lps"] = volume.geometry.affine_kji_to_lps
-    geometry["affine_kji_to_lps"].attrs["sha256"] = _sha256(volume.geometry.affine_kji_to_lps)
-    geometry["spacing_kji_mm"] = volume.geometry.spacing_kji_mm
+    geometry["affine_kji_to_lps"] = whole.affine_kji_to_lps
+    geometry["affine_kji_to_lps"].attrs["sha256"] = _sha256(whole.affine_kji_to_lps)
+    geometry["spacing_kji_mm"] = whole.spacing_kji_mm
 
 
-def _write_data(data: h5py.Group, volume: Volume, normalize: Normalization, compress: Compression) -> None:
+def _write_axes(data: h5py.Group, geometry: Geometry) -> None:
     data.attrs["NX_class"], data.attrs["signal"] = "NXdata", "image"
     data.attrs["axes"] = ["slice", "row", "column"]
-    data.attrs["default_slice"] = [str(volume.geometry.shape[0] // 2), ".", "."]
-    for name, length, step in zip(
-        ("slice", "row", "column"), volume.geometry.shape, volume.geometry.spacing_kji_mm, strict=True
-    ):
+    data.attrs["default_slice"] = [str(geometry.shape[0] // 2), ".", "."]
+    for name, length, step in zip(("slice", "row", "column"), geometry.shape, geometry.spacing_kji_mm, strict=True):
         data[name] = np.arange(length) * step
         data[name].attrs["units"] = "mm"
-    value_range = volume.value_range() if normalize == "minmax" else None
-    image = _create_image(data, volume, normalize, compress)
-    image.attrs["sha256"] = _write_values(image, volume.voxels, value_range)
-    image.attrs["normalization"] = normalize
-    if value_range:
-        image.attrs["value_range"] = value_range
-    if volume.unit:
-        image.attrs["units"] = volume.unit
 
 
 def _create_image(data: h5py.Group, volume: Volume, normalize: Normalization, compress: Compression) -> h5py.Dataset:
     dtype = np.dtype(np.float32) if normalize == "minmax" else volume.voxels.dtype
-    packed = {"chunks": chunk_shape(volume.voxels.shape), "compression": "gzip", "shuffle": True}
-    layout = packed if compress == "gzip" and volume.voxels.size else {}
-    return data.create_dataset("image", volume.voxels.shape, dtype, fill_time="never", **layout)
+    if compress != "none" and volume.voxels.size:
+        return create_packed(data, "image", volume.voxels.shape, dtype, compress)
+    return data.create_dataset("image", volume.voxels.shape, dtype, fill_time="never")
 
 
 def _write_values(image: h5py.Dataset, voxels: NDArray[Any], value_range: tuple[float, float] | None) -> str:
@@ -137,15 +173,15 @@ def _write_values(image: h5py.Dataset, voxels: NDArray[Any], value_range: tuple[
 
     def slabs() -> Iterator[NDArray[Any]]:
         for first in range(0, len(voxels), step):
-            slab = np.ascontiguousarray(_normalized(voxels[first : first + step], value_range))
-            digest.update(slab.data)
-            yield slab
+            yield np.ascontiguousarray(_normalized(voxels[first : first + step], value_range))
 
-    if image.chunks:
-        write_packed(image, slabs())
-    else:
-        for number, slab in enumerate(slabs()):
-            image.write_direct(slab, dest_sel=np.s_[number * step : number * step + len(slab)])
+    # closed here, for no thread may outlive what failed
+    with closing(hashed(slabs(), digest)) as stored:
+        if image.chunks:
+            write_packed(image, stored)
+        else:
+            for number, slab in enumerate(stored):
+                image.write_direct(slab, dest_sel=np.s_[number * step : number * step + len(slab)])
     return digest.hexdigest()
 
 
@@ -222,12 +258,13 @@ def _read_own(file: GuardedFile, *, mapped: bool = False) -> Volume:
     normalization = file.text(_IMAGE, "normalization")
     affine = file.array(_AFFINE, "f", max_bytes=4 * 4 * 8)
     found = file.mapped(_IMAGE) if mapped and normalization == "none" else None
-    voxels = file.array(_IMAGE) if found is None else found
+    digest = hashlib.sha256()
+    voxels = file.array(_IMAGE, digest=digest) if found is None else found
     # version 1 had no hashes
     if version > 1:
-        _check_sha256(file, _AFFINE, affine)
+        _check_sha256(file, _AFFINE, _sha256(affine))
         if found is None:
-            _check_sha256(file, _IMAGE, voxels)
+            _check_sha256(file, _IMAGE, digest.hexdigest())
     if normalization not in ("none", "minmax"):
         raise Hdf5Error(f"{file.name}: normalization is {normalization!r}; 'none' and 'minmax' are read")
     if normalization == "minmax":
@@ -242,8 +279,8 @@ def _read_own(file: GuardedFile, *, mapped: bool = False) -> Volume:
     )
 
 
-def _check_sha256(file: GuardedFile, path: str, values: NDArray[Any]) -> None:
-    if file.text(path, "sha256") != _sha256(values):
+def _check_sha256(file: GuardedFile, path: str, found: str) -> None:
+    if file.text(path, "sha256") != found:
         raise Hdf5Error(
             f"{file.name}: the values of {path} are not those that were written (SHA-256 differs); make the file again "
             "or, if they were changed on purpose, put their new hash into the attribute sha256"
@@ -260,10 +297,7 @@ def _only_volume(file: GuardedFile) -> str:
 
 def _sha256(values: NDArray[Any]) -> str:
     """Of the values in C order, in the byte order they are stored in."""
-    digest = hashlib.sha256()
-    for plane in values:
-        digest.update(np.ascontiguousarray(plane).data)
-    return digest.hexdigest()
+    return hashlib.sha256(np.ascontiguousarray(values).data).hexdigest()
 
 
 def _normalized(values: NDArray[Any], value_range: tuple[float, float] | None) -> NDArray[Any]:

@@ -1,44 +1,35 @@
-"""Chunks of HDF5 datasets, packed and unpacked by threads, without the filters of the HDF5 library.
+"""Chunks of HDF5 datasets, unpacked by threads, without the filters of the HDF5 library.
 
-The library packs and unpacks one chunk after the other, and inflates a chunk to whatever size it has. Here a chunk is
-never inflated beyond the size that the dataset declares, and deflating is left to ISA-L, which is several times as fast
-as zlib at its level 1 and makes what every inflater reads.
+The library unpacks one chunk after the other, inflates a chunk to whatever size it has, and loads code for filters that
+it does not come with. Here a chunk is never unpacked beyond the size that the dataset declares.
 """
 
 from __future__ import annotations
 
 import io
 import math
-import os
 from collections import deque
-from collections.abc import Callable, Iterable, Iterator, Sequence
-from concurrent.futures import Future, ThreadPoolExecutor
+from collections.abc import Iterator, Sequence
+from contextlib import closing
 from dataclasses import dataclass
-from typing import Any, TypeVar
+from typing import Any
 
 import h5py
 import numpy as np
 from isal import igzip_lib, isal_zlib
 from numpy.typing import NDArray
 
-MAX_CHUNKS = 1_000_000
-UNPACKED_HERE = frozenset({h5py.h5z.FILTER_SHUFFLE, h5py.h5z.FILTER_DEFLATE, h5py.h5z.FILTER_FLETCHER32})
+from dlp_lab.processors import by_threads
 
-_CHUNK_SHAPE = (16, 128, 128)
-"""Of what is packed here: 512 KiB of int16. Larger ones pack no better, and leave more to unpack for one slice."""
-_PACKING = {
-    "level": 1,
-    "flag": igzip_lib.COMP_ZLIB,
-    "mem_level": igzip_lib.MEM_LEVEL_EXTRA_LARGE,
-    "hist_bits": 9,  # bytes of one kind repeat nearby, if at all: less to search through, and shorter references
-}
+MAX_CHUNKS = 1_000_000
+FILTER_ZSTD = 32015
+"""Zstandard, by its number at the HDF Group; every HDF5 library reads it that has the plug-in, such as `hdf5plugin`."""
+UNPACKED_HERE = frozenset({h5py.h5z.FILTER_SHUFFLE, h5py.h5z.FILTER_DEFLATE, h5py.h5z.FILTER_FLETCHER32, FILTER_ZSTD})
+
 _CHECKSUM_BYTES = 4
 _MODULUS = 65535
 _BATCH_BYTES = 4 * 2**20
 """What a thread unpacks at a time."""
-
-Item = TypeVar("Item")
-Result = TypeVar("Result")
 
 
 class BrokenChunk(ValueError):
@@ -55,46 +46,6 @@ class _Chunk:
     size: int
 
 
-# ---- packing ---------------------------------------------------------------------------------------------------------
-
-
-def chunk_shape(shape: tuple[int, ...]) -> tuple[int, ...]:
-    """Shape of the chunks for a `(k, j, i)` volume."""
-    return tuple(min(most, length) for most, length in zip(_CHUNK_SHAPE, shape, strict=True))
-
-
-def write_packed(dataset: h5py.Dataset, slabs: Iterable[NDArray[Any]]) -> None:
-    """Fill a dataset that has the filters shuffle and deflate.
-
-    Args:
-        dataset: 3-D.
-        slabs: Its values; each as many slices as a chunk has, the last one maybe fewer.
-    """
-    _, rows, columns = dataset.chunks
-    starts = [(j, i) for j in range(0, dataset.shape[1], rows) for i in range(0, dataset.shape[2], columns)]
-
-    def pack(slab: NDArray[Any]) -> list[bytes]:
-        return [_packed(slab[:, j : j + rows, i : i + columns], dataset.chunks) for j, i in starts]
-
-    for number, packed in enumerate(_by_threads(pack, slabs)):
-        for (j, i), chunk in zip(starts, packed, strict=True):
-            dataset.id.write_direct_chunk((number * dataset.chunks[0], j, i), chunk)
-
-
-def _packed(values: NDArray[Any], shape: tuple[int, ...]) -> bytes:
-    if values.shape != shape:  # at the end of an axis; chunks are stored whole
-        values = np.pad(values, [(0, whole - part) for whole, part in zip(shape, values.shape, strict=True)])
-    words = np.ascontiguousarray(values).view(f"<u{values.itemsize}").ravel()
-    shuffled = np.empty((values.itemsize, words.size), np.uint8)
-    for place, plane in enumerate(shuffled):
-        np.copyto(plane, words >> np.uint8(8 * place), casting="unsafe")
-    packed: bytes = igzip_lib.compress(shuffled, **_PACKING)
-    return packed
-
-
-# ---- unpacking -------------------------------------------------------------------------------------------------------
-
-
 def read_chunked(content: io.FileIO, dataset: h5py.Dataset) -> NDArray[Any]:
     """All values of a dataset that is packed by filters of `UNPACKED_HERE` alone.
 
@@ -108,8 +59,10 @@ def read_chunked(content: io.FileIO, dataset: h5py.Dataset) -> NDArray[Any]:
     chunks = list(_chunks(content, dataset))
     filters = filters_of(dataset)
     _check_shuffle(dataset)
-    whole = math.prod(dataset.chunks) * dataset.dtype.itemsize
-    values = np.empty(dataset.shape, dataset.dtype)
+    # asked once, for h5py answers one thread at a time
+    shape, chunk_shape, dtype = dataset.shape, dataset.chunks, dataset.dtype
+    whole = math.prod(chunk_shape) * dtype.itemsize
+    values = np.empty(shape, dtype)
     if len({chunk.start for chunk in chunks}) < _grid_size(dataset):
         values[...] = dataset.fillvalue
 
@@ -117,12 +70,13 @@ def read_chunked(content: io.FileIO, dataset: h5py.Dataset) -> NDArray[Any]:
         for chunk, packed in batch:
             skipped = [bool(chunk.filter_mask >> place & 1) for place in range(len(filters))]
             kept = [number for number, skip in zip(filters, skipped, strict=True) if not skip]
-            unpacked = _unpacked(packed, kept, dataset.dtype.itemsize, whole).view(dataset.dtype)
-            target = values[tuple(slice(s, s + n) for s, n in zip(chunk.start, dataset.chunks, strict=True))]
-            target[...] = unpacked.reshape(dataset.chunks)[tuple(slice(n) for n in target.shape)]
+            unpacked = _unpacked(packed, kept, dtype.itemsize, whole).view(dtype)
+            target = values[tuple(slice(s, s + n) for s, n in zip(chunk.start, chunk_shape, strict=True))]
+            target[...] = unpacked.reshape(chunk_shape)[tuple(slice(n) for n in target.shape)]
 
-    for _ in _by_threads(unpack, _batches(content, chunks, max(1, _BATCH_BYTES // whole))):
-        pass
+    # closed here, for no thread may outlive what failed
+    with closing(by_threads(unpack, _batches(content, chunks, max(1, _BATCH_BYTES // whole)))) as unpacked:
+        deque(unpacked, maxlen=0)
     return values
 
 
@@ -170,10 +124,11 @@ def _chunks(content: io.FileIO, dataset: h5py.Dataset) -> Iterator[_Chunk]:
     # the filters add a few bytes at most to what they cannot pack
     most = math.prod(dataset.chunks) * dataset.dtype.itemsize * 1.01 + 1024
     end = content.seek(0, io.SEEK_END)
+    shape, steps = dataset.shape, dataset.chunks
     for chunk in found:
         inside = all(
             0 <= place < length and place % step == 0
-            for place, length, step in zip(chunk.start, dataset.shape, dataset.chunks, strict=True)
+            for place, length, step in zip(chunk.start, shape, steps, strict=True)
         )
         if not inside:
             raise BrokenChunk(f"a chunk lies at {chunk.start}, where it has none")
@@ -200,6 +155,8 @@ def _unpacked(packed: bytes, filters: Sequence[int], itemsize: int, whole: int) 
     for number in reversed(filters):
         if number == h5py.h5z.FILTER_DEFLATE:
             data = _inflated(data, whole + _CHECKSUM_BYTES * len(filters))
+        elif number == FILTER_ZSTD:
+            data = _decompressed(data, whole + _CHECKSUM_BYTES * len(filters))
         elif number == h5py.h5z.FILTER_FLETCHER32:
             data = _without_checksum(data)
         elif data.size != whole:
@@ -222,6 +179,17 @@ def _inflated(packed: NDArray[np.uint8], most: int) -> NDArray[np.uint8]:
     if not inflater.eof:
         raise BrokenChunk("a chunk ends before its data do")
     return np.frombuffer(data, np.uint8)
+
+
+def _decompressed(packed: NDArray[np.uint8], most: int) -> NDArray[np.uint8]:
+    from imagecodecs import ZstdError, zstd_decode
+
+    try:
+        # its stubs know fewer kinds of buffers than it takes
+        data = zstd_decode(packed, out=np.empty(most, np.uint8))  # type: ignore[arg-type]
+    except ZstdError:
+        raise BrokenChunk(f"a chunk is no Zstandard frame of up to {most:,} bytes") from None
+    return np.asarray(data)
 
 
 def _unshuffled(data: NDArray[np.uint8], itemsize: int) -> NDArray[np.uint8]:
@@ -250,19 +218,3 @@ def _fletcher32(data: NDArray[np.uint8]) -> int:
     times = np.arange(words.size, 0, -1, dtype=np.uint64) % np.uint64(_MODULUS)
     first, second = int(words.sum()), int((words * times % np.uint64(_MODULUS)).sum())
     return ((second - 1) % _MODULUS + 1) << 16 | ((first - 1) % _MODULUS + 1)
-
-
-# ---- threads ---------------------------------------------------------------------------------------------------------
-
-
-def _by_threads(work: Callable[[Item], Result], items: Iterable[Item]) -> Iterator[Result]:
-    """What `work` makes of the items, in their order; only a few are taken ahead of what is asked for."""
-    threads = os.cpu_count() or 1
-    pending: deque[Future[Result]] = deque()
-    with ThreadPoolExecutor(threads) as pool:
-        for item in items:
-            pending.append(pool.submit(work, item))
-            if len(pending) > threads:
-                yield pending.popleft().result()
-        while pending:
-            yield pending.popleft().result()

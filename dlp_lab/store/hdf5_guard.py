@@ -2,15 +2,18 @@
 
 HDF5 lets a file point at other files, declare arrays larger than any memory, and ask for code to be loaded. Everything
 here is looked at before a single value is read: an object is reached by hard links alone, its values lie in this very
-file, are numbers, are of a size that can be held, and pass only filters that come with every HDF5 library.
+file, are numbers, are of a size that can be held, and pass only filters that come with every HDF5 library, or that
+`hdf5_chunks` undoes without it.
 """
 
 from __future__ import annotations
 
+import hashlib
 import io
 import math
-from collections.abc import Iterator
-from contextlib import ExitStack, contextmanager
+from collections import deque
+from collections.abc import Generator, Iterator
+from contextlib import ExitStack, closing, contextmanager
 from pathlib import Path
 from typing import Any
 
@@ -20,7 +23,8 @@ from numpy.typing import NDArray
 
 from dlp_lab.errors import DlpError, Hdf5Error
 from dlp_lab.store.checked_content import CheckedContent
-from dlp_lab.store.hdf5_chunks import UNPACKED_HERE, BrokenChunk, check_chunks, filters_of, read_chunked
+from dlp_lab.store.hashing import hashed
+from dlp_lab.store.hdf5_chunks import FILTER_ZSTD, UNPACKED_HERE, BrokenChunk, check_chunks, filters_of, read_chunked
 
 MAX_BYTES = 8 * 2**30
 MAX_CHUNK_BYTES = 64 * 2**20
@@ -28,9 +32,15 @@ MAX_OBJECTS = 10_000
 MAX_ATTRIBUTE_BYTES = 64 * 2**10
 MAX_EXPANSION = 1100
 """Deflate packs at most 1032 to 1. What declares more holds nothing but fill values."""
+MAX_EXPANSION_ZSTD = 33_000
+"""Zstandard packs at most 2**17 bytes into a block of 4 (RFC 8878, 3.1.1.2)."""
 
+_READ_BYTES = 2 * 2**20
+"""At once, so that they are hashed while they are in the processor's cache."""
 _LZF = {h5py.h5z.FILTER_SHUFFLE, h5py.h5z.FILTER_LZF, h5py.h5z.FILTER_FLETCHER32}
 """Left to the library, which comes with them; lzf packs at most 88 to 1."""
+_ONE_OF = {h5py.h5z.FILTER_DEFLATE, FILTER_ZSTD}
+"""What packs its like again can grow twice as it is unpacked."""
 _NUMBERS = {h5py.h5t.INTEGER, h5py.h5t.FLOAT}
 
 
@@ -90,23 +100,29 @@ class GuardedFile:
         value = self._attribute(path, attribute, _NUMBERS)
         return None if value is None else tuple(float(number) for number in np.ravel(value))
 
-    def array(self, path: str, kinds: str = "iuf", max_bytes: int = MAX_BYTES) -> NDArray[Any]:
+    def array(
+        self, path: str, kinds: str = "iuf", max_bytes: int = MAX_BYTES, digest: hashlib._Hash | None = None
+    ) -> NDArray[Any]:
         """The values of a dataset.
 
         Args:
             path: Of the dataset.
             kinds: Kinds of dtype that are expected: "i", "u", "f".
             max_bytes: Refuse what declares more, before anything is read.
+            digest: To be told of the values, in C order.
         """
         dataset = self._checked(path, kinds, max_bytes)
-        if dataset.chunks:
-            return self._chunked(dataset, path)
         offset = dataset.id.get_offset()
-        if offset is None:
-            values: NDArray[Any] = dataset[()]
+        if offset is not None:
+            values: NDArray[Any] = np.empty(dataset.shape, dataset.dtype)
+            parts = self._filled(values.reshape(-1).view(np.uint8).data, offset)
+            with closing(parts if digest is None else hashed(parts, digest)) as read:
+                deque(read, maxlen=0)
             return values
-        values = np.empty(dataset.shape, dataset.dtype)
-        self._fill(values.reshape(-1).view(np.uint8).data, offset)
+        # None for chunks, and for few values, which lie among the declarations
+        values = self._chunked(dataset, path) if dataset.chunks else dataset[()]
+        if digest is not None:
+            digest.update(values.data)
         return values
 
     def mapped(self, path: str) -> NDArray[Any] | None:
@@ -185,7 +201,8 @@ class GuardedFile:
         if created.get_layout() == h5py.h5d.VIRTUAL or created.get_external_count():
             raise self._refused(path, "it refers to data in other files, which is not read")
         filters = filters_of(dataset)
-        if not (set(filters) <= UNPACKED_HERE or set(filters) <= _LZF) or len(filters) > len(set(filters)):
+        known = set(filters) <= UNPACKED_HERE or set(filters) <= _LZF
+        if not known or len(filters) > len(set(filters)) or set(filters) >= _ONE_OF:
             numbers = ", ".join(map(str, filters))
             raise self._refused(path, f"it is packed by filter {numbers}; write it with gzip")
 
@@ -208,17 +225,20 @@ class GuardedFile:
         if dataset.chunks and chunk > MAX_CHUNK_BYTES:
             raise self._refused(path, f"its chunks have {chunk:,} bytes; up to {MAX_CHUNK_BYTES:,} are read")
         stored = dataset.id.get_storage_size()
-        if declared > (MAX_EXPANSION * stored if dataset.chunks else stored):
+        expansion = MAX_EXPANSION_ZSTD if FILTER_ZSTD in filters_of(dataset) else MAX_EXPANSION
+        if declared > (expansion * stored if dataset.chunks else stored):
             raise self._refused(path, f"it declares {declared:,} bytes but holds {stored:,}")
 
     # --- reading ------------------------------------------------------------------------------------------------------
 
-    def _fill(self, buffer: memoryview, offset: int) -> None:
+    def _filled(self, buffer: memoryview, offset: int) -> Generator[memoryview]:
+        """Read into the buffer; its parts, as they are filled."""
         self._content.seek(offset)
         while buffer:
-            got = self._content.readinto(buffer)
+            got = self._content.readinto(buffer[:_READ_BYTES])
             if not got:
                 raise Hdf5Error(f"{self.name} ends before its values do; make it again")
+            yield buffer[:got]
             buffer = buffer[got:]
 
     def _chunked(self, dataset: h5py.Dataset, path: str) -> NDArray[Any]:

@@ -9,6 +9,7 @@ from __future__ import annotations
 import hashlib
 from collections.abc import Iterable
 from dataclasses import dataclass
+from itertools import chain
 from typing import Any, Literal
 
 import h5py
@@ -68,11 +69,10 @@ def write_headers(file: h5py.File, headers: StoredHeaders) -> None:
     group = file.create_group(_GROUP)
     group.attrs["NX_class"], group.attrs["origin"] = "NXcollection", headers.origin
     group.attrs["read_options"] = headers.read_options_json
-    pool: dict[bytes, int] = {}
-    rows = [[pool.setdefault(piece, len(pool)) for piece in pieces] for pieces in headers.pieces]
-    table = np.full((len(rows), max(map(len, rows))), -1, dtype=np.int32)
-    for row, numbers in zip(table, rows, strict=True):
-        row[: len(numbers)] = numbers
+    pool = {piece: number for number, piece in enumerate(dict.fromkeys(chain.from_iterable(headers.pieces)))}
+    table = np.full((len(headers.pieces), max(map(len, headers.pieces))), -1, dtype=np.int32)
+    for row, pieces in zip(table, headers.pieces, strict=True):
+        row[: len(pieces)] = [*map(pool.__getitem__, pieces)]
     packed = {"compression": "gzip", "shuffle": True}
     group.create_dataset("pieces", data=np.frombuffer(b"".join(pool), np.uint8), compression="gzip")
     group.create_dataset("piece_ends", data=np.cumsum([len(piece) for piece in pool], dtype=np.int64), **packed)

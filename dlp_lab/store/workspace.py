@@ -205,6 +205,8 @@ class Workspace:
         Raises:
             PathRefused: It is not inside the root.
         """
+        if "\0" in str(path):
+            raise PathRefused(f"{str(path)!r}: no name holds a NUL character; give an existing folder")
         real = Path(os.path.realpath(path))
         try:
             str(real).encode()

@@ -4,12 +4,14 @@ from __future__ import annotations
 
 from typing import Annotated, ClassVar, Literal
 
+import numpy as np
 from msgspec import Meta
 
 from dlp_lab.errors import Sheared
 from dlp_lab.geometry import TILT_TOLERANCE_DEGREES, Geometry
 from dlp_lab.kernels.gaussian import gaussian_filter, halo_slices, radius_voxels
 from dlp_lab.processors import threads_to_use
+from dlp_lab.result_memory import result_array
 from dlp_lab.tasks.task import ImageResult, Report, Task
 from dlp_lab.volume import Volume
 
@@ -76,6 +78,7 @@ class Gaussian3D(Task, frozen=True):
             mode=self.mode,
             threads=threads_to_use(),
             report=report,
+            result=result_array(volume.voxels.shape, may_be_rounded=np.can_cast(volume.voxels.dtype, np.int16)),
         )
         width = " x ".join(f"{mm:g}" for mm in (sigma_mm if len(set(sigma_mm)) > 1 else sigma_mm[:1]))
         return ImageResult(

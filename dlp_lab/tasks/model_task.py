@@ -20,13 +20,16 @@ ModelName = Annotated[
     Meta(title="Model", max_length=63, description="Name of a registered model; may be left out where one is."),
 ]
 ChannelSeries = Annotated[
-    dict[str, str],
+    dict[
+        Annotated[str, Meta(title="Channel")],
+        Annotated[str, Meta(title="Series or folder", extra_json_schema={"format": "dicom-series"})],
+    ],
     Meta(
         title="Other channels",
         max_length=16,
         description="Of a model with several input channels: for each but the first, by its name, the "
-        'SeriesInstanceUID of a series in the folder of the job, or another folder, as {"FLAIR": "study1/flair"}. They '
-        "are resampled to the grid of the job's series.",
+        "SeriesInstanceUID of a series in the folder of the job, or another folder, such as study1/flair. They are "
+        "resampled to the grid of the job's series.",
     ),
 ]
 Makes = Literal["image", "labels"]

@@ -9,6 +9,7 @@ from numpy.typing import NDArray
 
 from dlp_lab.errors import VolumeError
 from dlp_lab.geometry import Geometry
+from dlp_lab.kernels.resampling import places_within
 
 _BLOCK_VOXELS = 2**22
 
@@ -33,13 +34,7 @@ class ResampledPlane:
         steps = np.linalg.inv(source.affine_kji_to_lps) @ grid.affine_kji_to_lps
         along = [np.arange(n, dtype=np.float64) for n in grid.shape]
         along[axis] = np.array([float(index)])
-        k, j, i = np.ix_(*along)
-        places = [row[0] * k + row[1] * j + row[2] * i + row[3] for row in steps[:3]]
-        lengths = np.array(source.shape)[:, None]
-        flat = np.array([place.ravel() for place in places])
-        # a voxel reaches half its size beyond its centre; a hair more, for borders that rounding moves
-        self._inside = ((flat >= -0.5 - 1e-6) & (flat <= lengths - 0.5 + 1e-6)).all(axis=0)
-        self._places = np.clip(flat[:, self._inside], 0, lengths - 1)
+        self._inside, self._places = places_within(steps[:3, :3], steps[:3, 3], along, source.shape)
         shape = tuple(n for other, n in enumerate(grid.shape) if other != axis)
         self.values: NDArray[np.float32] = np.full(shape, np.nan, np.float32)
         self._found = np.empty(self._places.shape[1], np.float32)

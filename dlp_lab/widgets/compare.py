@@ -14,6 +14,7 @@ import msgspec
 import numpy as np
 from numpy.typing import NDArray
 
+from dlp_lab.errors import VolumeError
 from dlp_lab.jobs.convert import read_series
 from dlp_lab.jobs.handle import JobHandle
 from dlp_lab.notebook_html import facts_html, table_html
@@ -56,7 +57,7 @@ class Compare(ClosingBox):
         height_px: Height of the viewer.
 
     Raises:
-        VolumeError: The volumes do not lie on one grid.
+        VolumeError: The volumes do not lie on one grid, or the labels are no whole numbers from 0.
     """
 
     def __init__(
@@ -70,6 +71,13 @@ class Compare(ClosingBox):
         window: tuple[float, float] | None = None,
         height_px: int = 480,
     ) -> None:
+        if after is not None and not after.geometry.matches(before.geometry):
+            raise VolumeError(
+                "the two volumes lie on different grids, so their voxels cannot be compared one by one; resample one "
+                "onto the grid of the other, or look at both in a SliceViewer"
+            )
+        if labels is not None and (labels.voxels.dtype.kind not in "iu" or labels.voxels.min() < 0):
+            raise VolumeError("labels are whole numbers, of which 0 is clear and none is negative; these are not")
         self.viewer = SliceViewer(
             before, after, labels=labels, names=names, label_names=label_names, window=window, height_px=height_px
         )

@@ -2,7 +2,10 @@
 
 from __future__ import annotations
 
+import contextlib
 import json
+import math
+from collections.abc import Iterator
 from typing import Any
 
 import ipywidgets as widgets
@@ -11,6 +14,21 @@ import traitlets
 from dlp_lab.widgets.parameter import Parameter, slider_range
 
 _AXES = ("slice", "row", "column")
+
+
+class _SetFromOutside:
+    """Tells a control's own observers that it is being set, so that its parts are not taken for what is entered."""
+
+    def __init__(self) -> None:
+        self.is_on = False
+
+    @contextlib.contextmanager
+    def __call__(self) -> Iterator[None]:
+        self.is_on = True
+        try:
+            yield
+        finally:
+            self.is_on = False
 
 
 def control_of(parameter: Parameter) -> Any:
@@ -75,6 +93,12 @@ class NumberControl(widgets.HBox):  # type: ignore[misc]
         self._box.observe(self._entered, "value")
         self.observe(self._show, "value")
 
+    @traitlets.validate("value")
+    def _number_only(self, proposal: Any) -> Any:
+        """NaN is no number, nor equal to itself: slider, box and value would tell each other of it for ever."""
+        _check_number(proposal.value)
+        return proposal.value
+
     def _entered(self, change: Any) -> None:
         self.value = change.new
 
@@ -91,6 +115,15 @@ class NumberControl(widgets.HBox):  # type: ignore[misc]
         self._box.value = value
 
 
+def _check_number(value: object) -> None:
+    try:
+        is_number = isinstance(value, int | float) and not isinstance(value, bool) and not math.isnan(value)
+    except OverflowError:  # an int that no float holds
+        is_number = False
+    if not is_number:
+        raise traitlets.TraitError(f"{str(value)[:80]} is no number that can be shown")
+
+
 class NumbersControl(widgets.VBox):  # type: ignore[misc]
     """One number for all axes, or one for each."""
 
@@ -103,32 +136,39 @@ class NumbersControl(widgets.VBox):  # type: ignore[misc]
         self._one = NumberControl(parameter, numbers[0])
         self._each = [NumberControl(parameter, number, label) for number, label in zip(numbers, labels, strict=True)]
         self._is_each = widgets.Checkbox(value=isinstance(value, list), description="each axis by itself", indent=False)
-        self._is_being_set = False
+        self._setting = _SetFromOutside()
         super().__init__([self._one, *self._each, self._is_each], value=value)
         for control in (self._one, *self._each, self._is_each):
             control.observe(self._entered, "value")
         self.observe(self._show, "value")
         self._arrange()
 
+    @traitlets.validate("value")
+    def _number_or_one_for_each(self, proposal: Any) -> Any:
+        numbers = proposal.value if isinstance(proposal.value, list) else [proposal.value] * len(self._each)
+        for number in numbers:
+            _check_number(number)
+        if len(numbers) != len(self._each):
+            raise traitlets.TraitError(f"it is one number or {len(self._each)}; got {len(numbers)}")
+        return proposal.value
+
     def _entered(self, change: Any) -> None:
-        if self._is_being_set:
+        if self._setting.is_on:
             return
         if change.owner is self._is_each and change.new:
-            self._is_being_set = True
-            for control in self._each:
-                control.value = self._one.value
-            self._is_being_set = False
+            with self._setting():
+                for control in self._each:
+                    control.value = self._one.value
         self._arrange()
         self.value = [control.value for control in self._each] if self._is_each.value else self._one.value
 
     def _show(self, change: Any) -> None:
         numbers = change.new
-        self._is_being_set = True
-        self._is_each.value = isinstance(numbers, list)
-        shown = zip(self._each, numbers, strict=False) if isinstance(numbers, list) else [(self._one, numbers)]
-        for control, number in shown:
-            control.value = number
-        self._is_being_set = False
+        with self._setting():
+            self._is_each.value = isinstance(numbers, list)
+            shown = zip(self._each, numbers, strict=True) if isinstance(numbers, list) else [(self._one, numbers)]
+            for control, number in shown:
+                control.value = number
         self._arrange()
 
     def _arrange(self) -> None:
@@ -150,7 +190,7 @@ class OptionalControl(widgets.HBox):  # type: ignore[misc]
             layout=widgets.Layout(width="24px"),
         )
         self._inner = _plain_control(parameter, parameter.default)
-        self._is_being_set = False
+        self._setting = _SetFromOutside()
         super().__init__([self._given, self._inner], value=parameter.default)
         self._given.observe(self._entered, "value")
         self._inner.observe(self._entered, "value")
@@ -158,16 +198,15 @@ class OptionalControl(widgets.HBox):  # type: ignore[misc]
         self._arrange()
 
     def _entered(self, change: Any) -> None:
-        if not self._is_being_set:
+        if not self._setting.is_on:
             self.value = self._inner.value if self._given.value else None
             self._arrange()
 
     def _show(self, change: Any) -> None:
-        self._is_being_set = True
-        self._given.value = change.new is not None
-        if change.new is not None:
-            self._inner.value = change.new
-        self._is_being_set = False
+        with self._setting():
+            self._given.value = change.new is not None
+            if change.new is not None:
+                self._inner.value = change.new
         self._arrange()
 
     def _arrange(self) -> None:
@@ -196,5 +235,5 @@ class JsonControl(widgets.HBox):  # type: ignore[misc]
 def _decoded(text: str) -> Any:
     try:
         return json.loads(text)
-    except ValueError:
+    except (ValueError, RecursionError):  # the latter for thousands of brackets
         return text

@@ -85,8 +85,8 @@ class Explorer(ClosingBox):
         self._note.say("Reading the series…")
         try:
             volume = self.picker.read()
-        except DlpError as error:
-            self._note.say(str(error))
+        except (DlpError, MemoryError) as error:
+            self._note.say(str(error) or "there is not enough memory for the series")
             return
         if turn.is_stale():
             return

@@ -8,7 +8,7 @@ from typing import Any
 
 import msgspec
 
-from dlp_lab.errors import DlpError
+from dlp_lab.errors import DlpError, MalformedRequest
 from dlp_lab.jobs.handle import job_service
 from dlp_lab.jobs.job import Job
 from dlp_lab.store.workspace import Workspace
@@ -27,11 +27,16 @@ class JobMonitor(MessageWidget):
     Args:
         root: Of the queue; `$DLP_LAB_ROOT` or the current folder by default.
         limit: How many jobs it shows.
+
+    Raises:
+        MalformedRequest: The limit is less than 1.
     """
 
     _esm = script("job_monitor")
 
     def __init__(self, *, root: Path | str | None = None, limit: int = 10) -> None:
+        if limit < 1:
+            raise MalformedRequest(f"limit is at least 1; got {limit}")
         self._workspace = Workspace.from_environment(root)
         self._limit = limit
         super().__init__()

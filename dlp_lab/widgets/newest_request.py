@@ -70,6 +70,8 @@ class NewestRequest(Generic[Request]):
         except BaseException:
             with self._condition:
                 self._is_at_work = False
+                if self._waiting:  # which came meanwhile, and is not to suffer for it
+                    self.ask(self._waiting[0])
             raise
 
     def _next(self) -> tuple[Request] | None:

@@ -108,7 +108,8 @@ class SliceViewer(anywidget.AnyWidget):
         match place:
             case [int(axis), int(index)] if volume is not None and axis in (0, 1, 2):
                 if 0 <= index < self._grid.shape[axis]:
-                    return shown_plane(plane_along(volume, self._grid, axis, index), self._dtypes[role])
+                    # int(), for True is one, too
+                    return shown_plane(plane_along(volume, self._grid, int(axis), int(index)), self._dtypes[role])
         raise VolumeError(f"there is no plane {str(place)[:20]} of {role[:20]!r}")
 
     def _ipython_display_(self) -> None:

@@ -97,13 +97,23 @@ class TaskForm(ClosingBox):
         """Bring controls to these values, as if they were entered.
 
         Raises:
-            BadParameters: The task has no such parameter.
+            BadParameters: The task has no such parameter, or its control cannot show the value; all is as it was.
         """
-        for name, value in params.items():
+        for name in params:
             if name not in self._rows:
                 known = ", ".join(self._rows)
                 raise BadParameters(f"task {self._task.name} has no parameter {name!r}; it has: {known}")
-            self._rows[name].control.value = value
+        before = self.entered()
+        for name, value in params.items():
+            row = self._rows[name]
+            try:
+                row.control.value = value
+            except traitlets.TraitError:
+                for other in params:
+                    self._rows[other].control.value = before[other]
+                raise BadParameters(
+                    f"the control of {name} cannot show {repr(value)[:80]}; its default is like {row.default!r}"
+                ) from None
 
     def entered(self) -> dict[str, Any]:
         """The values of all controls, whether the task takes them or not."""
@@ -154,6 +164,7 @@ class _Row(widgets.VBox):  # type: ignore[misc]
     """A parameter: its name, its control, what it is for, and what is wrong with its value."""
 
     def __init__(self, parameter: Parameter) -> None:
+        self.default = parameter.default
         self.control = control_of(parameter)
         self.control.layout.flex = "1 1 auto"
         label = widgets.Label(parameter.label, layout=widgets.Layout(width="90px", flex="0 0 auto"))

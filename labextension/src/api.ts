@@ -231,15 +231,19 @@ async function refusal(response: Response): Promise<Refused> {
   } catch {
     // Not from dlp-lab but from Jupyter or a proxy before it, whose page helps nobody.
   }
-  if (response.status === 404) {
-    return new Refused(
-      NO_EXTENSION,
-      "The server does not have dlp-lab's part, or it is not enabled: run `jupyter server extension enable dlp_lab`, " +
-        'restart the server and load this page again.'
-    );
-  }
-  return new Refused(
-    'NO_ANSWER',
-    `The server answered with status ${response.status}. Is the server extension dlp_lab enabled?`
-  );
+  return response.status === 404
+    ? new Refused(
+        NO_EXTENSION,
+        "The server does not have dlp-lab's part, or it is not enabled: run `jupyter server extension enable dlp_lab`, " +
+          'restart the server and load this page again.'
+      )
+    : new Refused('NO_ANSWER', sentenceOf(response.status));
+}
+
+/** What an answer means that says no more than its status. */
+function sentenceOf(status: number): string {
+  const answer = `The server answered with status ${status}.`;
+  return status === 401 || status === 403
+    ? `${answer} You are logged in no more, or may not do this: reload the page to log in again.`
+    : `${answer} Try again in a moment; its log may tell more.`;
 }

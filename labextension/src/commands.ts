@@ -1,5 +1,4 @@
 import { JupyterFrontEnd } from '@jupyterlab/application';
-import { Notification } from '@jupyterlab/apputils';
 import { TranslationBundle } from '@jupyterlab/translation';
 import { ChosenFolder } from './chosen_folder';
 import { JobRequest } from './generated/types';
@@ -9,6 +8,8 @@ import { JobsPanel } from './jobs_panel';
 import { RememberedRequests } from './remembered_requests';
 import { RunDialog } from './run_dialog';
 import { StartValues } from './run_form';
+import { SeriesChoices } from './series_choices';
+import { tellError } from './tell_error';
 
 export namespace CommandIDs {
   /** Show the panel. */
@@ -37,6 +38,7 @@ export function addCommands(
   panel: JobsPanel,
   chosen: ChosenFolder,
   remembered: RememberedRequests,
+  choices: SeriesChoices,
   trans: TranslationBundle
 ): void {
   const { commands, shell } = app;
@@ -77,7 +79,7 @@ export function addCommands(
       const jobPath = chosen.jobPath(path);
       const task = model.task(name);
       if (task === undefined || jobPath === null) {
-        Notification.error(
+        tellError(
           path !== null && task === undefined
             ? trans.__('The server has no task named “%1”.', name ?? '')
             : chosen.whyNot(path)
@@ -91,6 +93,8 @@ export function addCommands(
           ...(values ?? (await remembered.of(task.name))),
           ...(read !== undefined && { read })
         },
+        choices: () =>
+          choices.beside(jobPath, model.health?.root_offset ?? null),
         trans
       };
       const dialog = new RunDialog(options, async request => {

@@ -21,6 +21,7 @@ import { JobsModel } from './jobs_model';
 import { JobsPanel } from './jobs_panel';
 import { JobsStatus } from './jobs_status';
 import { RememberedRequests } from './remembered_requests';
+import { SeriesChoices } from './series_choices';
 import { addSeriesBrowser } from './series_commands';
 
 const plugin: JupyterFrontEndPlugin<void> = {
@@ -76,7 +77,9 @@ const plugin: JupyterFrontEndPlugin<void> = {
     const remembered = new RememberedRequests(state);
     void followSettings(settingRegistry, notifications, remembered);
 
-    addCommands(app, model, panel, chosen, remembered, trans);
+    const choices = new SeriesChoices(api, serviceManager.contents);
+
+    addCommands(app, model, panel, chosen, remembered, choices, trans);
     addSeriesBrowser(app, api, model, chosen, trans);
     addTasksToContextMenu(app.contextMenu, model);
     const command = CommandIDs.openPanel;

@@ -3,7 +3,6 @@ import {
   Clipboard,
   Dialog,
   MainAreaWidget,
-  Notification,
   showDialog
 } from '@jupyterlab/apputils';
 import { PathExt } from '@jupyterlab/coreutils';
@@ -20,6 +19,7 @@ import { JobActions } from './job_row';
 import { JobsModel } from './jobs_model';
 import { PassingMenu } from './passing_menu';
 import { toBrowserPath } from './root_paths';
+import { tellError } from './tell_error';
 
 /** The commands about one job; each takes its `uid`. */
 export namespace JobCommandIDs {
@@ -78,9 +78,7 @@ export function addJobCommands(
         try {
           await execute(job, args);
         } catch (error) {
-          Notification.error(
-            error instanceof Error ? error.message : String(error)
-          );
+          tellError(error);
         }
       }
     });

@@ -1,5 +1,4 @@
 import { ToldJob } from './api';
-import { Job } from './generated/types';
 
 /** Jobs that were submitted as one, such as a cohort. */
 export interface JobGroup {
@@ -33,21 +32,4 @@ export function grouped(jobs: readonly ToldJob[]): PanelItem[] {
     }
   }
   return items;
-}
-
-/** How many of some jobs are in each state. */
-export function countStates(
-  jobs: readonly Job[]
-): Readonly<Record<Job['state'], number>> {
-  const counts = {
-    queued: 0,
-    running: 0,
-    succeeded: 0,
-    failed: 0,
-    cancelled: 0
-  };
-  for (const { state } of jobs) {
-    counts[state] += 1;
-  }
-  return counts;
 }

@@ -4,7 +4,8 @@ import { IDisposable } from '@lumino/disposable';
 import { Throttler } from '@lumino/polling';
 import { Signal } from '@lumino/signaling';
 import { Job } from './generated/types';
-import { JobEnd, JobsModel } from './jobs_model';
+import { JobEnd } from './job_ends';
+import { JobsModel } from './jobs_model';
 
 /** Which jobs are told of. */
 export type NotifyOf = 'all' | 'failed' | 'none';
@@ -20,6 +21,8 @@ export class JobNotifications implements IDisposable {
     private readonly _trans: TranslationBundle
   ) {
     _model.jobEnded.connect(this._onJobEnded, this);
+    // the last of a group may not be listed; that it has ended is seen by the next listing
+    _model.stateChanged.connect(this._tellSoon, this);
     this._tell = new Throttler(() => this._tellAll(), {
       limit: TOGETHER_MS,
       edge: 'trailing'
@@ -37,33 +40,27 @@ export class JobNotifications implements IDisposable {
     Signal.clearData(this);
   }
 
-  private _onJobEnded(_: JobsModel, end: JobEnd): void {
+  private _onJobEnded(_: unknown, end: JobEnd): void {
     const isToldOf =
       end.state === 'failed' ||
       (end.state === 'succeeded' && this.notifyOf === 'all');
     if (isToldOf && this.notifyOf !== 'none') {
-      this._ends.push(end);
+      this._ends = [...this._ends, end];
     }
-    if (this._ends.length > 0 && !this._isOfGroupAtWork(end.uid)) {
+    this._tellSoon();
+  }
+
+  /** A group is told of when none of it is at work. */
+  private _tellSoon(): void {
+    if (this._ends.some(({ uid }) => !this._model.isGroupAtWork(uid))) {
       void this._tell.invoke();
     }
   }
 
-  /** Whether others of its group have not ended: a group is told of when the last of those listed has. */
-  private _isOfGroupAtWork(uid: string): boolean {
-    const group = this._model.job(uid)?.group ?? null;
-    return (
-      group !== null &&
-      this._model.jobs.some(
-        job =>
-          job.group === group &&
-          (job.state === 'queued' || job.state === 'running')
-      )
-    );
-  }
-
   private async _tellAll(): Promise<void> {
-    const ends = this._ends.splice(0);
+    const isHeld = ({ uid }: JobEnd) => this._model.isGroupAtWork(uid);
+    const ends = this._ends.filter(end => !isHeld(end));
+    this._ends = this._ends.filter(isHeld);
     if (ends.length === 1) {
       // removed meanwhile, or the server is lost: then there is nothing to tell
       const job = await this._model.fetch(ends[0].uid).catch(() => null);
@@ -114,6 +111,6 @@ export class JobNotifications implements IDisposable {
     };
   }
 
-  private readonly _ends: JobEnd[] = [];
+  private _ends: readonly JobEnd[] = [];
   private readonly _tell: Throttler;
 }

@@ -1,10 +1,9 @@
 import { Event, ServiceManager } from '@jupyterlab/services';
 import { VDomModel } from '@jupyterlab/ui-components';
-import { Throttler } from '@lumino/polling';
-import { ISignal, Signal } from '@lumino/signaling';
-import { Api, NO_EXTENSION, Refused, ToldJob, ToldJobs } from './api';
-import { Coalesced } from './coalesced';
+import { ISignal } from '@lumino/signaling';
+import { Api, NO_EXTENSION, Refused, ToldJob } from './api';
 import {
+  GroupCounts,
   Health,
   Job,
   JobEvent,
@@ -12,21 +11,12 @@ import {
   JobRequest,
   TaskInfo
 } from './generated/types';
+import { JobEnd, JobEnds } from './job_ends';
 import { JobListing } from './job_listing';
+import { RefreshSchedule } from './refresh_schedule';
 
 /** Schema of the events that the server emits when a job changes. */
 export const JOB_EVENT_SCHEMA_ID = 'https://schema.dlp-lab.org/job/v1';
-
-/** Between two listings that only bring the step at work, which events do not carry. */
-const STEP_REFRESH_MS = 2000;
-/** Between two listings where events do not tell which job has changed, for that may be any user's. */
-const NAMELESS_REFRESH_MS = 500;
-/** Safety net under the event bus, which drops what happens while it is disconnected. */
-const QUIET_REFRESH_MS = 30000;
-/** Until a lost server is asked again; twice as long after each time in vain, up to `QUIET_REFRESH_MS`. */
-const LOST_REFRESH_MS = 3000;
-/** How often a server is asked that answers, and not for dlp-lab: it will not change before it is started again. */
-const TRIES_WITHOUT_EXTENSION = 4;
 
 /** What of Jupyter's services the model listens to. */
 export type Services = Pick<
@@ -48,9 +38,6 @@ export interface OpenJobs {
   queued: number;
 }
 
-/** A job that has ended. */
-export type JobEnd = Pick<Job, 'uid' | 'state'>;
-
 /** The server's jobs, newest first, kept live by Jupyter's event bus. */
 export class JobsModel extends VDomModel {
   constructor(
@@ -60,15 +47,7 @@ export class JobsModel extends VDomModel {
     super();
     services.events.stream.connect(this._onEvent, this);
     services.connectionFailure.connect(this._onConnectionFailure, this);
-    this._stepRefresh = new Throttler(() => this._refreshQuietly(), {
-      limit: STEP_REFRESH_MS,
-      edge: 'trailing'
-    });
-    this._namelessRefresh = new Throttler(() => this._refreshQuietly(), {
-      limit: NAMELESS_REFRESH_MS,
-      edge: 'trailing'
-    });
-    this._refreshQuietly();
+    this._refresh.soon();
   }
 
   get jobs(): readonly ToldJob[] {
@@ -80,14 +59,24 @@ export class JobsModel extends VDomModel {
     return this._listing.older;
   }
 
+  /** How many jobs of a listed job's group are in each state, listed or not. */
+  groupCounts(group: string): GroupCounts {
+    return this._listing.counts(group);
+  }
+
+  /** Whether a job of a job's group has not ended; of one that is not listed, a job of any listed group. */
+  isGroupAtWork(uid: string): boolean {
+    return this._listing.isGroupAtWork(uid);
+  }
+
   /** How many of all jobs run and wait, whatever is listed. */
   get open(): OpenJobs {
     return this._open;
   }
 
   /** Emits each job that was known to be open when it has ended, once; also one that is not listed. */
-  get jobEnded(): ISignal<this, JobEnd> {
-    return this._jobEnded;
+  get jobEnded(): ISignal<JobEnds, JobEnd> {
+    return this._ends.ended;
   }
 
   get wanted(): Wanted {
@@ -98,7 +87,7 @@ export class JobsModel extends VDomModel {
   set wanted(wanted: Wanted) {
     this._wanted = wanted;
     this.stateChanged.emit();
-    this._refreshQuietly();
+    this._refresh.soon();
   }
 
   /** Where the server keeps things; null before it has answered. */
@@ -132,15 +121,13 @@ export class JobsModel extends VDomModel {
 
   /** Jupyter's signals are let go by the base class. */
   dispose(): void {
-    clearTimeout(this._timer);
-    this._stepRefresh.dispose();
-    this._namelessRefresh.dispose();
+    this._refresh.dispose();
     super.dispose();
   }
 
   /** List the jobs again. */
   refresh(): Promise<void> {
-    return this._refresh.run();
+    return this._refresh.now();
   }
 
   /** List the next older jobs too. */
@@ -181,8 +168,8 @@ export class JobsModel extends VDomModel {
     if (this._listed.states.length === 0 && this._listed.about === '') {
       this._listing.putFirst(job);
     }
-    this._seen.add(job.uid);
-    this._refreshQuietly();
+    this._ends.note(job);
+    this._refresh.soon();
     this.stateChanged.emit();
   }
 
@@ -207,83 +194,30 @@ export class JobsModel extends VDomModel {
     try {
       this._replace(await changed);
     } finally {
-      this._refreshQuietly();
+      this._refresh.soon();
     }
   }
 
   private async _list(): Promise<void> {
     const wanted = this._wanted;
-    const isAll = wanted.states.length === 0 && wanted.about === '';
     try {
       if (this._tasks.length === 0) {
         this._tasks = await this._api.tasks();
       }
       this._health ??= await this._api.health();
       const page = await this._api.jobs(wanted);
-      this._open = await this._countOpen(isAll ? page : null);
+      this._open = { running: page.running, queued: page.queued };
       if (wanted !== this._listed) {
         this._listing = new JobListing();
         this._listed = wanted;
       }
       this._listing.takeNewest(page);
       this._isLoaded = true;
-      page.jobs.forEach(job => this._note(job));
+      page.jobs.forEach(job => this._ends.note(job));
       this._error = null;
-      this._failures = 0;
-      this._isInVain = false;
     } catch (error) {
       this._error = error instanceof Error ? error.message : String(error);
-      this._failures += 1;
-      this._isInVain =
-        error instanceof Refused &&
-        error.code === NO_EXTENSION &&
-        this._failures >= TRIES_WITHOUT_EXTENSION;
       throw error;
-    } finally {
-      if (!this.isDisposed) {
-        clearTimeout(this._timer);
-        if (!this._isInVain) {
-          this._timer = setTimeout(() => this._refreshQuietly(), this._pauseMs);
-        }
-        this.stateChanged.emit();
-      }
-    }
-  }
-
-  /** Until the next listing that nothing asks for. */
-  private get _pauseMs(): number {
-    return this._failures === 0
-      ? QUIET_REFRESH_MS
-      : Math.min(QUIET_REFRESH_MS, LOST_REFRESH_MS * 2 ** (this._failures - 1));
-  }
-
-  /** From a listing of all jobs where it has all open ones. */
-  private async _countOpen(all: ToldJobs | null): Promise<OpenJobs> {
-    if (all !== null && all.older === 0) {
-      const count = (state: Job['state']) =>
-        all.jobs.filter(job => job.state === state).length;
-      return { running: count('running'), queued: count('queued') };
-    }
-    const count = async (state: Job['state']) => {
-      const page = await this._api.jobs({ states: [state], limit: 1 });
-      return page.jobs.length + page.older;
-    };
-    return { running: await count('running'), queued: await count('queued') };
-  }
-
-  /** Remember that a job is open; tell that it has ended when it was. */
-  private _note({ uid, state }: JobEnd): void {
-    if (state === 'queued' || state === 'running') {
-      this._seen.add(uid);
-    } else if (this._seen.delete(uid)) {
-      this._jobEnded.emit({ uid, state });
-    }
-  }
-
-  /** For calls that nobody waits for; a failure is shown in the panel by `error`. */
-  private _refreshQuietly(): void {
-    if (!this.isDisposed) {
-      this.refresh().catch(() => undefined);
     }
   }
 
@@ -294,23 +228,25 @@ export class JobsModel extends VDomModel {
     const { uid, state, progress } = emission as unknown as JobEvent;
     if (uid === null || state === null || progress === null) {
       // Several users share the server: the event tells nobody whose job it is.
-      void this._namelessRefresh.invoke();
+      this._refresh.afterUnlisted();
       return;
     }
     const known = this.job(uid);
     if (known) {
       this._replace({ ...known, state, progress });
     }
-    this._note({ uid, state });
+    const isNews = this._ends.note({ uid, state });
     if (known?.state === state) {
-      void this._stepRefresh.invoke();
-    } else {
-      this._refreshQuietly();
+      this._refresh.afterStep();
+    } else if (known || state === 'queued') {
+      this._refresh.soon();
+    } else if (isNews) {
+      this._refresh.afterUnlisted();
     }
   }
 
   private _onConnectionFailure(): void {
-    this._refreshQuietly();
+    this._refresh.soon();
   }
 
   private _replace(changed: ToldJob): void {
@@ -318,24 +254,19 @@ export class JobsModel extends VDomModel {
     this.stateChanged.emit();
   }
 
-  private readonly _refresh = new Coalesced(() => this._list());
+  private readonly _refresh = new RefreshSchedule(
+    () => this._list(),
+    () => this.stateChanged.emit(),
+    error => error instanceof Refused && error.code === NO_EXTENSION
+  );
   private _wanted: Wanted = { states: [], about: '' };
   /** What `_listing` was asked for with. */
   private _listed = this._wanted;
   private _listing = new JobListing();
   private _open: OpenJobs = { running: 0, queued: 0 };
-  /** Jobs that were known to be open, until they have ended. */
-  private readonly _seen = new Set<string>();
-  private readonly _jobEnded = new Signal<this, JobEnd>(this);
+  private readonly _ends = new JobEnds();
   private _health: Health | null = null;
   private _tasks: readonly TaskInfo[] = [];
   private _error: string | null = null;
-  /** Listings that failed since the last one that did not. */
-  private _failures = 0;
-  /** Whether nothing is gained by asking this server again. */
-  private _isInVain = false;
   private _isLoaded = false;
-  private _timer: ReturnType<typeof setTimeout> | undefined;
-  private readonly _stepRefresh: Throttler;
-  private readonly _namelessRefresh: Throttler;
 }

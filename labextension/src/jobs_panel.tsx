@@ -79,7 +79,8 @@ export class JobsPanel extends VDomRenderer<JobsModel> {
           isGroup(item) ? (
             <GroupRow
               key={`group ${item.name}`}
-              group={item}
+              counts={this.model.groupCounts(item.name)}
+              listed={item.jobs.length}
               isOpen={this._openGroups.has(item.name)}
               trans={trans}
               onToggle={this._toggle}

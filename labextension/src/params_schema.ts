@@ -8,12 +8,28 @@ interface ParamSchema {
   type?: string;
   enum?: unknown[];
   anyOf?: ParamSchema[];
+  /** Of the keys of an object. */
+  propertyNames?: ParamSchema;
+  /** Of the values of an object; false where it has none but those named. */
+  additionalProperties?: ParamSchema | boolean;
+  /** `dicom-series` is a SeriesInstanceUID in the job's folder, or another folder. */
+  format?: string;
   default?: unknown;
 }
 
-/** How a parameter is asked for. `json` is the way out for what has no form of its own. */
+/**
+ * How a parameter is asked for: `named` are any number of texts, each with a name. `json` is the way out for what has
+ * no form of its own.
+ */
 export type FieldKind =
-  'choice' | 'boolean' | 'number' | 'numbers' | 'string' | 'json';
+  'choice' | 'boolean' | 'number' | 'numbers' | 'string' | 'named' | 'json';
+
+/** What the two columns of `named` texts are called, and whether the texts name series. */
+export interface NamedColumns {
+  name: string;
+  text: string;
+  isSeries: boolean;
+}
 
 /** One parameter of a task. */
 export interface Field {
@@ -22,6 +38,8 @@ export interface Field {
   description: string;
   kind: FieldKind;
   choices: string[];
+  /** Only of `named`. */
+  columns?: NamedColumns;
   /** The default as it stands in the form; "true" or "false" for a boolean. */
   defaultText: string;
   /** Whether nothing entered means the default, which the server fills in. */
@@ -45,6 +63,7 @@ export function fieldsOf(schema: TaskInfo['params_schema']): Field[] {
       description: param.description ?? '',
       kind,
       choices: isOptional && kind === 'choice' ? ['', ...choices] : choices,
+      ...(kind === 'named' && { columns: columnsOf(inner) }),
       defaultText: textOf(kind, param.default),
       mayBeEmpty:
         param.default !== undefined &&
@@ -98,6 +117,9 @@ export function textOf(kind: FieldKind, value: unknown): string {
   if (kind === 'json') {
     return JSON.stringify(value);
   }
+  if (kind === 'named') {
+    return JSON.stringify(Object.entries(value));
+  }
   return Array.isArray(value) ? value.join(', ') : String(value);
 }
 
@@ -116,6 +138,8 @@ export function valueOf(field: Field, text: string): unknown {
       const values = text.split(',').map(part => toNumber(field, part));
       return values.length === 1 ? values[0] : values;
     }
+    case 'named':
+      return namedTexts(field, pairsOf(text));
     case 'json':
       try {
         return JSON.parse(text) as unknown;
@@ -125,6 +149,37 @@ export function valueOf(field: Field, text: string): unknown {
     default:
       return text;
   }
+}
+
+/** The names and texts that stand in the rows of a `named` field. */
+export function pairsOf(text: string): [string, string][] {
+  return text === '' ? [] : (JSON.parse(text) as [string, string][]);
+}
+
+/** Rows in which nothing stands are left out. */
+function namedTexts(
+  { label, columns }: Field,
+  pairs: readonly [string, string][]
+): Record<string, string> {
+  const named = new Map<string, string>();
+  for (const [name, text] of pairs.map(pair => pair.map(one => one.trim()))) {
+    if (name === '' && text === '') {
+      continue;
+    }
+    if (name === '' || text === '') {
+      const missing = name === '' ? columns?.name : columns?.text;
+      throw new BadEntry(
+        `${label}: “${name || text}” has no ${missing?.toLowerCase()}; fill it in, or remove the row.`
+      );
+    }
+    if (named.has(name)) {
+      throw new BadEntry(
+        `${label}: “${name}” stands in two rows; remove one of them.`
+      );
+    }
+    named.set(name, text);
+  }
+  return Object.fromEntries(named);
 }
 
 function toNumber(field: Field, text: string): number {
@@ -156,7 +211,25 @@ function kindOf(param: ParamSchema): FieldKind {
   ) {
     return 'numbers';
   }
+  if (valuesOf(param)?.type === 'string') {
+    return 'named';
+  }
   return param.type === 'boolean' || param.type === 'string'
     ? param.type
     : 'json';
+}
+
+/** The schema of an object's values, where its keys are the user's to choose. */
+function valuesOf(param: ParamSchema): ParamSchema | undefined {
+  const { type, additionalProperties: values } = param;
+  return type === 'object' && typeof values === 'object' ? values : undefined;
+}
+
+function columnsOf(param: ParamSchema): NamedColumns {
+  const values = valuesOf(param);
+  return {
+    name: param.propertyNames?.title ?? 'Name',
+    text: values?.title ?? 'Text',
+    isSeries: values?.format === 'dicom-series'
+  };
 }

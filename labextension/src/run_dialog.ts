@@ -31,6 +31,16 @@ export class RunDialog extends Dialog<void> {
     this.addClass('dlp-RunDialog');
   }
 
+  /** Lab's dialogs keep Enter from all buttons but their own. */
+  handleEvent(event: Event): void {
+    const isFormButton =
+      event.target instanceof HTMLButtonElement &&
+      this._form.node.contains(event.target);
+    if (!(isFormButton && (event as KeyboardEvent).key === 'Enter')) {
+      super.handleEvent(event);
+    }
+  }
+
   /** Called by the buttons and by Enter. */
   resolve(index = RUN): void {
     if (index !== RUN) {

@@ -2,8 +2,10 @@ import { TranslationBundle } from '@jupyterlab/translation';
 import { HTMLSelect, ReactWidget } from '@jupyterlab/ui-components';
 import React from 'react';
 import { JobRequest, TaskInfo } from './generated/types';
+import { NamedTexts } from './named_texts';
 import { Field, fieldsOf, textOf, valueOf } from './params_schema';
 import { changedRead } from './read_options';
+import { SeriesChoice } from './series_choices';
 
 type OutputForm = NonNullable<JobRequest['output_form']>;
 
@@ -20,6 +22,8 @@ export interface RunFormOptions {
   path: string;
   /** What to start from instead of the defaults. */
   values: StartValues;
+  /** The series that parameters can name. */
+  choices: () => Promise<readonly SeriesChoice[]>;
   trans: TranslationBundle;
 }
 
@@ -132,6 +136,7 @@ export class RunForm extends ReactWidget {
           <div className="dlp-RunForm-row" key={field.name}>
             <label
               className="dlp-RunForm-label"
+              id={`dlp-RunForm-${field.name}-label`}
               htmlFor={`dlp-RunForm-${field.name}`}
             >
               {field.label}
@@ -198,6 +203,19 @@ export class RunForm extends ReactWidget {
         ? `dlp-RunForm-${field.name}-description`
         : undefined
     };
+    if (field.kind === 'named') {
+      const { choices, trans } = this._options;
+      return (
+        <NamedTexts
+          id={common.id}
+          field={field}
+          text={text ?? ''}
+          choices={choices}
+          trans={trans}
+          onChange={set}
+        />
+      );
+    }
     if (field.kind === 'choice') {
       return (
         <HTMLSelect

@@ -1,5 +1,5 @@
 import { JupyterFrontEnd } from '@jupyterlab/application';
-import { MainAreaWidget, Notification } from '@jupyterlab/apputils';
+import { MainAreaWidget } from '@jupyterlab/apputils';
 import { TranslationBundle } from '@jupyterlab/translation';
 import { CommandRegistry } from '@lumino/commands';
 import { ReadonlyPartialJSONObject } from '@lumino/coreutils';
@@ -15,6 +15,7 @@ import { DEFAULT_READ } from './read_options';
 import { toBrowserPath } from './root_paths';
 import { SeriesBrowser } from './series_browser';
 import { SeriesModel } from './series_model';
+import { tellError } from './tell_error';
 
 /** Show the series of a folder: `path`, else the selected folder. */
 export const BROWSE_SERIES = 'dlp-lab:browse-series';
@@ -67,7 +68,7 @@ export function addSeriesBrowser(
       const path = chosen.path(args.path as string | undefined);
       const folder = chosen.jobPath(path);
       if (folder === null) {
-        Notification.error(chosen.whyNot(path));
+        tellError(chosen.whyNot(path));
         return;
       }
       const before = open.get(folder);

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 from pathlib import Path
 
 import pytest
@@ -40,6 +41,7 @@ def _is_a_document(_: int, ds: Dataset) -> None:
 
 
 def found(workspace: Workspace) -> list[Case]:
+    (workspace.root / "out/.cohort").mkdir(parents=True, exist_ok=True)
     cohort = CohortFolder.of(workspace, workspace.root / "out")
     return find_cases(workspace, workspace.root, cohort, Inputs(workspace, cohort.inputs))
 
@@ -71,6 +73,49 @@ def test_the_table_of_a_search_is_read_back_as_it_was(searched: Workspace) -> No
     assert read[-1].params == {"sigma_mm": [1, 2, 3]}
 
 
+def test_a_table_that_a_spreadsheet_has_saved_again_names_the_cases_of_the_next_search(searched: Workspace) -> None:
+    before = found(searched)
+    lines = [
+        "\ufeffcase;folder;series",
+        *(f"head-{case.case_id};./{case.input_dir}/;{case.series or ''}" for case in before),
+    ]
+    write_replacing(searched.root / "out/cases.csv", "\r\n".join(lines).encode())
+    assert [case.case_id for case in found(searched)] == [f"head-{case.case_id}" for case in before]
+    lines[2] = lines[2].replace("head-case-0002", "HEAD-case-0001")  # which is another name, but not on every disk
+    write_replacing(searched.root / "out/cases.csv", "\r\n".join(lines).encode())
+    assert found(searched)[1].case_id == "case-0001"
+
+
+@pytest.mark.parametrize(
+    "text", ["case;dir\na;b\n", 'case,folder\na,"b\n', "case,folder\na,../b\n", "case,folder\n/,b\n", "\xff"]
+)
+def test_a_search_says_what_is_wrong_with_the_table_of_the_run_before(searched: Workspace, text: str) -> None:
+    write_replacing(searched.root / "out/cases.csv", text.encode("latin-1"))
+    with pytest.raises(CaseTableRefused, match=r"cases\.csv"):
+        found(searched)
+
+
+def test_no_spreadsheet_takes_the_name_of_a_folder_for_a_formula(root: Path) -> None:
+    for name in ("=cmd()", "+1", "-1", "@a"):
+        write_phantom_series(root / "odd" / name, seed=1)
+    workspace = Workspace(root / "odd")
+    cases = found(workspace)
+    table = case_table(cases)
+    assert [line.split(b",")[1][:2] for line in table.splitlines()[1:]] == [b"./"] * 4
+    (root / "t.csv").write_bytes(table)
+    assert read_case_table(root / "t.csv", workspace, Gaussian3D) == cases
+
+
+def test_a_folder_that_cannot_be_looked_into_is_a_case(root: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.chdir(root)
+    for _ in range(18):  # deeper than a path may be long
+        os.mkdir("d" * 250)
+        os.chdir("d" * 250)
+    cases = found(Workspace(root))
+    assert [case.input_dir for case in cases][:3] == ["ZZDIR0/mr", "ZZDIR1/mr", "ZZDIR2/mr"]
+    assert len(cases) == 4
+
+
 def test_a_table_as_spreadsheets_write_it_is_read(root: Path) -> None:
     path = root / "t.csv"
     path.write_bytes(b"\xef\xbb\xbfcase;folder;sigma_mm\r\na;ZZDIR0/mr;2.5\r\nb;ZZDIR1/mr;\r\n")
@@ -90,7 +135,10 @@ def test_a_table_as_spreadsheets_write_it_is_read(root: Path) -> None:
         ("case,folder\na,ZZDIR0,more\n", "line 2: it has more or fewer"),
         ("case,folder\na\n", "line 2: it has more or fewer"),
         ("case,folder\na,\n", "line 2: the folder is empty"),
-        ("", "no column 'case'"),
+        ("", "no column 'case': .*is empty"),
+        ('case,"folder\n', "line 1: unexpected end"),
+        ("case,folder\na,b\0c\n", "NUL"),
+        (f"case,{'x' * 5000}\na,b\n", "no column 'folder': .{,200}$"),
     ],
 )
 def test_a_table_that_is_wrong_is_refused_with_its_line(root: Path, text: str, told: str) -> None:

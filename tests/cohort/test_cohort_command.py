@@ -58,7 +58,16 @@ def test_the_path_of_the_summary_is_printed_and_the_status_says_that_a_case_fail
         (["--params", "sigma_mm"], "NAME=VALUE"),
         (["--params", "sgima=2"], "sgima"),
         (["--notebook", "absent.ipynb"], "cannot be read"),
+        (["--params", f"sigma_mm={'[' * 100_000}"], "sigma_mm"),
+        (["--notebook", "."], "cannot be read"),
+        (["--notebook", "gap/00000"], "is no Jupyter notebook"),
+        (["--notebook", "empty.ipynb"], "is no Jupyter notebook"),
+        (["--notebook", "of-another-kind.json"], "is no Jupyter notebook"),
+        (["--notebook", "without-cells.json"], "is no Jupyter notebook"),
         (["--in-flight", "0"], "at least 1"),
+        (["--report-slots", "-1"], "at least 1"),
+        (["--report-slots", "0"], "at least 1"),
+        (["--out", "ZZDIR0"], "not empty and no folder of a cohort"),
         (["--out", ".."], "not inside the root"),
         (["--task", "none"], "no task named 'none'"),
     ],
@@ -66,6 +75,9 @@ def test_the_path_of_the_summary_is_printed_and_the_status_says_that_a_case_fail
 def test_what_cannot_be_done_is_one_sentence_and_nothing_is_run(
     root: Path, capsys: pytest.CaptureFixture[str], options: list[str], told: str
 ) -> None:
+    (root / "empty.ipynb").touch()
+    (root / "of-another-kind.json").write_text("[[1]]")
+    (root / "without-cells.json").write_text('{"nbformat": 4, "nbformat_minor": 5}')
     assert cohort(*options) == 2
     error = capsys.readouterr().err
     assert told in error and error.count("\n") == 1

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import csv
+import gc
 import json
 import re
 import subprocess
@@ -150,6 +151,37 @@ def test_a_notebook_that_fails_leaves_its_traceback_and_a_page_with_the_sentence
 def test_a_kernel_that_dies_is_the_failure_of_its_case_alone(run: Runs, tmp_path: Path, end: str) -> None:
     cohort = run(notebook=notebook(tmp_path / "a.ipynb", f"if case_id == 'case-0001':\n    {end}", "print(1)"))
     assert [bool(record.report_error) for record in cohort.records] == [True, False, False]
+
+
+def test_a_notebook_that_removes_its_folder_is_the_failure_of_its_case_alone(run: Runs, tmp_path: Path) -> None:
+    remove = "import shutil; shutil.rmtree(f'{root}/blurred/cases/{case_id}') if case_id == 'case-0002' else None"
+    cohort = run(notebook=notebook(tmp_path / "a.ipynb", remove))
+    assert [bool(record.report_error) for record in cohort.records] == [False, True, False]
+    assert cohort.records[1].report_error == "the notebook cannot be executed: FileNotFoundError"
+    assert (cohort.path / "cases/case-0002/failure.html").exists()
+
+
+def test_an_output_that_is_none_leaves_a_sentence_and_no_traceback(
+    run: Runs, tmp_path: Path, caplog: pytest.LogCaptureFixture
+) -> None:
+    show = "from IPython.display import display; display({'text/html': 5}, raw=True)"
+    cohort = run(notebook=notebook(tmp_path / "a.ipynb", show))
+    gc.collect()
+    assert {record.report_error for record in cohort.records} == {
+        "the notebook cannot be executed: NotebookValidationError"
+    }
+    assert [record.getMessage() for record in caplog.records if record.name == "asyncio"] == []
+
+
+def test_a_kernel_that_is_not_there_is_named(run: Runs, tmp_path: Path) -> None:
+    path = notebook(tmp_path / "a.ipynb", "1")
+    content = json.loads(path.read_text())
+    content["metadata"]["kernelspec"] = {"name": "absent-kernel", "display_name": "Absent", "language": "python"}
+    path.write_text(json.dumps(content))
+    cohort = run(notebook=path)
+    assert {record.report_error for record in cohort.records} == {
+        "the notebook cannot be executed: No such kernel named absent-kernel"
+    }
 
 
 def test_a_notebook_that_names_a_kernel_of_its_own_gets_that_one(

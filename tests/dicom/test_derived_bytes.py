@@ -135,7 +135,7 @@ def test_those_of_a_resampled_series_are_left_to_pydicom(tmp_path):
 
 def test_those_of_an_archive_are_too(tmp_path):
     write_phantom_series(tmp_path)
-    blobs = [b"".join(encode_header(header)) for header in one_series(tmp_path).headers]
+    blobs = [encode_header(header).encoded for header in one_series(tmp_path).headers]
     assert put_together_in(series_from_headers(blobs, "v.h5")) == 21
 
 
@@ -172,7 +172,7 @@ def archives(tmp_path_factory) -> list[ArchivedSeries]:
             with warnings.catch_warnings():
                 warnings.simplefilter("ignore")
                 write_phantom_series(folder, modality=modality, edit=edit, shape=(3, 5, 6))
-            blobs = [b"".join(encode_header(header)) for header in one_series(folder).headers]
+            blobs = [encode_header(header).encoded for header in one_series(folder).headers]
             found.append(series_from_headers(blobs, "v.h5"))
     return found
 

@@ -318,7 +318,7 @@ def test_once_lossy_is_always_lossy(tmp_path):
 
 def test_an_archived_source_gives_the_same_file_to_the_last_byte(tmp_path, ct):
     series = one_series(tmp_path / "in")
-    blob = b"".join(encode_header(series.headers[0]))
+    blob = encode_header(series.headers[0]).encoded
     archived = series_from_headers([blob], "v.h5", frames=[(0, header.frame or 0) for header in series.headers])
     for name, source in (("files", series), ("archive", archived)):
         (tmp_path / name).mkdir()
@@ -327,7 +327,7 @@ def test_an_archived_source_gives_the_same_file_to_the_last_byte(tmp_path, ct):
 
 
 def test_frames_that_an_archive_does_not_have_are_refused(tmp_path, ct):
-    blob = b"".join(encode_header(one_series(tmp_path / "in").headers[0]))
+    blob = encode_header(one_series(tmp_path / "in").headers[0]).encoded
     with pytest.raises(errors.Malformed, match=r"v\.h5 names frames"):
         series_from_headers([blob], "v.h5", frames=[(0, 7)])
 

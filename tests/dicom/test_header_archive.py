@@ -6,7 +6,7 @@ import pydicom
 import pytest
 
 from dlp_lab import errors
-from dlp_lab.dicom.header_archive import decode_header, encode_header, series_from_headers
+from dlp_lab.dicom.header_archive import encode_header, series_from_headers
 from dlp_lab.dicom.header_json import acquisition_facts, dicom_json
 from dlp_lab.dicom.series import Series, one_series
 from tests.contracts.header_source_contract import HeaderSourceContract, OpenSource, burdened
@@ -14,7 +14,7 @@ from tests.phantom import write_phantom_series
 
 
 def encoded(series: Series) -> list[bytes]:
-    return [b"".join(encode_header(header)) for header in series.headers]
+    return [encode_header(header).encoded for header in series.headers]
 
 
 class TestSeriesOfFiles(HeaderSourceContract):
@@ -53,7 +53,7 @@ def test_a_file_without_preamble_is_archived_too(tmp_path):
 
 def test_most_pieces_are_the_same_in_all_slices(tmp_path):
     write_phantom_series(tmp_path)
-    pieces = [encode_header(header) for header in one_series(tmp_path).headers]
+    pieces = [encode_header(header).pieces for header in one_series(tmp_path).headers]
     once = {piece for slice_pieces in pieces for piece in slice_pieces}
     assert len(once) < 2 * len(pieces[0])
 
@@ -70,7 +70,7 @@ def test_headers_that_make_no_volume_are_refused_as_files_are(tmp_path):
 @pytest.mark.filterwarnings("ignore:Invalid value")
 def test_dicom_json_tells_what_is_common_and_what_each_slice_has_of_its_own(tmp_path):
     write_phantom_series(tmp_path, edit=burdened)
-    common, slices = dicom_json([decode_header(blob) for blob in encoded(one_series(tmp_path))])
+    common, slices = dicom_json([encode_header(header) for header in one_series(tmp_path).headers])
     assert common["00100020"] == {"vr": "LO", "Value": ["PHANTOM-1"]}
     assert common["00100010"]["Value"] == [{"Alphabetic": "Yamada^Tarou", "Ideographic": "山田^太郎"}]
     assert "00200032" not in common
@@ -86,5 +86,5 @@ def test_acquisition_facts_are_the_numbers_that_all_slices_share(tmp_path):
         ds.FlipAngle = ""
 
     write_phantom_series(tmp_path, edit=one_differs)
-    common, _ = dicom_json([decode_header(blob) for blob in encoded(one_series(tmp_path))])
+    common, _ = dicom_json([encode_header(header) for header in one_series(tmp_path).headers])
     assert acquisition_facts(common) == {"KVP": 120, "SliceThickness": 2.5}

@@ -5,7 +5,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from dlp_lab.dicom.rescale import choose_rescales
+from dlp_lab.dicom.rescale import Rescale, choose_rescales
 from dlp_lab.dicom.series import one_series
 from tests.phantom import write_phantom_series
 
@@ -43,3 +43,13 @@ def test_the_slope_of_the_source_is_kept_where_it_serves(headers):
 
 def test_stored_values_become_unsigned_when_only_that_holds_them(headers):
     assert choose_rescales(headers["MR"], [np.array([0.0, 60000.0])] * 3)[0].signed is False
+
+
+@pytest.mark.parametrize("intercept", [0, -1024, -1023, 8_388_606, 8_388_607, 2**24, -(2**25)])
+def test_half_a_step_is_rounded_to_even_stored_values_in_float32_as_in_float64(intercept):
+    rescale = Rescale("1", str(intercept), signed=True, written=True)
+    stored = np.arange(-32768, 32767)
+    for between in (0, 0.25, 0.5, 0.75):
+        values = (stored + between + intercept).astype(np.float32)
+        expected = np.rint(values.astype(np.float64) - intercept).astype(np.int16)
+        np.testing.assert_array_equal(rescale.store(values), expected)

@@ -66,6 +66,11 @@ try:
 except DiskFull as error:
     print("refused:", error.http_status)
 assert service.get(first.uid).state == "succeeded"
+try:
+    JobService(workspace, limits=QueueLimits())
+    print("started without room")
+except DiskFull as error:
+    print("not started:", error.http_status)
 
 (output / "ballast").unlink()
 third = service.submit(request)
@@ -89,5 +94,6 @@ def test_who_meets_a_full_disk_says_so_and_goes_on_when_there_is_room(tmp_path: 
         "before: succeeded",
         "full: queued",
         "refused: 507",
+        "not started: 507",
         "after: succeeded succeeded",
     ], done.stderr

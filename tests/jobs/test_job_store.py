@@ -24,7 +24,7 @@ from dlp_lab.errors import (
     QueueUnusable,
 )
 from dlp_lab.jobs import job_attempts, job_rows, job_store, queue_database
-from dlp_lab.jobs.job import JobRequest
+from dlp_lab.jobs.job import GroupCounts, JobRequest
 from dlp_lab.jobs.job_filter import JobFilter, job_filter
 from dlp_lab.jobs.job_store import IdempotencyKey, JobStore
 from dlp_lab.jobs.job_store_schema import SCHEMA_VERSION, STEPS
@@ -406,6 +406,25 @@ def test_the_same_key_for_another_group_is_another_request(store: JobStore) -> N
     other = JobRequest(task="3dblur", input_dir="a", group="two")
     with pytest.raises(IdempotencyKeyReused):
         store.submitted_with(IdempotencyKey.of("key", other))
+
+
+def test_jobs_of_a_group_are_counted_by_their_state_and_as_far_as_they_may_be_seen(store: JobStore) -> None:
+    def add(group: str | None, owner: str | None = None) -> str:
+        return store.add(JobRequest(task="3dblur", input_dir="a", group=group), owner=owner).uid
+
+    add(None)
+    store.request_cancel(add("heads", "ann"))
+    add("heads", "bob"), add("heads"), add("others", "bob")
+    whole = GroupCounts(group="heads", queued=2, cancelled=1)
+    assert store.count_groups(["heads"]) == [whole]
+    assert sorted(store.count_groups(["heads", "others", "none"]), key=lambda counts: counts.group) == [
+        whole,
+        GroupCounts(group="others", queued=1),
+    ]
+    assert store.count_groups(["heads", "others"], JobFilter(visible_to="ann")) == [
+        GroupCounts(group="heads", queued=1, cancelled=1)
+    ]
+    assert store.count_groups([]) == []
 
 
 def test_jobs_are_filtered_by_task_folder_moment_and_who_may_see_them(store: JobStore) -> None:

@@ -7,9 +7,10 @@ import json
 import weakref
 from functools import partial
 from pathlib import Path
-from typing import Annotated, ClassVar
+from typing import Annotated, ClassVar, get_args
 
 import numpy as np
+import pydicom
 import pytest
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
@@ -17,10 +18,9 @@ from msgspec import Meta
 from pydicom.uid import ExplicitVRLittleEndian, RLELossless
 
 import dlp_lab as dlp
-from dlp_lab.dicom import write_streamed
 from dlp_lab.dicom.compressed import decoded_here
 from dlp_lab.dicom.derived_header import Derivation
-from dlp_lab.dicom.options import ReadOptions
+from dlp_lab.dicom.options import OutputForm, ReadOptions
 from dlp_lab.dicom.read import read_volume
 from dlp_lab.dicom.series import one_series
 from dlp_lab.dicom.slab_reader import SlabReader
@@ -95,7 +95,7 @@ def done(root: Path, uid: str, report=no_report, **request) -> dict[str, bytes]:
 def whole(root: Path, uid: str, **request) -> dict[str, bytes]:
     with pytest.MonkeyPatch.context() as patch:
         patch.setenv(memory_share.SHARE_VARIABLE, "1")
-        patch.setattr(pipeline, "run_in_slabs", None)
+        patch.setattr(pipeline, "halo_of_streamed_job", lambda task, job, series: None)
         return done(root, uid, **request)
 
 
@@ -139,12 +139,12 @@ def test_slabs_are_some_multiple_of_16_slices_thick_and_no_thinner_than_their_ha
     assert thickness % 16 == 0
     assert thickness >= max(16, halo // 16 * 16)
     if slice_bytes == 10**4:
-        assert (thickness + 2 * halo) * slice_bytes > 90 * 2**20
+        assert (thickness + 2 * halo) * slice_bytes > 58 * 2**20
 
 
 @pytest.mark.parametrize("modality", ["CT", "MR", "PT"])
 @pytest.mark.parametrize("factor", [1.0, 0.01, -40.0, 0.0], ids=["as they are", "small", "large", "all 0"])
-@pytest.mark.parametrize("form", write_streamed.STREAMED_FORMS)
+@pytest.mark.parametrize("form", get_args(OutputForm))
 def test_values_are_stored_the_same_whether_or_not_as_in_the_source(tmp_path, in_slabs, modality, factor, form):
     write_phantom_series(tmp_path / "case", modality=modality, shape=(8, 6, 7))
     request = {"task": "scale", "params": {"factor": factor}, "output_form": form}
@@ -154,19 +154,50 @@ def test_values_are_stored_the_same_whether_or_not_as_in_the_source(tmp_path, in
 
 def test_frames_come_out_the_same(tmp_path, in_slabs):
     write_enhanced_phantom(tmp_path / "case/file.dcm", shape=(9, 12, 13))
-    for form in write_streamed.STREAMED_FORMS:
+    for form in get_args(OutputForm):
         uid = next(UIDS)
         assert done(tmp_path, uid, output_form=form) == whole(tmp_path, uid, output_form=form)
 
 
-@pytest.mark.parametrize(
-    "request_",
-    [{"output_form": "parametric_map"}, {"keep_hdf5": True}, {"params": {"mode": "wrap"}}],
-    ids=["a parametric map", "kept in HDF5", "wrapped round"],
-)
-def test_what_cannot_be_done_in_slabs_is_done_whole(root, in_slabs, monkeypatch, request_):
+@pytest.mark.parametrize("modality", ["CT", "PT"])
+@pytest.mark.parametrize("factor", [1.0, -40.0], ids=["stored as the source", "stored otherwise"])
+def test_what_is_kept_in_hdf5_is_the_same_to_the_last_byte(tmp_path, in_slabs, modality, factor):
+    write_phantom_series(tmp_path / "case", modality=modality, shape=(8, 6, 7))
+    request = {"task": "scale", "params": {"factor": factor}, "keep_hdf5": True}
+    uid = next(UIDS)
+    found = done(tmp_path, uid, **request)
+    assert {"source.h5", "source.json", "result.h5", "result.json"} <= set(found)
+    assert found == whole(tmp_path, uid, **request)
+
+
+def test_frames_are_kept_in_hdf5_too(tmp_path, in_slabs):
+    write_enhanced_phantom(tmp_path / "case/file.dcm", shape=(9, 12, 13))
+    uid = next(UIDS)
+    assert done(tmp_path, uid, keep_hdf5=True) == whole(tmp_path, uid, keep_hdf5=True)
+
+
+def test_values_that_need_a_wider_type_only_later_are_kept_as_they_are(tmp_path, in_slabs):
+    phantom = write_phantom_series(tmp_path / "case", shape=(8, 6, 7))
+    last = pydicom.dcmread(max(phantom.files, key=lambda path: pydicom.dcmread(path).ImagePositionPatient[2]))
+    last.PixelRepresentation, last.BitsStored, last.HighBit = last.PixelRepresentation, 16, 15
+    last.RescaleIntercept = "40000"
+    last.save_as(last.filename)
+    uid = next(UIDS)
+    request = {"task": "scale", "keep_hdf5": True}
+    found, expected = done(tmp_path, uid, **request), whole(tmp_path, uid, **request)
+    assert found.keys() == expected.keys()
+    assert {name for name in found if found[name] != expected[name]} <= {"source.h5"}
+    kept, kept_whole = tmp_path / "kept.h5", tmp_path / "whole.h5"
+    kept.write_bytes(found["source.h5"])
+    kept_whole.write_bytes(expected["source.h5"])
+    slabs, volume = dlp.read_hdf5(kept), dlp.read_hdf5(kept_whole)
+    assert slabs.voxels.dtype == volume.voxels.dtype == np.int32
+    np.testing.assert_array_equal(slabs.voxels, volume.voxels)
+
+
+def test_what_cannot_be_done_in_slabs_is_done_whole(root, in_slabs, monkeypatch):
     monkeypatch.setattr(pipeline, "run_in_slabs", None)
-    assert "0001.dcm" in done(root, next(UIDS), **request_)
+    assert "0001.dcm" in done(root, next(UIDS), params={"mode": "wrap"})
 
 
 def test_padded_slices_are_done_whole(tmp_path, in_slabs, monkeypatch):
@@ -177,13 +208,17 @@ def test_padded_slices_are_done_whole(tmp_path, in_slabs, monkeypatch):
     assert len(done(tmp_path, next(UIDS), read=read)) == 8
 
 
-def test_a_volume_that_fits_into_the_memory_is_done_whole(root, monkeypatch):
-    monkeypatch.setattr(pipeline, "run_in_slabs", None)
-    assert len(done(root, next(UIDS))) == 54
+def test_a_volume_that_fits_into_the_memory_is_done_whole_where_slices_have_slopes_of_their_own(tmp_path, monkeypatch):
+    write_phantom_series(tmp_path / "case", modality="PT", shape=(8, 6, 7))
+    voxels_bytes = 8 * 6 * 7 * 8
+    for free, name in ((10 * voxels_bytes, "run_in_slabs"), (10 * voxels_bytes - 10, "read_volume")):
+        monkeypatch.setattr(memory_share, "free_memory_bytes", lambda free=free: free)
+        with monkeypatch.context() as patch:
+            patch.setattr(pipeline, name, None)
+            assert len(done(tmp_path, next(UIDS))) == 9
 
 
-def test_a_volume_larger_than_its_share_of_the_memory_is_done_in_slabs(root, monkeypatch):
-    monkeypatch.setattr(memory_share, "free_memory_bytes", lambda: 10 * 53 * 20 * 24 * 6 - 10)
+def test_a_volume_is_done_in_slabs_also_where_it_fits_into_the_memory(root, monkeypatch):
     monkeypatch.setattr(pipeline, "read_volume", None)
     assert len(done(root, next(UIDS))) == 54
 
@@ -270,3 +305,40 @@ def test_one_slab_at_a_time_is_in_memory(root, in_slabs, monkeypatch):
     done(root, next(UIDS), task="scale")
     assert len(alive) == 18
     assert most == 0
+
+
+def rounded_runs(monkeypatch) -> list[np.dtype]:
+    """The types of the results of `3dblur` from now on."""
+    made = []
+    run = Gaussian3D.run
+
+    def noted(self, volume, report):
+        result = run(self, volume, report)
+        made.append(result.volume.voxels.dtype)
+        return result
+
+    monkeypatch.setattr(Gaussian3D, "run", noted)
+    return made
+
+
+def test_the_gaussian_makes_whole_numbers_where_no_others_are_stored(root, in_slabs, monkeypatch):
+    made = rounded_runs(monkeypatch)
+    uid = next(UIDS)
+    files = done(root, uid, params={"sigma_mm": 2.0})
+    assert set(made) == {np.dtype(np.int16)}
+    assert files == whole(root, uid, params={"sigma_mm": 2.0})
+    assert made[-1] == np.float32
+
+
+@pytest.mark.parametrize("span", [15, 16, 17, 18])
+def test_fractions_count_where_few_whole_numbers_would_be_left(tmp_path, in_slabs, monkeypatch, span):
+    def two_plateaus(k, ds):
+        stored = np.where(np.arange(ds.Columns) < 8, 1024, 1024 + span)
+        ds.PixelData = np.tile(stored, (ds.Rows, 1)).astype(np.int16).tobytes()
+
+    write_phantom_series(tmp_path / "case", shape=(20, 9, 16), edit=two_plateaus)
+    made = rounded_runs(monkeypatch)
+    uid, request = next(UIDS), {"params": {"sigma_mm": 1.0}}
+    files = done(tmp_path, uid, **request)
+    assert (made[-1] == np.float32) == (span <= 16)
+    assert files == whole(tmp_path, uid, **request)

@@ -22,8 +22,10 @@ from dlp_lab.tasks.task import no_report
 WAYS = {"machine code": CompiledPasses(), "BLAS": BandedPasses(), "scipy": PlainPasses()}
 
 
-def filtered(voxels, sigma_kji, *, truncate=4.0, mode="nearest", threads=2, report=no_report):
-    return gaussian_filter(voxels, sigma_kji, truncate=truncate, mode=mode, threads=threads, report=report)
+def filtered(voxels, sigma_kji, *, truncate=4.0, mode="nearest", threads=2, report=no_report, result=None):
+    return gaussian_filter(
+        voxels, sigma_kji, truncate=truncate, mode=mode, threads=threads, report=report, result=result
+    )
 
 
 @pytest.fixture(params=WAYS)
@@ -161,3 +163,48 @@ def test_a_strip_that_is_at_work_stops_when_the_work_is_ended(monkeypatch):
     with pytest.raises(JobCancelled):
         filtered(some_voxels((16 * 200, 24, 16)), (1, 0, 0), report=cancel)
     assert len(steps) < 400
+
+
+@pytest.mark.parametrize("sigma_kji", [(1.5, 2, 3), (0, 0, 0), (30, 2, 1)], ids=str)
+def test_rounded_sums_are_those_of_float32_half_to_even(way, sigma_kji):
+    voxels = some_voxels((21, 90, 75)) * 2 - 250
+    sums = filtered(voxels, sigma_kji)
+    rounded = filtered(voxels, sigma_kji, result=np.full(voxels.shape, 7, np.int16))
+    np.testing.assert_array_equal(rounded, np.rint(sums))
+
+
+def test_sums_of_two_equal_weights_are_rounded_to_even(way, monkeypatch):
+    monkeypatch.setattr(gaussian, "gaussian_weights", lambda *_: np.float32([0.5, 0, 0.5]))
+    voxels = np.zeros((1, 1, 40), np.int16)
+    voxels[..., ::4] = np.arange(-5, 15, 2)
+    result = filtered(voxels, (0, 0, 1), truncate=1, result=np.empty(voxels.shape, np.int16))
+    assert set(result.ravel().tolist()) == {-2, 0, 2, 4, 6}
+
+
+@pytest.mark.parametrize("value", [-(2**15), 2**15 - 1])
+def test_rounded_sums_stay_in_the_range_of_the_source_at_its_ends(way, value):
+    voxels = np.full((9, 40, 33), value, np.int16)
+    result = filtered(voxels, (2.3, 7.1, 5.7), result=np.empty(voxels.shape, np.int16))
+    assert (result == value).all()
+
+
+def test_a_result_is_written_into_the_memory_that_is_given(way):
+    voxels = some_voxels((21, 40, 75))
+    memory = np.full(voxels.shape, np.float32(-1))
+    assert filtered(voxels, (1, 2, 3), result=memory) is memory
+    np.testing.assert_array_equal(memory, filtered(voxels, (1, 2, 3)))
+
+
+def test_memory_that_cannot_take_the_result_is_refused():
+    voxels = some_voxels((5, 6, 7), np.uint16)
+    with pytest.raises(ValueError, match="uint16 may be too large for int16"):
+        filtered(voxels, (1, 1, 1), result=np.empty(voxels.shape, np.int16))
+    floats = voxels.astype(np.float32)
+    for memory, why in (
+        (np.empty((5, 6, 8), np.float32), r"shape \(5, 6, 7\), not float32 of \(5, 6, 8\)"),
+        (np.empty((7, 6, 5), np.float32).T, "C-contiguous"),
+        (np.empty((5, 6, 7), np.float64), "not float64"),
+        (floats, "shares memory"),
+    ):
+        with pytest.raises(ValueError, match=why):
+            filtered(floats, (1, 1, 1), result=memory)

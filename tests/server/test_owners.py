@@ -86,7 +86,8 @@ async def test_no_route_tells_of_another_users_job_or_touches_it(user: As, jp_ro
     assert walked >= 18
     assert (await user("eve", f"api/v1/jobs/{done}?result=delete", method="DELETE")).code == 404
     assert (await user("eve", f"api/v1/jobs?before={done}")).code == 404
-    assert json.loads((await user("eve", "api/v1/jobs")).body) == {"jobs": [], "older": 0, "next_before": None}
+    nothing = {"jobs": [], "older": 0, "next_before": None, "groups": [], "running": 0, "queued": 0}
+    assert json.loads((await user("eve", "api/v1/jobs")).body) == nothing
     listed = json.loads((await user("ann", "api/v1/jobs")).body)["jobs"]
     assert [(job["uid"], job["state"]) for job in listed] == [(running, "running"), (done, "succeeded")]
     assert (jp_root_dir / "dlp-lab-output" / done / "job.json").is_file()
@@ -119,6 +120,10 @@ async def test_a_user_with_many_jobs_waiting_is_told_to_come_again_and_others_ar
     answer = await user("ann", "api/v1/jobs", PROBE)
     assert (answer.code, answer.headers["Retry-After"], json.loads(answer.body)["code"]) == (429, "60", "QUEUE_FULL")
     await submitted(user, "eve")
+    # who asks for few jobs is told how many there are, of those that they may see
+    for name, expected in (("ann", (1, 2)), ("eve", (0, 1))):
+        listed = json.loads((await user(name, "api/v1/jobs?state=failed")).body)
+        assert (listed["jobs"], listed["running"], listed["queued"]) == ([], *expected)
     await user("ann", f"api/v1/jobs/{running}/cancel", {})
 
 

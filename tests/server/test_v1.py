@@ -239,6 +239,7 @@ async def test_the_listing_is_filtered_by_task_folder_and_moment_and_followed_by
     assert await found(f"submitted_after={everything.jobs[-1].submitted_at}") == [newest, middle]
     page = await listing(fetch, "limit=1&task=probe")
     assert (page.older, page.next_before) == (1, newest)
+    assert [counts.group for counts in page.groups] == ["heads & more"]
     page = await listing(fetch, f"limit=1&task=probe&before={page.next_before}")
     assert ([job.uid for job in page.jobs], page.older, page.next_before) == ([middle], 0, None)
 

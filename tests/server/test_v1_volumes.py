@@ -70,7 +70,7 @@ async def test_every_plane_of_a_series_is_that_of_read_series(
     await assert_shows(fetch, await opened(fetch, {"path": "series"}), volume)
 
 
-@pytest.mark.parametrize("compress", ["none", "gzip"])
+@pytest.mark.parametrize("compress", ["none", "gzip", "zstd"])
 @pytest.mark.parametrize("dtype", [np.int16, np.uint16, np.float32, np.float64])
 async def test_every_plane_of_an_hdf5_file_is_that_of_read_hdf5(
     fetch: Fetch, dicom_data: Path, jp_root_dir: Path, compress: Any, dtype: Any

@@ -1,7 +1,8 @@
 """Files of every version of the format, as the program of that version wrote them, are read: by us, and by h5py alone.
 
 `format-1.h5` holds the volume of `tests/store/test_hdf5.py`, `format-2.h5` the phantom with its headers,
-`format-3-compressed.h5` the same, compressed, `format-3-frames.h5` the phantom from one enhanced multi-frame file.
+`format-3-compressed.h5` the same, compressed by gzip, `format-3-zstd.h5` by Zstandard, `format-3-frames.h5` the phantom
+from one enhanced multi-frame file.
 """
 
 from __future__ import annotations
@@ -12,6 +13,7 @@ from io import BytesIO
 from pathlib import Path
 
 import h5py
+import hdf5plugin
 import numpy as np
 import pydicom
 import pytest
@@ -22,6 +24,7 @@ from dlp_lab.volume import Volume
 from tests.phantom import value_at
 from tests.test_geometry import oblique_geometry
 
+FILTER_ZSTD = hdf5plugin.FILTERS["zstd"]  # its import registers what h5py reads with
 GOLDEN = Path(__file__).parent.parent / "golden"
 
 
@@ -35,7 +38,7 @@ def test_version_1_is_read():
     assert read_hdf5_headers(GOLDEN / "format-1.h5") is None
 
 
-@pytest.mark.parametrize("name", ["format-2.h5", "format-3-compressed.h5"])
+@pytest.mark.parametrize("name", ["format-2.h5", "format-3-compressed.h5", "format-3-zstd.h5"])
 def test_versions_2_and_3_are_read_and_become_dicom(tmp_path, name):
     volume = read_hdf5(GOLDEN / name)
     assert isinstance(volume, Volume)
@@ -47,14 +50,15 @@ def test_versions_2_and_3_are_read_and_become_dicom(tmp_path, name):
 
 
 @pytest.mark.parametrize(
-    ("name", "version", "filters"), [("format-2.h5", 2, []), ("format-3-compressed.h5", 3, [b"shuffle", b"deflate"])]
+    ("name", "version", "filters"),
+    [("format-2.h5", 2, []), ("format-3-compressed.h5", 3, [2, 1]), ("format-3-zstd.h5", 3, [2, FILTER_ZSTD])],
 )
 def test_h5py_alone_reads_versions_2_and_3_as_the_document_says(name, version, filters):
     with h5py.File(GOLDEN / name) as file:
         assert (file.attrs["format"], file.attrs["format_version"]) == ("dlp-lab-volume", version)
         entry, image = file["entry"], file["entry/volume/image"]
         created = image.id.get_create_plist()
-        assert [created.get_filter(n)[3] for n in range(created.get_nfilters())] == filters
+        assert [created.get_filter(n)[0] for n in range(created.get_nfilters())] == filters
         affine = entry["geometry/affine_kji_to_lps"]
         for dataset in (image, affine):
             assert dataset.attrs["sha256"] == hashlib.sha256(dataset[()].tobytes()).hexdigest()
@@ -71,7 +75,7 @@ def test_h5py_alone_reads_versions_2_and_3_as_the_document_says(name, version, f
         assert (headers.attrs["origin"], entry.attrs["headers"]) == ("source", "full")
 
 
-@pytest.mark.parametrize("name", ["format-2.h5", "format-3-compressed.h5"])
+@pytest.mark.parametrize("name", ["format-2.h5", "format-3-compressed.h5", "format-3-zstd.h5"])
 def test_a_viewer_that_knows_nexus_opens_the_middle_slice_with_axes_in_mm(name):
     """What h5web looks at: the chain of `default`, then `signal`, `axes`, `default_slice` and `units`."""
     with h5py.File(GOLDEN / name) as file:

@@ -142,7 +142,7 @@ def test_the_json_tells_spacings_in_the_order_of_the_axes(volume):
     assert metadata["spacing_pixel"] == pytest.approx([0.8, 0.5])
 
 
-@pytest.mark.parametrize("compress", ["none", "gzip"])
+@pytest.mark.parametrize("compress", ["none", "gzip", "zstd"])
 def test_a_full_disk_is_an_error_that_leaves_nothing_and_does_not_end_the_process(tmp_path, compress):
     # in a process of its own, which the HDF5 library would end; a write beyond a limit fails as it does on a full disk
     program = f"""

@@ -2,26 +2,34 @@
 
 from __future__ import annotations
 
+import os
 import struct
+import subprocess
+import sys
+import threading
 import time
 import zlib
 from collections.abc import Callable
 from pathlib import Path
 
 import h5py
+import hdf5plugin
 import numpy as np
 import pytest
 from h5py import h5d, h5s, h5t, h5z
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
+from imagecodecs import zstd_encode
 
 from dlp_lab import errors
 from dlp_lab.geometry import Geometry
 from dlp_lab.store.hdf5 import read_hdf5, write_hdf5
+from dlp_lab.store.hdf5_chunks import FILTER_ZSTD, filters_of
 from dlp_lab.store.hdf5_guard import opened_guarded
 from dlp_lab.volume import Volume
 from tests.store.samples import peak_memory, volume
 
+assert hdf5plugin.FILTERS["zstd"] == FILTER_ZSTD  # its import registers what h5py reads with
 IMAGE = "entry/volume/image"
 SHAPE = (7, 5, 6)
 Hostile = Callable[[h5py.File], object]
@@ -35,54 +43,112 @@ def of_shape(shape: tuple[int, int, int], dtype: str) -> Volume:
 # ---- our own ---------------------------------------------------------------------------------------------------------
 
 
+PACKINGS = ("gzip", "zstd")
+
+
 @pytest.mark.parametrize("dtype", ["i1", "u1", "<i2", ">i2", "<u4", "<f4", ">f8", "<f2"])
 @pytest.mark.parametrize("shape", [(7, 5, 6), (16, 128, 128), (33, 129, 257), (1, 300, 2)])
-def test_a_compressed_volume_is_read_alike_by_us_and_by_h5py_alone(tmp_path, shape, dtype):
+@pytest.mark.parametrize("packing", PACKINGS)
+def test_a_compressed_volume_is_read_alike_by_us_and_by_h5py_with_the_plug_in_of_zstd(tmp_path, shape, dtype, packing):
     written = of_shape(shape, dtype)
-    write_hdf5(written, tmp_path / "v.h5", compress="gzip")
+    write_hdf5(written, tmp_path / "v.h5", compress=packing)
     read = read_hdf5(tmp_path / "v.h5").voxels
     np.testing.assert_array_equal(read, written.voxels)
     assert read.dtype == written.voxels.dtype
     with h5py.File(tmp_path / "v.h5") as file:
         image = file[IMAGE]
         np.testing.assert_array_equal(image[()], written.voxels)
-        assert (image.compression, image.shuffle, image.fillvalue) == ("gzip", True, 0)
+        assert (image.shuffle, image.fillvalue) == (True, 0)
+        assert filters_of(image) == [h5z.FILTER_SHUFFLE, {"gzip": h5z.FILTER_DEFLATE, "zstd": FILTER_ZSTD}[packing]]
 
 
-def test_compressing_makes_the_file_smaller_and_changes_the_version(tmp_path):
+def test_neither_writing_nor_reading_zstd_needs_the_plug_in_and_other_programs_are_told_of_it(tmp_path):
+    """In a process that has none."""
+    program = """
+import sys
+import h5py
+from dlp_lab.store.hdf5 import read_hdf5, write_hdf5
+from tests.store.samples import volume
+
+write_hdf5(volume(), sys.argv[1], compress="zstd")
+assert (read_hdf5(sys.argv[1]).voxels == volume().voxels).all()
+assert "hdf5plugin" not in sys.modules
+with h5py.File(sys.argv[1]) as file:
+    try:
+        file["entry/volume/image"][()]
+    except OSError:
+        print("no plug-in")
+"""
+    program = program.replace("sys.argv[1]", f"__import__('pathlib').Path({str(tmp_path / 'v.h5')!r})")
+    environment = {**os.environ, "HDF5_PLUGIN_PATH": str(tmp_path)}
+    told = subprocess.run([sys.executable, "-c", program], env=environment, capture_output=True, text=True, check=True)
+    assert told.stdout == "no plug-in\n"
+
+
+@pytest.mark.parametrize("packing", PACKINGS)
+@pytest.mark.parametrize("value", [0, 1])
+def test_a_volume_of_one_value_is_packed_small_and_read(tmp_path, packing, value):
+    shape = (33, 1024, 1024)
+    same = Volume(np.full(shape, value, np.uint8), Geometry(shape, volume().geometry.affine_kji_to_lps))
+    write_hdf5(same, tmp_path / "v.h5", compress=packing)
+    assert (tmp_path / "v.h5").stat().st_size < same.voxels.nbytes / 200
+    np.testing.assert_array_equal(read_hdf5(tmp_path / "v.h5").voxels, same.voxels)
+
+
+@pytest.mark.parametrize("packing", PACKINGS)
+def test_compressing_makes_the_file_smaller_and_changes_the_version(tmp_path, packing):
     geometry = Geometry((40, 200, 300), volume().geometry.affine_kji_to_lps)
     smooth = Volume(np.random.default_rng(0).normal(40, 20, geometry.shape).astype(np.int16), geometry)
     write_hdf5(smooth, tmp_path / "plain.h5")
-    write_hdf5(smooth, tmp_path / "packed.h5", compress="gzip")
+    write_hdf5(smooth, tmp_path / "packed.h5", compress=packing)
     assert (tmp_path / "packed.h5").stat().st_size < 0.6 * (tmp_path / "plain.h5").stat().st_size
     versions = [h5py.File(tmp_path / name).attrs["format_version"] for name in ("plain.h5", "packed.h5")]
     assert versions == [2, 3]
 
 
-def test_a_normalised_volume_is_compressed_too(tmp_path):
-    write_hdf5(volume(), tmp_path / "v.h5", "minmax", compress="gzip")
+@pytest.mark.parametrize("packing", PACKINGS)
+def test_a_normalised_volume_is_compressed_too(tmp_path, packing):
+    write_hdf5(volume(), tmp_path / "v.h5", "minmax", compress=packing)
     np.testing.assert_allclose(read_hdf5(tmp_path / "v.h5").voxels, volume().voxels, atol=1e-3)
 
 
 def test_views_of_other_arrays_are_written_as_they_look(tmp_path):
-    for name, compress in (("v.h5", "none"), ("w.h5", "gzip")):
+    for name, compress in (("v.h5", "none"), ("w.h5", "gzip"), ("x.h5", "zstd")):
         turned = volume().with_voxels(volume().voxels[::-1, ::-1, ::-1])
         write_hdf5(turned, tmp_path / name, compress=compress)
         np.testing.assert_array_equal(read_hdf5(tmp_path / name).voxels, turned.voxels)
 
 
+@pytest.mark.parametrize(
+    ("compress", "refusing"), [("none", "h5py.Dataset.write_direct"), ("gzip", "dlp_lab.store.hdf5_packing._deflate")]
+)
+def test_no_thread_outlives_a_file_that_could_not_be_written(tmp_path, monkeypatch, compress, refusing):
+    """Not even while the error is looked at, which keeps all that was at work."""
+
+    def refuse(*_: object, **__: object) -> None:
+        raise OSError("no space left")
+
+    monkeypatch.setattr(refusing, refuse)
+    before = threading.active_count()
+    with pytest.raises(OSError, match="no space left") as caught:
+        write_hdf5(of_shape((64, 256, 256), "<i2"), tmp_path / "v.h5", compress=compress)
+    assert caught.traceback
+    assert threading.active_count() == before
+
+
 def test_another_way_to_compress_is_refused_naming_those_there_are(tmp_path):
-    with pytest.raises(errors.BadParameters, match="compress: expected one of none, gzip; got 'lzf'"):
+    with pytest.raises(errors.BadParameters, match="compress: expected one of none, gzip, zstd; got 'lzf'"):
         write_hdf5(volume(), tmp_path / "v.h5", compress="lzf")
     assert not list(tmp_path.iterdir())
 
 
+@pytest.mark.parametrize("packing", PACKINGS)
 @settings(max_examples=200, deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture])
 @given(fraction=st.floats(0, 1, exclude_max=True))
-def test_no_changed_bit_of_a_compressed_file_changes_values_or_place_unnoticed(tmp_path, fraction):
+def test_no_changed_bit_of_a_compressed_file_changes_values_or_place_unnoticed(tmp_path, packing, fraction):
     path = tmp_path / "whole.h5"
     if not path.exists():
-        write_hdf5(volume(), path, compress="gzip")
+        write_hdf5(volume(), path, compress=packing)
     content = bytearray(path.read_bytes())
     place = int(fraction * len(content) * 8)
     content[place // 8] ^= 1 << place % 8
@@ -115,6 +181,19 @@ def test_what_the_library_packed_is_unpacked_alike(tmp_path, dtype, shuffle, che
             with opened_guarded(tmp_path / "v.h5") as opened:
                 found = opened.array("v")
             assert (found.dtype, found.tobytes()) == (array.dtype, array.tobytes())
+
+
+@pytest.mark.parametrize("checksum", [False, True])
+@pytest.mark.parametrize("dtype", ["u1", ">i2", "<f4", "<i8"])
+def test_what_the_plug_in_of_zstd_packed_is_unpacked_alike(tmp_path, dtype, checksum):
+    values = np.frombuffer(np.random.default_rng(2).bytes(5 * 7 * 3 * np.dtype(dtype).itemsize), dtype).reshape(5, 7, 3)
+    for shuffle in (False, True):
+        with h5py.File(tmp_path / "v.h5", "w") as file:
+            options = {"shuffle": shuffle, "fletcher32": checksum, **hdf5plugin.Zstd(clevel=3)}
+            file.create_dataset("v", data=values, chunks=(2, 3, 3), **options)
+        with opened_guarded(tmp_path / "v.h5") as opened:
+            found = opened.array("v")
+        assert (found.dtype, found.tobytes()) == (values.dtype, values.tobytes())
 
 
 def test_a_wrong_checksum_is_refused(tmp_path):
@@ -163,6 +242,58 @@ def filtered_image(file: h5py.File, *filters: tuple[int, tuple[int, ...]]) -> No
     group = file.require_group("entry/volume")
     image = h5d.create(group.id, b"image", h5t.STD_I16LE, h5s.create_simple(SHAPE), created)
     image.write_direct_chunk((0, 0, 0), zlib.compress(bytes(420)))
+
+
+def zstd_image(file: h5py.File, chunk: bytes, shape: tuple[int, ...] = SHAPE, dtype: str = "<i2") -> None:
+    """An image of one chunk, which holds these bytes and is said to be packed by Zstandard."""
+    created = h5py.h5p.create(h5py.h5p.DATASET_CREATE)
+    created.set_filter(FILTER_ZSTD, h5z.FLAG_OPTIONAL, (1,))
+    image = file.create_dataset(IMAGE, shape, dtype, chunks=shape, dcpl=created)
+    image.id.write_direct_chunk((0, 0, 0), chunk)
+
+
+def zstd_bomb(file: h5py.File) -> None:
+    """One chunk of 1 MiB, which would unpack to 256 MiB."""
+    zstd_image(file, zstd_encode(bytes(2**28), 1), (1, 1024, 1024), "u1")
+
+
+def zstd_bomb_of_no_told_size(file: h5py.File) -> None:
+    """The frame's header does not tell how large it is."""
+    frame = zstd_encode(bytes(2**22), 1)
+    blocks = frame[frame.index(b"\xb5\x2f\xfd") + 4 + 4 :]
+    zstd_image(file, b"\x28\xb5\x2f\xfd\x00\x58" + blocks, (1, 1024, 1024), "u1")
+
+
+def zstd_a_byte_too_many(file: h5py.File) -> None:
+    zstd_image(file, zstd_encode(bytes(421)))
+
+
+def zstd_far_too_many(file: h5py.File) -> None:
+    zstd_image(file, zstd_encode(bytes(430)))
+
+
+def zstd_a_byte_too_few(file: h5py.File) -> None:
+    zstd_image(file, zstd_encode(bytes(419)))
+
+
+def zstd_cut_off(file: h5py.File) -> None:
+    zstd_image(file, zstd_encode(np.random.default_rng(0).bytes(420))[:-30])
+
+
+def no_zstd(file: h5py.File) -> None:
+    zstd_image(file, b"no Zstandard frame at all")
+
+
+def zstd_declares_much(file: h5py.File) -> None:
+    """8 GiB of chunks, of which one is there."""
+    created = h5py.h5p.create(h5py.h5p.DATASET_CREATE)
+    created.set_filter(FILTER_ZSTD, h5z.FLAG_OPTIONAL, (1,))
+    image = file.create_dataset(IMAGE, (2048, 2048, 2048), "u1", chunks=(1, 2048, 2048), dcpl=created)
+    image.id.write_direct_chunk((0, 0, 0), zstd_encode(bytes(2**22), 1))
+
+
+def deflated_and_zstd(file: h5py.File) -> None:
+    filtered_image(file, (h5z.FILTER_DEFLATE, (4,)), (FILTER_ZSTD, (1,)))
 
 
 def bomb(file: h5py.File) -> None:
@@ -248,6 +379,15 @@ HOSTILE = {
     checksum_alone: "checksum of a chunk",
     deflated_twice: "filter 1, 1",
     deflated_and_lzf: "filter 1, 32000",
+    deflated_and_zstd: "filter 1, 32015",
+    zstd_bomb: "no Zstandard frame of up to 1,048,580 bytes",
+    zstd_bomb_of_no_told_size: "no Zstandard frame of up to 1,048,580 bytes",
+    zstd_a_byte_too_many: "unpacks to 421 bytes instead of 420",
+    zstd_far_too_many: "no Zstandard frame of up to 424 bytes",
+    zstd_a_byte_too_few: "unpacks to 419 bytes instead of 420",
+    zstd_cut_off: "no Zstandard frame of up to 424 bytes",
+    no_zstd: "no Zstandard frame of up to 424 bytes",
+    zstd_declares_much: "declares 8,589,934,592 bytes but holds",
     lzf_larger_than_its_values: "1,048,576 bytes, more than it can have",
     very_many_chunks: "1,010,000 chunks; up to 1,000,000",
 }

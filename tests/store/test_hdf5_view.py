@@ -88,7 +88,7 @@ def test_a_changed_affine_is_noticed_by_opening(tmp_path):
         dlp.open_hdf5(tmp_path / "v.h5")
 
 
-@pytest.mark.parametrize("options", [{"compress": "gzip"}, {"normalize": "minmax"}])
+@pytest.mark.parametrize("options", [{"compress": "gzip"}, {"compress": "zstd"}, {"normalize": "minmax"}])
 def test_voxels_that_do_not_lie_in_the_file_as_they_are_are_read_and_checked(tmp_path, options):
     write_hdf5(volume(), tmp_path / "v.h5", **options)
     opened = dlp.open_hdf5(tmp_path / "v.h5")

@@ -19,7 +19,25 @@ def test_profiles_are_the_means_over_slices_rows_and_columns() -> None:
 
 def test_profiles_can_be_of_rounded_values() -> None:
     steps = VOXELS * 0.5 + 0.25
-    assert value_profiles(steps + 0.2, step=0.5, offset=0.25) == value_profiles(steps)
+    rounded, profiles = value_profiles(steps + 0.2, step=0.5, offset=0.25), value_profiles(steps)
+    for axis in ("slice", "row", "column"):
+        assert rounded[axis] == pytest.approx(profiles[axis], rel=1e-12)
+
+
+@pytest.mark.parametrize("shape", [(9, 300, 257), (5, 130, 1)])
+@pytest.mark.parametrize(("step", "offset"), [(1, 0), (1, -1024), (1, -1023), (0.25, 7)])
+@pytest.mark.parametrize("low", [-32768, 0])
+def test_profiles_of_all_that_16_bits_hold_are_exact(shape, step, offset, low) -> None:
+    stored = np.random.default_rng(1).integers(low, low + 65536, shape)
+    stored[0], stored[-1] = low, low + 65535
+    voxels = (stored * step + offset).astype(np.float32)
+    exact = voxels.astype(np.float64)
+    profiles = value_profiles(voxels + np.float32(0.125 * step), step, offset)
+    assert profiles["slice"] == pytest.approx(exact.mean(axis=(1, 2)), rel=1e-12, abs=1e-9)
+    assert profiles["row"] == pytest.approx(exact.mean(axis=(0, 2)), rel=1e-12, abs=1e-9)
+    assert profiles["column"] == pytest.approx(exact.mean(axis=(0, 1)), rel=1e-12, abs=1e-9)
+    if (step, offset % 2) == (1, 0):
+        assert value_profiles(voxels.astype(np.int32)) == profiles
 
 
 @pytest.mark.parametrize("axis", [0, 1, 2])

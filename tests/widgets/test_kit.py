@@ -10,10 +10,12 @@ import numpy as np
 import pytest
 
 import dlp_lab as dlp
-from dlp_lab.errors import DicomError, PathRefused, UnknownTask
+from dlp_lab.errors import DicomError, MalformedRequest, PathRefused, UnknownTask, VolumeError
+from dlp_lab.geometry import Geometry
 from dlp_lab.jobs.handle import job_service
 from dlp_lab.models.registry import add_model
 from dlp_lab.store.workspace import Workspace
+from dlp_lab.volume import Volume
 from dlp_lab.widgets.compare import change
 from tests.models.networks import description, threshold_network, write_package
 from tests.phantom import write_phantom_series
@@ -132,6 +134,31 @@ def test_the_monitor_says_why_it_cannot(workspace: Workspace, monkeypatch: pytes
     wait_for(lambda: sent)
     assert [one["type"] for one in sent] == ["refused"]
     monitor.close()
+
+
+def test_a_monitor_of_no_jobs_is_refused(workspace: Workspace) -> None:
+    with pytest.raises(MalformedRequest, match="at least 1; got 0"):
+        dlp.JobMonitor(root=workspace.root, limit=0)
+
+
+def test_a_message_that_names_no_job_is_answered(workspace: Workspace) -> None:
+    monitor = dlp.JobMonitor(root=workspace.root)
+    said: list[Any] = []
+    monitor.send = lambda content, buffers=None: said.append(content)
+    for uid in ("", "../x", "\udcff", "f" * 100_000):
+        monitor._act("cancel", uid)
+    assert [content["message"].split(";")[0] for content in said] == ["no job has that uid"] * 4
+    monitor.close()
+
+
+def test_volumes_on_different_grids_and_labels_that_are_none_are_refused() -> None:
+    one = volume()
+    half = Volume(one.voxels[::2], Geometry(one.voxels[::2].shape, one.geometry.affine_kji_to_lps))
+    with pytest.raises(VolumeError, match="different grids"):
+        dlp.Compare(one, half)
+    for values in (np.full(one.voxels.shape, -1, np.int16), np.ones(one.voxels.shape, np.float32)):
+        with pytest.raises(VolumeError, match="whole numbers"):
+            dlp.Compare(one, labels=Volume(values, one.geometry))
 
 
 def test_the_change_of_two_volumes_is_told_slab_by_slab_as_of_the_whole(monkeypatch: pytest.MonkeyPatch) -> None:

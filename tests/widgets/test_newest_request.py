@@ -69,3 +69,26 @@ def test_there_is_no_thread_where_there_is_no_work_and_work_that_broke_is_not_th
         threading.excepthook = before
     assert len(broken) == 1
     wait_for(lambda: "dlp-test" not in {one.name for one in threading.enumerate()})
+
+
+def test_a_request_that_came_while_work_broke_is_done() -> None:
+    done: list[int] = []
+    asked = threading.Event()
+
+    def work(request: int, turn: Turn) -> None:
+        if request == 0:
+            asked.wait(10)
+            raise RuntimeError("broken")
+        done.append(request)
+
+    before, threading.excepthook = threading.excepthook, lambda _: None
+    try:
+        requests = NewestRequest(work, "dlp-test")
+        requests.ask(0)
+        wait_for(lambda: not requests._waiting)
+        requests.ask(1)
+        asked.set()
+        wait_for(lambda: done == [1])
+        wait_for(lambda: "dlp-test" not in {one.name for one in threading.enumerate()})
+    finally:
+        threading.excepthook = before

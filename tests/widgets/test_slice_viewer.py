@@ -66,6 +66,14 @@ def test_a_plane_that_is_not_there_is_refused_with_a_sentence(monkeypatch: pytes
     assert "no plane" in content["message"]
 
 
+@pytest.mark.parametrize("place", [[True, 0], [1, True]])
+def test_yes_is_taken_for_one(monkeypatch: pytest.MonkeyPatch, place: Any) -> None:
+    viewer = dlp.SliceViewer(volume())
+    sent = Sent(viewer, monkeypatch)
+    viewer._answer(viewer, {"type": "planes", "id": 1, "volume": "before", "at": [place]}, [])
+    assert sent[0][0] == {"type": "planes", "id": 1}
+
+
 @pytest.mark.parametrize("message", [{}, {"type": "planes"}, {"type": "planes", "id": "1", "at": []}, {"type": "x"}])
 def test_what_is_no_question_gets_no_answer(monkeypatch: pytest.MonkeyPatch, message: Any) -> None:
     viewer = dlp.SliceViewer(volume())

@@ -46,6 +46,28 @@ def test_what_the_task_refuses_is_said_below_its_control_and_nothing_else_is_pas
         form.set(sigma=1)
 
 
+@pytest.mark.parametrize(
+    ("name", "value"),
+    [
+        *(("sigma_mm", value) for value in ("abc", None, True, {"a": 1}, float("nan"), 10**400)),
+        *(("sigma_mm", value) for value in ([1.0, 2.0], [], [1.0, "a", 2.0], [1.0, float("nan"), 2.0], [[1.0] * 3])),
+        *(("mode", value) for value in ("bogus", 3, [])),
+        *(("truncate", value) for value in ("abc", float("nan"), [1.0, 2.0, 3.0])),
+    ],
+)
+def test_what_a_control_cannot_show_is_refused_and_the_form_is_as_it_was(name: str, value: object) -> None:
+    form = dlp.TaskForm("3dblur")
+    form.set(sigma_mm=[1.0, 2.0, 3.0], truncate=5.0, mode="mirror")
+    before = dict(form.params)
+    with pytest.raises(BadParameters, match=f"control of {name} cannot show .*; its default is like"):
+        form.set(**{"truncate": 6.0, name: value})
+    assert form.entered() == form.params == before
+    assert form.errors() == {}
+    form._rows["sigma_mm"].control._each[1].value = 7.0  # as a hand does
+    assert form.params["sigma_mm"] == [1.0, 7.0, 3.0]
+    form.close()
+
+
 def test_a_volume_that_the_task_refuses_is_said_for_the_whole_form() -> None:
     affine = volume().geometry.affine_kji_to_lps.copy()
     affine[:3, 0] += 0.2 * affine[:3, 1]

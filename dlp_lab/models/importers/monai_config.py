@@ -7,6 +7,7 @@ from __future__ import annotations
 
 import json
 import re
+import sys
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass, field
 from typing import Union
@@ -46,6 +47,7 @@ class Config:
         """
         try:
             root = _yaml(content) if name.endswith((".yaml", ".yml")) else json.loads(content)
+            _check_letters(root)
         except (ValueError, RecursionError) as error:
             raise ModelRefused(f"{name} cannot be read: {str(error)[:200]}") from None
         if not isinstance(root, dict) or not all(isinstance(key, str) for key in root):
@@ -180,8 +182,8 @@ class Component:
 
 
 def number(component: Component, key: str, value: Value) -> float:
-    """A number."""
-    if isinstance(value, bool) or not isinstance(value, (int, float)):
+    """A finite number."""
+    if isinstance(value, bool) or not isinstance(value, (int, float)) or not abs(value) <= sys.float_info.max:
         raise component.refuse(f"needs a number as {key}; got {str(value)[:64]!r}")
     return float(value)
 
@@ -207,6 +209,19 @@ def flag(component: Component, key: str, value: Value) -> bool:
     raise component.refuse(f"needs true or false as {key}; got {str(value)[:64]!r}")
 
 
+def _check_letters(root: object) -> None:
+    """Raises `ValueError` for half a letter, which JSON can hold and no file; what is pointed to twice is seen once."""
+    seen: set[int] = set()
+    to_visit = [root]
+    while to_visit:
+        value = to_visit.pop()
+        if isinstance(value, str):
+            value.encode()
+        elif isinstance(value, (list, dict)) and id(value) not in seen:
+            seen.add(id(value))
+            to_visit += value if isinstance(value, list) else (*value.keys(), *value.values())
+
+
 def _yaml(content: bytes) -> object:
     try:
         import yaml
@@ -214,5 +229,5 @@ def _yaml(content: bytes) -> object:
         raise ModelsMissing("configurations in YAML need PyYAML: pip install pyyaml") from None
     try:
         return yaml.safe_load(content)
-    except yaml.YAMLError as error:
+    except (yaml.YAMLError, AttributeError, LookupError, TypeError) as error:  # PyYAML's own, for `!!int ""` and such
         raise ValueError(" ".join(str(error).split())) from None

@@ -8,6 +8,7 @@ from pathlib import Path, PurePosixPath
 from typing import Protocol
 
 from dlp_lab.errors import ModelRefused
+from dlp_lab.models.zip_errors import ZIP_ERRORS
 
 MAX_DEPTH = 3
 """How many folders may lie above the files that are looked for."""
@@ -71,7 +72,7 @@ class _Folder:
     def read(self, path: str, limit: int) -> bytes:
         file = self._within(path)
         try:
-            if file.is_symlink() or not file.is_file():
+            if not file.is_file() or file.resolve() != self._folder.resolve().joinpath(*PurePosixPath(path).parts):
                 raise ModelRefused(f"{self.name} has no file {path}, or a link in its place")
             if file.stat().st_size > limit:
                 raise ModelRefused(_too_large(path, limit))
@@ -90,8 +91,11 @@ class _Zip:
     def __init__(self, path: Path) -> None:
         self.name = path.name
         self._path = path
-        with zipfile.ZipFile(path) as archive:
-            members = [member for member in archive.infolist() if not member.is_dir()]
+        try:
+            with zipfile.ZipFile(path) as archive:
+                members = [member for member in archive.infolist() if not member.is_dir()]
+        except ZIP_ERRORS as error:
+            raise ModelRefused(f"{self.name} cannot be unpacked: {error}") from None
         if len(members) > MAX_MEMBERS:
             raise ModelRefused(f"{self.name} holds {len(members)} files; {MAX_MEMBERS} are the most")
         for member in members:
@@ -118,8 +122,8 @@ class _Zip:
         try:
             with zipfile.ZipFile(self._path) as archive, archive.open(member) as packed:
                 content = packed.read(limit + 1)
-        except (zipfile.BadZipFile, NotImplementedError, RuntimeError, OSError) as error:
-            raise ModelRefused(f"{path} in {self.name} cannot be unpacked ({error}); get it again") from None
+        except ZIP_ERRORS as error:
+            raise ModelRefused(f"{path} in {self.name} cannot be unpacked: {error}") from None
         if len(content) > member.file_size:
             raise ModelRefused(f"{path} unpacks to more than the {member.file_size} bytes that the zip declares")
         return content

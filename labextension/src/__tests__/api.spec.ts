@@ -30,11 +30,18 @@ describe('Api', () => {
     expect(server.seen[0].route).toBe('jobs/u/cancel');
   });
 
-  it('says what to look at when the answer is not from dlp-lab', async () => {
-    const server = new FakeServer();
-    server.postReply = { status: 404, body: '<html>Not found</html>' };
-    await expect(new Api(server.settings).cancel('u')).rejects.toThrow(
-      'run `jupyter server extension enable dlp_lab`'
-    );
-  });
+  it.each([
+    [404, 'run `jupyter server extension enable dlp_lab`'],
+    [403, 'reload the page to log in again'],
+    [502, 'status 502. Try again in a moment']
+  ])(
+    'says what to do when the answer is not from dlp-lab (%i)',
+    async (status, sentence) => {
+      const server = new FakeServer();
+      server.postReply = { status, body: '<html>No</html>' };
+      await expect(new Api(server.settings).cancel('u')).rejects.toThrow(
+        sentence
+      );
+    }
+  );
 });

@@ -3,10 +3,12 @@ import { Dialog, Notification } from '@jupyterlab/apputils';
 import { Contents } from '@jupyterlab/services';
 import { nullTranslator } from '@jupyterlab/translation';
 import { CommandRegistry } from '@lumino/commands';
+import { Api } from '../api';
 import { ChosenFolder } from '../chosen_folder';
 import { addCommands, CommandIDs } from '../commands';
 import { JobsPanel } from '../jobs_panel';
 import { RememberedRequests } from '../remembered_requests';
+import { SeriesChoices } from '../series_choices';
 import { FakeServer } from './fixtures';
 
 /** Let all that is ready run. */
@@ -30,12 +32,18 @@ async function runOn(path: string, rootOffset: string | null): Promise<void> {
     { id: 'panel' } as JobsPanel,
     new ChosenFolder({} as Contents.IManager, null, model, trans),
     new RememberedRequests(null),
+    new SeriesChoices(new Api(server.settings), {} as Contents.IManager),
     trans
   );
   app.commands
     .execute(CommandIDs.runTask, { task: '3dblur', path })
     .catch(() => undefined); // a dialog that is flushed rejects
-  await settle();
+  const isAnswered = () =>
+    document.querySelector('.dlp-RunForm-path') !== null ||
+    Notification.manager.count > 0;
+  for (let tries = 0; tries < 100 && !isAnswered(); tries++) {
+    await settle();
+  }
   model.dispose();
 }
 
@@ -63,5 +71,7 @@ describe('dlp-lab:run-task', () => {
   it('says that the file browser does not show the root', async () => {
     await runOn('s1', null);
     expect(said()[0]).toContain('the file browser does not show');
+    const [{ options }] = Notification.manager.notifications;
+    expect(options.autoClose).toBeGreaterThan(5000); // else it goes unseen
   });
 });

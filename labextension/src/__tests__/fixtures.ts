@@ -2,7 +2,7 @@ import { Event, ServerConnection } from '@jupyterlab/services';
 import { JSONObject } from '@lumino/coreutils';
 import { Signal, Stream } from '@lumino/signaling';
 import { Api, ToldJob } from '../api';
-import { Job, JobList, TaskInfo } from '../generated/types';
+import { GroupCounts, Job, JobList, TaskInfo } from '../generated/types';
 import { JOB_EVENT_SCHEMA_ID, JobsModel, Services } from '../jobs_model';
 
 export function makeJob(changes: Partial<ToldJob> = {}): ToldJob {
@@ -190,6 +190,19 @@ export class FakeServer {
     return { text, next_offset: this.printed.length };
   }
 
+  private _counts(group: string, isOne: (job: Job) => boolean): GroupCounts {
+    const count = (wanted: Job['state']) =>
+      this.jobs.filter(job => isOne(job) && job.state === wanted).length;
+    return {
+      group,
+      queued: count('queued'),
+      running: count('running'),
+      succeeded: count('succeeded'),
+      failed: count('failed'),
+      cancelled: count('cancelled')
+    };
+  }
+
   private _page(query: URLSearchParams): JobList {
     const states = query.get('state')?.split(',');
     const words = (query.get('about') ?? '').toLowerCase().split(/\s+/);
@@ -206,7 +219,13 @@ export class FakeServer {
     const jobs = found.slice(0, limit);
     const older = found.length - jobs.length;
     const next_before = older > 0 ? jobs[jobs.length - 1].uid : null;
-    return { jobs, older, next_before };
+    const names = new Set(jobs.map(({ group }) => group));
+    names.delete(null);
+    const groups = [...names].map(name =>
+      this._counts(name!, ({ group }) => group === name)
+    );
+    const { running, queued } = this._counts('', () => true);
+    return { jobs, older, next_before, groups, running, queued };
   }
 }
 

@@ -1,4 +1,4 @@
-import { countStates, grouped, isGroup } from '../job_groups';
+import { grouped, isGroup } from '../job_groups';
 import { makeJob } from './fixtures';
 
 const job = (uid: string, group: string | null) => makeJob({ uid, group });
@@ -21,20 +21,5 @@ describe('grouped', () => {
   it('leaves jobs of no group as they are', () => {
     const jobs = [job('a', null), job('b', null)];
     expect(grouped(jobs)).toEqual(jobs);
-  });
-});
-
-describe('countStates', () => {
-  it('counts all states, also those in which no job is', () => {
-    const jobs = (['failed', 'failed', 'running'] as const).map(state =>
-      makeJob({ state })
-    );
-    expect(countStates(jobs)).toEqual({
-      queued: 0,
-      running: 1,
-      succeeded: 0,
-      failed: 2,
-      cancelled: 0
-    });
   });
 });

@@ -71,6 +71,22 @@ describe('JobNotifications', () => {
     expect(await told()).toEqual(['error: 2 jobs have ended. 1 failed.']);
   });
 
+  it('tells of a group once also where its jobs at work are too old to be listed', async () => {
+    const heads = (state: 'running' | 'succeeded') =>
+      Array.from({ length: 200 }, (_, n) =>
+        makeJob({ uid: `waits${n}`, group: 'heads', state: 'succeeded' })
+      ).concat(['a', 'b'].map(uid => makeJob({ uid, group: 'heads', state })));
+    server.jobs = heads('running');
+    await model.refresh();
+    server.emit({ uid: 'a', state: 'running', progress: 0 });
+    server.emit({ uid: 'a', state: 'succeeded', progress: 1 });
+    expect(await told()).toEqual([]);
+    server.jobs = heads('succeeded');
+    server.emit({ uid: 'b', state: 'succeeded', progress: 1 });
+    await settle(600);
+    expect(await told()).toEqual(['success: 2 jobs have ended.']);
+  });
+
   it('tells of those that the user wants to hear of', async () => {
     notifications.notifyOf = 'failed';
     end({ a: 'succeeded' });

@@ -78,6 +78,36 @@ describe('JobsModel', () => {
     expect(server.listings).toBe(3); // the first one was at the start
   });
 
+  it('asks nothing of the progress of a job that is not listed, and seldom of its state', async () => {
+    jest.useFakeTimers();
+    try {
+      for (let index = 0; index < 100; index++) {
+        const uid = `unlisted${index}`;
+        server.emit({ uid, state: 'running', progress: 0 });
+        server.emit({ uid, state: 'running', progress: 0.5 });
+        server.emit({ uid, state: 'succeeded', progress: 1 });
+        await jest.advanceTimersByTimeAsync(20);
+      }
+      await jest.advanceTimersByTimeAsync(1000);
+      expect(server.listings).toBeGreaterThanOrEqual(3);
+      expect(server.listings).toBeLessThanOrEqual(7);
+      const { listings } = server;
+      server.emit({ uid: 'unlisted', state: 'running', progress: 0 });
+      await jest.advanceTimersByTimeAsync(1000);
+      for (let index = 0; index < 50; index++) {
+        server.emit({
+          uid: 'unlisted',
+          state: 'running',
+          progress: index / 50
+        });
+      }
+      await jest.advanceTimersByTimeAsync(1000);
+      expect(server.listings).toBe(listings + 1);
+    } finally {
+      jest.useRealTimers();
+    }
+  });
+
   it('lists the step at work at most every two seconds while progress comes in', async () => {
     jest.useFakeTimers();
     try {
@@ -197,6 +227,7 @@ describe('JobsModel', () => {
     model.wanted = { states: ['failed'], about: '' };
     await settle();
     expect(model.jobs.map(job => job.uid)).toEqual(['d']);
+    expect(server.seen.filter(({ route }) => route === 'jobs')).toHaveLength(3);
     expect(model.open).toEqual({ running: 1, queued: 2 });
   });
 

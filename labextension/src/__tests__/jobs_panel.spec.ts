@@ -100,6 +100,41 @@ describe('JobsPanel', () => {
     expect(uids()).toEqual(['alone']);
   });
 
+  it('tells of all jobs of a group, also of those that are not listed', async () => {
+    server.jobs = Array.from({ length: 250 }, (_, n) =>
+      makeJob({
+        uid: `job${n}`,
+        group: 'cohort',
+        state: n < 20 ? 'queued' : n === 240 ? 'failed' : 'succeeded'
+      })
+    );
+    await list();
+    const header = panel.node.querySelector<HTMLElement>('.dlp-Group-header')!;
+    expect(header.textContent).toContain('230 of 250 jobs ended');
+    expect(header.textContent).toContain('20 queued · 1 failed');
+    header.click();
+    await settle();
+    expect(uids()).toHaveLength(200);
+    expect(panel.node.textContent).toContain('200 of its 250 jobs are listed.');
+
+    const before = server.seen.length;
+    server.gate = new Promise(resolve => setTimeout(resolve, 150));
+    server.emit({ uid: 'job19', state: 'running', progress: 0 });
+    await settle();
+    expect(header.textContent).toContain('1 running · 19 queued · 1 failed');
+    await new Promise(resolve => setTimeout(resolve, 150));
+    server.gate = null;
+    expect(server.seen.slice(before).map(({ route }) => route)).toEqual([
+      'jobs'
+    ]);
+
+    await choose('failed');
+    expect(header.textContent).toContain('250 jobs');
+    expect(uids()).toEqual(['job240']);
+    await choose('');
+    header.click();
+  });
+
   it('finds jobs by the words of their folder and task', async () => {
     server.jobs = ['study/Left', 'study/right'].map(uid =>
       makeJob({ uid, input_dir: uid })

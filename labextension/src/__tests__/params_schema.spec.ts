@@ -78,6 +78,64 @@ describe('fieldsOf', () => {
   });
 });
 
+describe('named texts', () => {
+  const string = { type: 'string', title: 'Series', format: 'dicom-series' };
+  const [channels] = fieldsOf({
+    properties: {
+      channels: {
+        title: 'Channels',
+        type: 'object',
+        propertyNames: { title: 'Channel' },
+        additionalProperties: string,
+        default: {}
+      }
+    }
+  });
+
+  it('are what an object of texts is asked for by, its columns named by the schema', () => {
+    expect(channels.kind).toBe('named');
+    expect(channels.columns).toEqual({
+      name: 'Channel',
+      text: 'Series',
+      isSeries: true
+    });
+    const [numbers] = fieldsOf({
+      properties: {
+        weights: { type: 'object', additionalProperties: { type: 'number' } }
+      }
+    });
+    expect(numbers.kind).toBe('json');
+  });
+
+  it('become an object, without the rows in which nothing stands', () => {
+    const rows = [
+      ['FLAIR', ' study/flair '],
+      [' ', ''],
+      ['T1c', '1.2.3']
+    ];
+    expect(valueOf(channels, JSON.stringify(rows))).toEqual({
+      FLAIR: 'study/flair',
+      T1c: '1.2.3'
+    });
+    expect(valueOf(channels, textOf('named', { a: 'b' }))).toEqual({ a: 'b' });
+    expect(valueOf(channels, channels.defaultText)).toEqual({});
+  });
+
+  it.each([
+    [[['FLAIR', '']], '“FLAIR” has no series'],
+    [[['', 'study']], '“study” has no channel'],
+    [
+      [
+        ['a', 'b'],
+        ['a', 'c']
+      ],
+      '“a” stands in two rows'
+    ]
+  ])('are refused where one is not whole (%#)', (rows, sentence) => {
+    expect(() => valueOf(channels, JSON.stringify(rows))).toThrow(sentence);
+  });
+});
+
 describe('changedParams', () => {
   it('names what is not the default by its title', () => {
     const params = { sigma_mm: [2, 1, 1], truncate: 4, mode: 'mirror' };

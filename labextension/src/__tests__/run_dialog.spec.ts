@@ -1,6 +1,6 @@
 import { nullTranslator } from '@jupyterlab/translation';
 import { Refused } from '../api';
-import { JobRequest } from '../generated/types';
+import { JobRequest, TaskInfo } from '../generated/types';
 import { RunDialog } from '../run_dialog';
 import { BLUR } from './fixtures';
 
@@ -11,7 +11,33 @@ async function until(isTrue: () => boolean): Promise<void> {
   }
 }
 
+/** The reference task, with a parameter that names other series. */
+const TASK: TaskInfo = {
+  ...BLUR,
+  params_schema: {
+    ...BLUR.params_schema,
+    properties: {
+      ...(BLUR.params_schema.properties as object),
+      channels: {
+        title: 'Other channels',
+        type: 'object',
+        propertyNames: { title: 'Channel' },
+        additionalProperties: {
+          type: 'string',
+          title: 'Series or folder',
+          format: 'dicom-series'
+        },
+        default: {}
+      }
+    }
+  }
+};
+
 describe('RunDialog', () => {
+  const choices = jest.fn().mockResolvedValue([
+    { value: '1.2.3', label: 'MR · flair' },
+    { value: 'study/t1', label: 't1' }
+  ]);
   const submit = jest.fn<Promise<void>, [JobRequest]>();
   let dialog: RunDialog;
   let closed: Promise<unknown>;
@@ -21,7 +47,7 @@ describe('RunDialog', () => {
     const trans = nullTranslator.load('dlp_lab');
     const values = { params: { truncate: 3 } };
     dialog = new RunDialog(
-      { task: BLUR, path: 'study', values, trans },
+      { task: TASK, path: 'study', values, choices, trans },
       submit
     );
     closed = dialog.launch();
@@ -36,13 +62,14 @@ describe('RunDialog', () => {
 
   const input = (name: string) =>
     dialog.node.querySelector<HTMLInputElement>(`[name=${name}]`)!;
-  const enter = (name: string, text: string) => {
+  const enter = (name: string, text: string) => type(input(name), text);
+  const type = (element: HTMLInputElement, text: string) => {
     const set = Object.getOwnPropertyDescriptor(
       HTMLInputElement.prototype,
       'value'
     )!.set!;
-    set.call(input(name), text);
-    input(name).dispatchEvent(new Event('input', { bubbles: true }));
+    set.call(element, text);
+    element.dispatchEvent(new Event('input', { bubbles: true }));
   };
   const sentence = () => dialog.node.querySelector('[role=alert]')?.textContent;
 
@@ -64,7 +91,12 @@ describe('RunDialog', () => {
         {
           task: '3dblur',
           input_dir: 'study',
-          params: { sigma_mm: [2, 1, 1], truncate: 3, mode: 'nearest' },
+          params: {
+            sigma_mm: [2, 1, 1],
+            truncate: 3,
+            mode: 'nearest',
+            channels: {}
+          },
           keep_hdf5: false,
           output_form: 'series'
         }
@@ -94,8 +126,59 @@ describe('RunDialog', () => {
     await closed;
     expect(submit.mock.calls[0][0].params).toEqual({
       truncate: 3,
-      mode: 'nearest'
+      mode: 'nearest',
+      channels: {}
     });
+  });
+
+  it('asks for texts by their names in rows, and offers the series that are there', async () => {
+    const group = () => dialog.node.querySelector('[role=group]')!;
+    const field = (label: string) =>
+      group().querySelector<HTMLInputElement>(`[aria-label="${label}"]`)!;
+    const button = (text: string) =>
+      [...group().querySelectorAll('button')].find(
+        one =>
+          (one.ariaLabel ??
+            one.getAttribute('aria-label') ??
+            one.textContent) === text
+      )!;
+    expect(choices).not.toHaveBeenCalled();
+    button('Add').click();
+    await until(() => field('Channel 1') !== null);
+    button('Add').click();
+    await until(() => field('Channel 2') !== null);
+    await until(() => group().querySelectorAll('option').length === 2);
+    expect(choices).toHaveBeenCalledTimes(1);
+    expect(field('Series or folder 2').getAttribute('list')).toBe(
+      group().querySelector('datalist')!.id
+    );
+    type(field('Channel 1'), 'gone');
+    type(field('Channel 2'), 'FLAIR');
+    type(field('Series or folder 2'), '1.2.3');
+    button('Remove row 1').click();
+    await until(() => field('Channel 2') === null);
+    expect(field('Channel 1').value).toBe('FLAIR');
+    await until(() => document.activeElement === button('Add'));
+    dialog.resolve();
+    await closed;
+    expect(submit.mock.calls[0][0].params).toMatchObject({
+      channels: { FLAIR: '1.2.3' }
+    });
+  });
+
+  it('leaves Enter to the buttons of the form', async () => {
+    const defaults = dialog.node.querySelector<HTMLButtonElement>(
+      '.dlp-RunForm-defaults'
+    )!;
+    defaults.focus();
+    const enter = new KeyboardEvent('keydown', {
+      key: 'Enter',
+      bubbles: true,
+      cancelable: true
+    });
+    defaults.dispatchEvent(enter);
+    expect(enter.defaultPrevented).toBe(false);
+    expect(submit).not.toHaveBeenCalled();
   });
 
   it('goes back to the defaults when asked', async () => {

@@ -46,6 +46,7 @@ export class RestSource implements SliceSource {
   }
 
   dispose(): void {
+    this._isDisposed = true;
     // a server that does not answer closes it in time by itself
     void this._id.then(id => this._api.closeVolume(id)).catch(() => undefined);
   }
@@ -55,17 +56,23 @@ export class RestSource implements SliceSource {
     try {
       return await ask(await asked);
     } catch (error) {
-      if (!(error instanceof Refused && error.code === 'NO_SUCH_VOLUME')) {
+      const isGone =
+        error instanceof Refused && error.code === 'NO_SUCH_VOLUME';
+      if (!isGone || this._isDisposed) {
         throw error;
       }
       if (this._id === asked) {
-        this._id = this._ask().then(({ id }) => id);
+        const again = (this._id = this._ask().then(({ id }) => id));
+        again.catch(() => {
+          this._id = asked; // whoever asks next has it opened
+        });
       }
       return ask(await this._id);
     }
   }
 
   private _id: Promise<string>;
+  private _isDisposed = false;
   private readonly _joined = new JoinedPlanes(async (places, signal) => {
     const bytes = await this._onOpenVolume(id =>
       this._api.planes(id, places, signal)

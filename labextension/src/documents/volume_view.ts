@@ -118,15 +118,23 @@ export class VolumeView extends Widget {
       return;
     }
     const [slice] = this._viewer.store.state.position;
+    this._headerSlice = slice;
     const { shape, slice_files: files } = this._source.info;
     const caption = this._trans.__('Slice %1 of %2', slice + 1, shape[0]);
     this._header.tell(caption);
+    const isAsked = () => this._headerSlice === slice;
     try {
       const elements = await this._source.header(slice);
       const file = files[slice];
-      this._header.show(elements, file ? `${caption}: ${file}` : caption);
+      if (isAsked()) {
+        this._header.show(elements, file ? `${caption}: ${file}` : caption);
+      }
     } catch (error) {
-      this._header.tell(error instanceof Error ? error.message : String(error));
+      if (isAsked()) {
+        this._header.tell(
+          error instanceof Error ? error.message : String(error)
+        );
+      }
     }
   }
 
@@ -136,4 +144,6 @@ export class VolumeView extends Widget {
   private readonly _headerTab: HTMLButtonElement;
   private _source: RestSource | null = null;
   private _viewer: SliceViewer | null = null;
+  /** Whose header was asked for last. */
+  private _headerSlice = -1;
 }

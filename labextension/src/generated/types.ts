@@ -50,6 +50,22 @@ export interface ErrorReply {
   detail: ErrorDetail | null;
 }
 
+/** How many jobs of a group are in each state, whichever of them are listed. */
+export interface GroupCounts {
+  /** Its name. */
+  group: string;
+  /** How many jobs. */
+  queued: number;
+  /** How many jobs. */
+  running: number;
+  /** How many jobs. */
+  succeeded: number;
+  /** How many jobs. */
+  failed: number;
+  /** How many jobs. */
+  cancelled: number;
+}
+
 /** One element of a DICOM header, for people to read. */
 export interface HeaderElement {
   /** How many sequences it is in. */
@@ -159,6 +175,12 @@ export interface JobList {
   older: number;
   /** What to send as `before` to list them; null when there are none. */
   next_before: string | null;
+  /** Each group that one of `jobs` is of. */
+  groups: Array<GroupCounts>;
+  /** How many of all jobs, also of those not asked for. */
+  running: number;
+  /** How many of all jobs, also of those not asked for. */
+  queued: number;
 }
 
 /** A part of what a job printed. */

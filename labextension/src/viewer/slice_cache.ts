@@ -3,7 +3,15 @@ import { Plane } from './plane';
 
 /** Planes that were fetched; those not looked at for longest go when there is no room. */
 export class SliceCache {
-  constructor(private readonly _maxBytes: number) {}
+  /**
+   * @param _maxBytes - How much there is room for.
+   * @param _isWanted - Whether a plane has to stay even so.
+   */
+  constructor(
+    private readonly _maxBytes: number,
+    private readonly _isWanted: (axis: Axis, index: number) => boolean = () =>
+      false
+  ) {}
 
   get(axis: Axis, index: number): Plane | undefined {
     const key = keyOf(axis, index);
@@ -28,8 +36,10 @@ export class SliceCache {
       if (this._bytes <= this._maxBytes || oldest === key) {
         break;
       }
-      this._planes.delete(oldest);
-      this._bytes -= bytesOf(other);
+      if (!this._isWanted((oldest % 3) as Axis, Math.floor(oldest / 3))) {
+        this._planes.delete(oldest);
+        this._bytes -= bytesOf(other);
+      }
     }
   }
 

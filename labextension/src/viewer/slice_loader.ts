@@ -32,12 +32,19 @@ interface AxisRequests {
 export class SliceLoader {
   /**
    * @param source - Where planes come from; disposed with this object.
-   * @param onChange - Called when a wanted plane is there, or cannot be had.
+   * @param _onChange - Called when a wanted plane is there, or cannot be had.
+   * @param _maxCacheBytes - How much planes may take that are not wanted now.
    */
   constructor(
     readonly source: SliceSource,
-    private readonly _onChange: () => void
-  ) {}
+    private readonly _onChange: () => void,
+    private readonly _maxCacheBytes = MAX_CACHE_BYTES
+  ) {
+    this._cache = new SliceCache(
+      _maxCacheBytes,
+      (axis, index) => this._requests[axis].wanted === index
+    );
+  }
 
   /** Why the last wanted plane cannot be had; null if it can. */
   get error(): string | null {
@@ -82,9 +89,11 @@ export class SliceLoader {
         continue;
       }
       const count = this.source.info.shape[axis];
-      const missing = likelyNext(wanted, count, direction, lastMs).filter(
-        index => !this._cache.has(axis, index) && !this._early(axis, index)
-      );
+      const missing = likelyNext(wanted, count, direction, lastMs)
+        .slice(0, this._neighboursAlong(axis, wanted))
+        .filter(
+          index => !this._cache.has(axis, index) && !this._early(axis, index)
+        );
       const isNear = missing.some(index => Math.abs(index - wanted) <= NEAR);
       const room = PREFETCHES_AT_ONCE - this._prefetches.length;
       if (isNear || missing.length >= PREFETCHES_AT_ONCE) {
@@ -106,6 +115,13 @@ export class SliceLoader {
 
   private get _isWaiting(): boolean {
     return this._requests.some(({ underWay }) => underWay !== null);
+  }
+
+  /** How many there is room for, so that those along one axis do not drive out those along another. */
+  private _neighboursAlong(axis: Axis, wanted: number): number {
+    const bytes = this._cache.get(axis, wanted)?.stored.byteLength ?? 0;
+    const room = this._maxCacheBytes / AXES.length;
+    return bytes === 0 ? 0 : Math.max(0, Math.floor(room / bytes) - 1);
   }
 
   private _early(axis: Axis, index: number): Request | undefined {
@@ -176,15 +192,14 @@ export class SliceLoader {
       }
       this._onChange();
     }
-    if (!failed) {
-      this._fetchWanted(axis);
-      if (wasEarly && this._prefetches.length === 0) {
-        this.prefetch();
-      }
+    // something else may be wanted by now, also where this one failed
+    this._fetchWanted(axis);
+    if (!failed && wasEarly && this._prefetches.length === 0) {
+      this.prefetch();
     }
   }
 
-  private readonly _cache = new SliceCache(MAX_CACHE_BYTES);
+  private readonly _cache: SliceCache;
   private readonly _requests: AxisRequests[] = AXES.map(() => ({
     wanted: null,
     direction: 0,

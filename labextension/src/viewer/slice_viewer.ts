@@ -1,4 +1,5 @@
 import { Axis, AXES, sameGrid } from './affine';
+import { Again } from './again';
 import { Cine } from './cine';
 import { Controls } from './controls';
 import { LabelLegend } from './label_legend';
@@ -125,6 +126,7 @@ export class SliceViewer {
     this._resized.disconnect();
     this._cine.dispose();
     this._schedule.dispose();
+    this._again.dispose();
     for (const loader of this._loaders) {
       loader.dispose();
     }
@@ -264,6 +266,11 @@ export class SliceViewer {
       .map(loader => loader.error)
       .find(text => text !== null);
     this.node.dataset.error = error ?? '';
+    if (error) {
+      this._again.failed();
+    } else {
+      this._again.succeeded();
+    }
   }
 
   private readonly _store: ViewerStore;
@@ -275,6 +282,7 @@ export class SliceViewer {
   private readonly _status: StatusLine;
   private readonly _shades = new Shades();
   private readonly _schedule = new PaintSchedule(() => this._paint());
+  private readonly _again = new Again(() => this._fetch(this._store.state));
   private readonly _resized = new ResizeObserver(() => {
     this._grid.setColumns(this._store.state);
     this._schedule.soon();

@@ -18,8 +18,8 @@ from dlp_lab.errors import ModelRefused, OutputExists
 from dlp_lab.models.description import Crop, PercentileScale, Resample, ScaleRange, SpacedGrid, Windows, ZScore
 from dlp_lab.models.importers.importing import ImportedModel, Wishes, import_model, imported_model
 from dlp_lab.models.importers.label_names import described_label
-from dlp_lab.models.registry import model_names, registered_model
-from tests.models.refused_packages import INFERENCE, METADATA, golden_files, write_files
+from dlp_lab.models.registry import add_model, model_names, registered_model
+from tests.models.refused_packages import GOLDEN, INFERENCE, METADATA, golden_files, write_files
 
 
 @pytest.fixture(autouse=True)
@@ -288,6 +288,65 @@ def test_labels_have_the_names_of_the_bundle(tmp_path):
     output = imported.description.output
     assert [(label.number, label.name) for label in output.labels] == [(1, "liver"), (2, "x")]
     assert "no code is known for x; private ones are written into segmentations" in imported.notes
+
+
+@pytest.mark.parametrize(
+    "text",
+    [
+        *("a: !!timestamp abc", 'a: !!int ""', "a: !!bool x", "a: !!float ''", "? {}\n: 1", "<<: 1", "a: *b"),
+        *("a: !!python/object/apply:os.system [id]", "a: &a [*a]", "a: \x00", "a: " + "9" * 10_000, "[" * 20_000),
+    ],
+)
+def test_a_configuration_that_says_nothing_is_refused(tmp_path, text):
+    files = golden_files("monai-foreground")
+    del files[INFERENCE]
+    files[INFERENCE.replace(".json", ".yaml")] = text.encode()
+    with pytest.raises(ModelRefused):
+        imported_model(write_files(tmp_path / "model", files), Wishes())
+
+
+@pytest.mark.parametrize("size", [float("nan"), float("inf"), 10**400, True, "96"])
+def test_what_is_no_finite_number_is_no_size(tmp_path, size):
+    with pytest.raises(ModelRefused, match="roi_size"):
+        changed(tmp_path, "monai-foreground", INFERENCE, lambda config: config["inferer"].update(roi_size=[size] * 3))
+
+
+def test_a_name_of_half_a_letter_is_refused(tmp_path):
+    files = golden_files("monai-foreground")
+    files[METADATA] = files[METADATA].replace(b'"background"', b'"\\ud800"')
+    assert rb"\ud800" in files[METADATA]
+    with pytest.raises(ModelRefused, match=r"metadata\.json cannot be read"):
+        imported_model(write_files(tmp_path / "model", files), Wishes())
+
+
+def test_a_folder_that_is_a_link_is_not_followed(tmp_path):
+    folder = write_files(tmp_path / "model", golden_files("monai-foreground"))
+    (folder / "configs").rename(tmp_path / "elsewhere")
+    (folder / "configs").symlink_to(tmp_path / "elsewhere")
+    with pytest.raises(ModelRefused, match="a link in its place"):
+        imported_model(folder, Wishes())
+
+
+@pytest.mark.parametrize("take", [add_model, lambda path: imported_model(path, Wishes())], ids=["add", "import"])
+def test_a_zip_that_is_damaged_anywhere_is_refused_or_read_without_another_error(tmp_path, take):
+    whole = (GOLDEN / "nnunet-regions.zip").read_bytes()
+    with zipfile.ZipFile(GOLDEN / "nnunet-regions.zip") as archive:
+        directory = archive.start_dir
+    random = np.random.default_rng(7)
+    refused = 0
+    for number in range(90):
+        damaged = bytearray(whole)
+        if number % 3 == 0:
+            del damaged[random.integers(len(damaged)) :]
+        else:
+            first, last = ((0, 400), (directory, len(damaged)))[number % 3 - 1]
+            damaged[random.integers(first, last)] = random.integers(256)
+        (tmp_path / "damaged.zip").write_bytes(damaged)
+        try:
+            take(tmp_path / "damaged.zip")
+        except ModelRefused:
+            refused += 1
+    assert refused > 30
 
 
 def test_nothing_is_registered_by_reading(tmp_path):

@@ -172,6 +172,47 @@ describe('SliceLoader', () => {
     expect(loader.error).toBeNull();
   });
 
+  it('asks for what is wanted now when the plane before it cannot be had', async () => {
+    loader.want(0, 50);
+    loader.want(0, 52);
+    await source.refuse(50);
+    expect(source.asked).toEqual([50, 52]);
+    await source.answer(52);
+    expect(changes).toBe(1);
+    expect(loader.error).toBeNull();
+  });
+
+  it('keeps what is wanted however large it is, and comes to rest with few neighbours', async () => {
+    const bytes = 4; // of a plane
+    loader = new SliceLoader(source, () => changes++, 12 * bytes);
+    for (const [axis, index] of [
+      [0, 50],
+      [1, 20],
+      [2, 10]
+    ] as const) {
+      loader.want(axis, index);
+      await source.answer(index);
+    }
+    loader.prefetch();
+    for (let n = 3; n < source.asked.length && n < 100; n++) {
+      await source.answer(source.asked[n]);
+    }
+    expect(source.asked).toHaveLength(12);
+    expect(
+      [loader.has(0, 50), loader.has(1, 20), loader.has(2, 10)].every(Boolean)
+    ).toBe(true);
+    loader.dispose();
+
+    loader = new SliceLoader(source, () => changes++, bytes);
+    loader.want(0, 50);
+    loader.want(1, 20);
+    await source.answer(50);
+    await source.answer(20);
+    expect(loader.has(0, 50) && loader.has(1, 20)).toBe(true);
+    loader.prefetch();
+    expect(source.asked).toHaveLength(14);
+  });
+
   it('cancels all and disposes its source with itself', () => {
     loader.want(0, 5);
     loader.want(1, 6);

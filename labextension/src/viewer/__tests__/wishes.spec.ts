@@ -18,7 +18,7 @@ function randomNumbers(seed: number): () => number {
   };
 }
 
-/** A source whose answers take their time, come in any order and never for what was given up. */
+/** A source whose answers take their time, come in any order, now and then fail, and never come for what was given up. */
 class UnsteadySource implements SliceSource {
   readonly info = { shape: SHAPE, dtype: 'int16' } as VolumeInfo;
 
@@ -39,9 +39,13 @@ class UnsteadySource implements SliceSource {
         signal.addEventListener('abort', () => reject(new Error('cancelled')));
         setTimeout(
           () =>
-            resolve(
-              places.map(({ axis, index }) => Int16Array.of(axis, index).buffer)
-            ),
+            this._random() < 0.1
+              ? reject(new Error('lost on the way'))
+              : resolve(
+                  places.map(
+                    ({ axis, index }) => Int16Array.of(axis, index).buffer
+                  )
+                ),
           this._random() * 4
         );
       })
@@ -52,8 +56,11 @@ test.each([1, 2, 3, 4, 5, 6])(
   'whatever is wished for comes in the end, however wishes follow each other (%s)',
   async seed => {
     const random = randomNumbers(seed);
-    const loader = new SliceLoader(new UnsteadySource(random), () => undefined);
     const position: [number, number, number] = [30, 20, 25];
+    // what failed is asked for again, as the viewer does
+    const loader = new SliceLoader(new UnsteadySource(random), () =>
+      AXES.forEach(axis => loader.want(axis, position[axis]))
+    );
     const pause = (ms: number) =>
       new Promise(resolve => setTimeout(resolve, ms));
     for (let step = 0; step < 120; step++) {

@@ -1,0 +1,79 @@
+"""What `keep_hdf5` asks for, of volumes that pass slab by slab."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from contextlib import ExitStack, contextmanager
+from pathlib import Path
+from typing import Any
+
+from numpy.typing import NDArray
+
+from dlp_lab.dicom.derived_slices import slice_uids
+from dlp_lab.dicom.options import ReadOptions
+from dlp_lab.dicom.series import Series
+from dlp_lab.jobs.stored_headers import SeriesHeaders
+from dlp_lab.store.hdf5_slabs import SlabFile, slab_file
+from dlp_lab.store.metadata import write_json
+from dlp_lab.volume import Volume
+
+
+class KeptSlabs:
+    """Writes `source.h5` and `result.h5`; see `kept_slabs`."""
+
+    def __init__(self, series: Series, folder: Path, files: ExitStack) -> None:
+        self._series = series
+        self._folder = folder
+        self._files = files
+        self._kept: dict[str, SlabFile] = {}
+
+    def see_source(self, first: int, slices: NDArray[Any]) -> None:
+        """Keep slices of the source; they come in order, and may come again."""
+        if "source" not in self._kept:
+            header = self._series.first
+            geometry = self._series.geometry.slab(first, first + len(slices))
+            uid = header.series_instance_uid or None
+            self._begin("source", Volume(slices, geometry, header.unit, header.modality, uid))
+        self._kept["source"].add(first, slices)
+
+    def begin_result(self, part: Volume) -> None:
+        """Tell, by a part of it, what the result is."""
+        self._begin("result", part)
+
+    def restart_result(self) -> None:
+        """The result's slices will come from the first on."""
+        self._kept["result"].restart()
+
+    def see_result(self, first: int, slices: NDArray[Any]) -> None:
+        """Keep slices of the result, which come in order."""
+        self._kept["result"].add(first, slices)
+
+    def finish(self, options: ReadOptions, source: dict[str, Any], result: dict[str, Any]) -> None:
+        """Write the headers, and what is told of source and result beside them.
+
+        Args:
+            options: How the series was read.
+            source, result: Of `described`.
+        """
+        headers, uids = SeriesHeaders.of(self._series, options), slice_uids(self._series)
+        self._kept["source"].finish(uids, headers.stored("source"))
+        self._kept["result"].finish(uids, headers.stored("template"))
+        for name, told in (("source", source), ("result", result)):
+            write_json({**told, "acquisition": headers.acquisition(), "headers": "full"}, self._folder / f"{name}.json")
+
+    def _begin(self, name: str, part: Volume) -> None:
+        has_frames = self._series.first.frame is not None
+        file = slab_file(self._folder / f"{name}.h5", part, self._series.geometry, has_frames=has_frames)
+        self._kept[name] = self._files.enter_context(file)
+
+
+@contextmanager
+def kept_slabs(series: Series, folder: Path) -> Iterator[KeptSlabs]:
+    """Files for the volumes of a job, which are whole after `KeptSlabs.finish`, when the context is left.
+
+    Args:
+        series: The source, each of its slices one of the volume.
+        folder: Gets the files.
+    """
+    with ExitStack() as files:
+        yield KeptSlabs(series, folder, files)
