@@ -103,7 +103,7 @@ def _parser(argv: Sequence[str]) -> argparse.ArgumentParser:
         door = commands.add_parser(name, help=about)
         # the tasks are looked up, and plug-ins loaded, only when one is to be run
         if argv[:1] == [name]:
-            add_tasks(door, command)
+            add_tasks(door, command, "".join(argv[1:2]))
     add_cohort(commands.add_parser("cohort", help=COHORT))
     add_jobs(commands.add_parser("jobs", help="list the jobs of a root; `jobs prune` forgets old ones"))
     add_log(commands.add_parser("log", help="print what a job printed"))

@@ -10,18 +10,28 @@ from typing import Any
 
 from dlp_lab.cli.jobs_command import add_root, tell_if_nobody_works
 from dlp_lab.cli.series_command import add_output_form, add_read_options, read_options_of
-from dlp_lab.errors import printable
+from dlp_lab.errors import UnknownTask, printable
 from dlp_lab.typed_value import typed_value
 
 Command = Callable[[argparse.Namespace], int]
 
 
-def add_tasks(run: argparse.ArgumentParser, command: Command) -> None:
-    """One subcommand for each task, with a flag for each parameter, made from the task's JSON Schema."""
-    from dlp_lab.tasks import all_tasks
+def add_tasks(run: argparse.ArgumentParser, command: Command, asked: str) -> None:
+    """One subcommand for each task, with a flag for each parameter, made from the task's JSON Schema.
+
+    Args:
+        run: Gets them.
+        command: What is done.
+        asked: What stands in the place of the task; where it is one that is there, the others are not looked up.
+    """
+    from dlp_lab.tasks import all_tasks, task_named
 
     tasks = run.add_subparsers(metavar="TASK", required=True)
-    for task in all_tasks().values():
+    try:
+        offered = [task_named(asked)]
+    except UnknownTask:
+        offered = list(all_tasks().values())
+    for task in offered:
         parser = tasks.add_parser(task.name, help=task.title, description=task.title)
         parser.add_argument("input_dir", metavar="DIR", help="folder with the DICOM files of one series")
         add_root(parser)

@@ -25,6 +25,7 @@ ATTEMPTS_AFTER_SERVER_STOP = 3
 
 _POLL_SECONDS = 0.2
 _SECONDS_AFTER_ERROR = 1.0
+_TOLD_AT_ONCE = 200
 
 Listener = Callable[[Job], None]
 
@@ -238,14 +239,15 @@ class Dispatcher:
         _log.info("job %s: attempt %d %s", uid, attempt, type(update).__name__.lower())
 
     def _tell_listeners(self) -> None:
-        revision, jobs = self._store.changed_since(self._told_revision)
-        self._told_revision = revision
-        for job in jobs:
-            for listener in list(self._listeners):
-                try:
-                    listener(job)
-                except Exception:  # a listener's defect must not stop the queue
-                    _log.exception("a listener failed")
+        jobs: list[Job] | None = None
+        while jobs is None or len(jobs) >= _TOLD_AT_ONCE:  # who submits ten thousand should not fill our memory
+            self._told_revision, jobs = self._store.changed_since(self._told_revision, _TOLD_AT_ONCE)
+            for job in jobs:
+                for listener in list(self._listeners):
+                    try:
+                        listener(job)
+                    except Exception:  # a listener's defect must not stop the queue
+                        _log.exception("a listener failed")
 
 
 def _why(error: Exception) -> str:

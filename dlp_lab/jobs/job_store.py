@@ -273,9 +273,20 @@ class JobStore(JobAttempts):
         """Number of the latest change."""
         return int(self._rows("SELECT revision FROM counter")[0][0])
 
-    def changed_since(self, revision: int) -> tuple[int, list[Job]]:
-        """Jobs that any process changed after `revision`, oldest change first, and the revision they bring."""
-        rows = self._rows("SELECT * FROM jobs WHERE revision > ? ORDER BY revision, seq", (revision,))
+    def changed_since(self, revision: int, at_once: int | None = None) -> tuple[int, list[Job]]:
+        """Jobs that any process changed after `revision`, oldest change first, and the revision they bring.
+
+        Args:
+            revision: What is known already.
+            at_once: How many at a time, and those that changed together with the last of them; None for all.
+        """
+        last = "9223372036854775807"
+        if at_once is not None:
+            of_last = f"SELECT revision FROM jobs WHERE revision > ?1 ORDER BY revision LIMIT 1 OFFSET {at_once - 1}"
+            last = f"coalesce(({of_last}), {last})"
+        rows = self._rows(
+            f"SELECT * FROM jobs WHERE revision > ?1 AND revision <= {last} ORDER BY revision, seq", (revision,)
+        )
         return (rows[-1]["revision"] if rows else revision), [job_of(row) for row in rows]
 
     def refuse_when_full(

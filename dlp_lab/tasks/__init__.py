@@ -20,6 +20,8 @@ from dlp_lab.volume import Volume
 ENTRY_POINT_GROUP = "dlp_lab.tasks"
 BUILT_IN_TASKS: tuple[type[Task], ...] = (Gaussian3D, Segment, Enhance)
 
+_BUILT_IN = {task.name: task for task in BUILT_IN_TASKS}
+
 _log = logging.getLogger(__name__)
 
 
@@ -30,7 +32,7 @@ def all_tasks() -> dict[str, type[Task]]:
     Plug-ins are loaded at the first call. One that is broken, takes the name of another task, or has a parameter of a
     reserved name is left out with a warning in the log that names its package.
     """
-    tasks: dict[str, type[Task]] = {task.name: task for task in BUILT_IN_TASKS}
+    tasks: dict[str, type[Task]] = dict(_BUILT_IN)
     for entry in sorted(entry_points(group=ENTRY_POINT_GROUP), key=lambda entry: (_package(entry), entry.name)):
         task = _loaded(entry)
         if task is None:
@@ -43,12 +45,12 @@ def all_tasks() -> dict[str, type[Task]]:
 
 
 def task_named(name: str) -> type[Task]:
-    """The task of that name.
+    """The task of that name. Plug-ins are loaded for none that is built in, whose name none of theirs can take.
 
     Raises:
         UnknownTask: There is none; the message lists those there are.
     """
-    tasks = all_tasks()
+    tasks = _BUILT_IN if name in _BUILT_IN else all_tasks()
     if name not in tasks:
         raise UnknownTask(f"no task named {name!r}; there are: {', '.join(tasks)}")
     return tasks[name]

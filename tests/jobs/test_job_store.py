@@ -230,6 +230,23 @@ def test_an_unknown_uid_is_no_such_job(store: JobStore) -> None:
             call("0" * 32)
 
 
+def test_changes_are_told_some_at_a_time_and_none_of_those_that_came_together_is_left_out(store: JobStore) -> None:
+    start = store.revision()
+    uids = [store.add(REQUEST).uid for _ in range(7)]
+    store.exchange_message("waiting", "not yet")  # all at once
+    uids += [store.add(REQUEST).uid for _ in range(3)]
+    told, revision = [], start
+    sizes = []
+    while True:
+        revision, jobs = store.changed_since(revision, 2)
+        if not jobs:
+            break
+        sizes.append(len(jobs))
+        told += [job.uid for job in jobs]
+    assert told == uids
+    assert sizes == [7, 2, 1]
+
+
 def test_changes_by_another_process_are_seen_by_their_revision(store: JobStore, path: Path) -> None:
     other = JobStore(path)
     revision = store.revision()

@@ -39,7 +39,7 @@ def test_a_task_of_a_package_is_shown_with_its_schema(probe_package: Path) -> No
 def test_no_package_replaces_a_built_in_task(probe_package: Path, caplog: pytest.LogCaptureFixture) -> None:
     all_tasks.cache_clear()
     with caplog.at_level(logging.WARNING):
-        assert task_named("3dblur") is Gaussian3D
+        assert all_tasks()["3dblur"] is Gaussian3D
     assert "task '3dblur' of package dlp-lab-probe is left out: the name is taken" in caplog.text
 
 
@@ -87,3 +87,11 @@ def test_the_schema_of_a_parameter_made_of_parts_has_no_references() -> None:
 def test_an_unknown_name_is_answered_with_the_known_ones(probe_package: Path) -> None:
     with pytest.raises(UnknownTask, match="no task named 'gausian'; there are: 3dblur, segment, enhance, probe"):
         task_named("gausian")
+
+
+def test_a_built_in_task_is_found_without_a_look_at_plug_ins(monkeypatch: pytest.MonkeyPatch) -> None:
+    def none_may_be_loaded() -> dict[str, type[Task]]:
+        raise AssertionError("plug-ins were loaded")
+
+    monkeypatch.setattr("dlp_lab.tasks.all_tasks", none_may_be_loaded)
+    assert task_named("3dblur").name == "3dblur"
