@@ -1,9 +1,9 @@
 """A process that others are forked from, each a Jupyter kernel with its libraries in memory.
 
-Run as `python -m dlp_lab.cohort.kernel_nursery FOLDER`, the folder being that of the kernels' sockets. It reads a line of
-JSON for each kernel that is wanted, and answers with its pid. Each kernel is a process of its own, so no notebook sees
-what another did; none of them imports what all need. It starts no thread, for threads do not survive a fork. When its
-input ends, so do all kernels, and their folder is removed, for who asked for them may have been killed.
+Run as `python -m dlp_lab.cohort.kernel_nursery FOLDER`, the folder being that of the kernels' sockets. It reads a line
+of JSON for each kernel that is wanted, and answers with its pid. Each kernel is a process of its own, so no notebook
+sees what another did; none of them imports what all need. It starts no thread, for threads do not survive a fork. When
+its input ends, so do all kernels, and their folder is removed, for who asked for them may have been killed.
 """
 
 from __future__ import annotations
