@@ -19,7 +19,12 @@ def add_cohort(parser: argparse.ArgumentParser) -> None:
     run.add_argument("cases", metavar="TABLE_OR_FOLDER", help="a CSV table, or a tree of folders with series")
     run.add_argument("--task", required=True, help="name of the task")
     run.add_argument("--params", nargs="*", default=[], metavar="NAME=VALUE", help="parameters for all cases")
-    run.add_argument("--out", required=True, metavar="DIR", help="folder of the cohort, inside the root")
+    run.add_argument(
+        "--out",
+        required=True,
+        metavar="DIR",
+        help="folder of the cohort, inside the root: a new one, or that of a run to go on with",
+    )
     run.add_argument("--notebook", metavar="FILE", help="executed for each case as its report; see docs/cohort.md")
     run.add_argument("--dry-run", action="store_true", help="only tell what would be done")
     run.add_argument("--retry-failed", action="store_true", help="also run cases that failed and have not changed")

@@ -8,7 +8,7 @@ from collections.abc import Iterator
 from pathlib import Path
 
 from dlp_lab.cohort.case import Case
-from dlp_lab.cohort.case_table import CASE, FOLDER, SERIES, read_table
+from dlp_lab.cohort.case_table import CASE, FOLDER, SERIES, read_table, series_of
 from dlp_lab.cohort.inputs import Inputs
 from dlp_lab.errors import CaseTableRefused, PathRefused
 from dlp_lab.store.cohort_folder import CohortFolder, checked_case_id
@@ -90,7 +90,7 @@ def _names_before(table: Path, workspace: Workspace) -> dict[_Place, str]:
     taken = set()
     for where, fields in read_table(table)[1]:
         try:
-            place = workspace.relative(workspace.root / fields[FOLDER]), fields.get(SERIES) or None
+            place = workspace.relative(workspace.root / fields[FOLDER]), series_of(fields.get(SERIES, ""))
             name = checked_case_id(fields[CASE])
         except (CaseTableRefused, PathRefused) as error:
             raise CaseTableRefused(f"{where}: {error}; or delete the table, and cases are numbered anew") from None

@@ -102,7 +102,7 @@ def _case(fields: dict[str, str], where: str, workspace: Workspace, task: type[T
         input_dir = workspace.relative(workspace.root / folder)
     except (CaseTableRefused, PathRefused) as error:
         raise CaseTableRefused(f"{where}: {error}") from None
-    series = fields.pop(SERIES, "") or None
+    series = series_of(fields.pop(SERIES, ""))
     return Case(
         case_id=case_id,
         input_dir=input_dir,
@@ -137,6 +137,16 @@ def _no_formula(folder: str) -> str:
     return f"./{folder}" if folder.startswith(STARTS_A_FORMULA) else folder
 
 
+def _written_series(series: str) -> str:
+    """A SeriesInstanceUID as text, whatever a header gives for one."""
+    return f"'{series}" if series.startswith(STARTS_A_FORMULA) else series
+
+
+def series_of(text: str) -> str | None:
+    """The SeriesInstanceUID of a field of the table; None where it is empty."""
+    return (text[1:] if text[:1] == "'" and text[1:].startswith(STARTS_A_FORMULA) else text) or None
+
+
 def case_table(cases: Iterable[Case]) -> bytes:
     """The table of cases that `read_case_table` reads."""
     cases = list(cases)
@@ -146,5 +156,5 @@ def case_table(cases: Iterable[Case]) -> bytes:
     table.writerow((CASE, FOLDER, SERIES, *parameters))
     for case in cases:
         values = (_written(case.params[name]) if name in case.params else "" for name in parameters)
-        table.writerow((case.case_id, _no_formula(case.input_dir), case.series or "", *values))
+        table.writerow((case.case_id, _no_formula(case.input_dir), _written_series(case.series or ""), *values))
     return buffer.getvalue().encode()

@@ -41,7 +41,7 @@ class Nursery:
         self.folder = Path(tempfile.mkdtemp(prefix="dlp-"))
         self._lock = threading.Lock()
         self._process = subprocess.Popen(
-            [sys.executable, "-m", "dlp_lab.cohort.kernel_nursery"],
+            [sys.executable, "-m", "dlp_lab.cohort.kernel_nursery", self.folder],
             stdin=subprocess.PIPE,
             stdout=subprocess.PIPE,
             start_new_session=True,

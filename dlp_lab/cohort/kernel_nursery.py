@@ -1,8 +1,9 @@
 """A process that others are forked from, each a Jupyter kernel with its libraries in memory.
 
-Run as `python -m dlp_lab.cohort.kernel_nursery`. It reads a line of JSON for each kernel that is wanted, and answers
-with its pid. Each kernel is a process of its own, so no notebook sees what another did; none of them imports what all
-need. It starts no thread, for threads do not survive a fork. When its input ends, so do all kernels.
+Run as `python -m dlp_lab.cohort.kernel_nursery FOLDER`, the folder being that of the kernels' sockets. It reads a line
+of JSON for each kernel that is wanted, and answers with its pid. Each kernel is a process of its own, so no notebook
+sees what another did; none of them imports what all need. It starts no thread, for threads do not survive a fork. When
+its input ends, so do all kernels, and their folder is removed, for who asked for them may have been killed.
 """
 
 from __future__ import annotations
@@ -12,6 +13,7 @@ import gc
 import importlib
 import io
 import os
+import shutil
 import signal
 import sys
 from pathlib import Path
@@ -52,20 +54,22 @@ def main() -> None:
                 alive.discard(pid)
 
     signal.signal(signal.SIGCHLD, reap)
-    _answer(READY)
-    for line in sys.stdin.buffer:
-        wanted = msgspec.json.decode(line, type=Wanted)
-        # until it is noted, so that none is reaped before
-        signal.pthread_sigmask(signal.SIG_BLOCK, [signal.SIGCHLD])
-        pid = os.fork()
-        if pid == 0:
-            be_kernel(wanted)
-        alive.add(pid)
-        signal.pthread_sigmask(signal.SIG_UNBLOCK, [signal.SIGCHLD])
-        _answer(f"{pid}\n".encode())
+    with contextlib.suppress(BrokenPipeError):  # as at the end of the input, nobody is there any more
+        _answer(READY)
+        for line in sys.stdin.buffer:
+            wanted = msgspec.json.decode(line, type=Wanted)
+            # until it is noted, so that none is reaped before
+            signal.pthread_sigmask(signal.SIG_BLOCK, [signal.SIGCHLD])
+            pid = os.fork()
+            if pid == 0:
+                be_kernel(wanted)
+            alive.add(pid)
+            signal.pthread_sigmask(signal.SIG_UNBLOCK, [signal.SIGCHLD])
+            _answer(f"{pid}\n".encode())
     for pid in list(alive):
         with contextlib.suppress(ProcessLookupError):
             os.killpg(pid, signal.SIGKILL)
+    shutil.rmtree(sys.argv[1], ignore_errors=True)
 
 
 def _answer(line: bytes) -> None:

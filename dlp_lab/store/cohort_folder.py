@@ -63,7 +63,8 @@ class CohortFolder:
             raise PathRefused(f"{path} cannot be the folder of a cohort; name a new folder inside the root")
         if folder.exists() and not folder.is_dir():
             raise PathRefused(f"{path} is a file; name a new folder inside the root for the cohort")
-        if folder.is_dir() and not os.path.lexists(folder / _STATE) and any(folder.iterdir()):
+        is_cohort = os.path.lexists(folder / _STATE)
+        if folder.is_dir() and not is_cohort and any(not name.startswith(".") for name in os.listdir(folder)):
             raise PathRefused(
                 f"{path} is not empty and no folder of a cohort, so nothing is written there; name a new folder"
             )

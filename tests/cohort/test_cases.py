@@ -6,8 +6,9 @@ import os
 from pathlib import Path
 
 import pytest
+from pydicom import config
 from pydicom.dataset import Dataset
-from pydicom.uid import EncapsulatedPDFStorage
+from pydicom.uid import UID, EncapsulatedPDFStorage
 
 from dlp_lab.cohort.case import Case
 from dlp_lab.cohort.case_search import find_cases
@@ -95,13 +96,18 @@ def test_a_search_says_what_is_wrong_with_the_table_of_the_run_before(searched: 
         found(searched)
 
 
-def test_no_spreadsheet_takes_the_name_of_a_folder_for_a_formula(root: Path) -> None:
+@pytest.mark.filterwarnings("ignore:Invalid value for VR UI")
+def test_no_spreadsheet_takes_a_folder_or_what_a_header_gives_for_a_uid_for_a_formula(root: Path) -> None:
+    def damage(_: int, ds: Dataset) -> None:
+        ds.add_new("SeriesInstanceUID", "UI", UID("=cmd()", validation_mode=config.IGNORE))
+
     for name in ("=cmd()", "+1", "-1", "@a"):
-        write_phantom_series(root / "odd" / name, seed=1)
+        write_phantom_series(root / "odd" / name, seed=1, edit=damage)
     workspace = Workspace(root / "odd")
     cases = found(workspace)
     table = case_table(cases)
     assert [line.split(b",")[1][:2] for line in table.splitlines()[1:]] == [b"./"] * 4
+    assert [line.split(b",")[2] for line in table.splitlines()[1:]] == [b"'=cmd()"] * 4
     (root / "t.csv").write_bytes(table)
     assert read_case_table(root / "t.csv", workspace, Gaussian3D) == cases
 

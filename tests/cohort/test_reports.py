@@ -212,6 +212,23 @@ def test_no_kernel_is_left_at_the_end(run: Runs, tmp_path: Path) -> None:
     assert len(child_processes() - before) <= 3  # those of the queue, which stays
 
 
+@pytest.mark.parametrize("asked", [b"", b'{"connection_file": "%s/kernel", "folder": "/"}\n'])
+def test_the_process_of_kernels_ends_in_silence_when_who_asked_for_them_was_killed(
+    tmp_path: Path, asked: bytes
+) -> None:
+    sockets = tmp_path / "sockets"
+    sockets.mkdir()
+    command = [sys.executable, "-m", "dlp_lab.cohort.kernel_nursery", sockets]
+    with subprocess.Popen(command, stdin=subprocess.PIPE, stdout=subprocess.PIPE, stderr=subprocess.PIPE) as process:
+        assert process.stdin is not None and process.stdout is not None and process.stderr is not None
+        process.stdout.close()
+        process.stdin.write(asked.replace(b"%s", bytes(sockets)))
+        process.stdin.close()
+        assert process.stderr.read() == b""
+    assert process.returncode == 0
+    assert not sockets.exists()
+
+
 def test_what_is_preloaded_for_kernels_is_there_and_starts_no_thread() -> None:
     script = (
         f"import os, sys, {kernel_nursery.__name__} as nursery; nursery.preload();"

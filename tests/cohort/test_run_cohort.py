@@ -168,6 +168,17 @@ def test_a_folder_that_is_no_cohorts_is_refused(run: Runs, out: str) -> None:
         run(out=run.root / out)
 
 
+def test_nothing_that_a_user_has_is_replaced(run: Runs) -> None:
+    own = run.out / "cases.csv"
+    own.parent.mkdir()
+    own.write_text("case,folder\nfirst,ZZDIR0/mr\n")
+    with pytest.raises(PathRefused, match="not empty and no folder of a cohort"):
+        run(own)
+    assert [path.name for path in run.out.iterdir()] == ["cases.csv"]
+    own.rename(run.out / ".DS_Store")  # as file managers leave behind in a new folder
+    assert run().jobs == 3
+
+
 @pytest.mark.parametrize("planted", [".cohort", "cases", "cases/case-0001"])
 def test_a_planted_link_is_not_followed(run: Runs, tmp_path: Path, planted: str) -> None:
     elsewhere = tmp_path / "elsewhere"
