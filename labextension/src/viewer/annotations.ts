@@ -6,6 +6,11 @@ const LETTER_COLOR = '#ffd166';
 const LINE_COLOR = '#4fc3f7';
 const TEXT_COLOR = '#e6e9ec';
 const MARGIN = 6;
+const FONT = '11px sans-serif';
+/** Between two lines of text. */
+const LINE = 15;
+/** How far from the middle letters such as "PRH" may reach. */
+const LETTER_REACH = 20;
 
 /** Draws what explains a picture: all in CSS pixels, on whatever is drawn already. */
 export class Annotations {
@@ -54,12 +59,21 @@ export class Annotations {
     this._text(right, width - MARGIN, height / 2, 'right', LETTER_COLOR, font);
   }
 
-  /** Lines of text in the upper left corner, and one in the upper right. */
+  /** Lines of text in the upper left corner, and one in the upper right; all below the letter where it is narrow. */
   titles(lines: string[], right: string): void {
-    lines.forEach((line, n) =>
-      this._text(line, MARGIN, MARGIN + 7 + n * 15, 'left', TEXT_COLOR)
+    this._context.font = FONT;
+    const widest = Math.max(
+      ...[...lines, right].map(line => this._context.measureText(line).width)
     );
-    this._text(right, this._width - MARGIN, MARGIN + 7, 'right', TEXT_COLOR);
+    const isNarrow = MARGIN + widest > this._width / 2 - LETTER_REACH;
+    const below = isNarrow ? [...lines, right] : lines;
+    const top = MARGIN + 7 + (isNarrow ? LINE : 0);
+    below.forEach((line, n) =>
+      this._text(line, MARGIN, top + n * LINE, 'left', TEXT_COLOR)
+    );
+    if (!isNarrow) {
+      this._text(right, this._width - MARGIN, top, 'right', TEXT_COLOR);
+    }
   }
 
   scaleBar(placed: PlacedPlane): void {
@@ -104,7 +118,7 @@ export class Annotations {
     y: number,
     align: CanvasTextAlign,
     color: string,
-    font = '11px sans-serif'
+    font = FONT
   ): void {
     const context = this._context;
     context.font = font;

@@ -262,10 +262,11 @@ export class SliceViewer {
   }
 
   private _showError(): void {
-    const error = this._loaders
-      .map(loader => loader.error)
-      .find(text => text !== null);
-    this.node.dataset.error = error ?? '';
+    const error =
+      this._loaders.map(loader => loader.error).find(text => text !== null) ??
+      '';
+    this.node.dataset.error = error;
+    this._status.tell(error);
     if (error) {
       this._again.failed();
     } else {

@@ -14,7 +14,16 @@ export class StatusLine {
       span.dataset.part = part;
       this._parts.set(part, span);
     }
-    this.node.append(...this._parts.values());
+    this._error.className = 'dlp-Viewer-error';
+    this._error.setAttribute('role', 'alert');
+    this.node.append(...this._parts.values(), this._error);
+  }
+
+  /** Say why a plane cannot be had; nothing when all can. What is painted on it is cut off, and not read aloud. */
+  tell(error: string): void {
+    if (this._error.textContent !== error) {
+      this._error.textContent = error;
+    }
   }
 
   /** The pointer is over a voxel of a pane, or left it. */
@@ -31,6 +40,7 @@ export class StatusLine {
     }
   }
 
+  private readonly _error = document.createElement('span');
   private readonly _parts = new Map<string, HTMLElement>();
   private _hover: { pane: PlanePane; voxel: Triple } | null = null;
 }
