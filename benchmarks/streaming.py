@@ -1,18 +1,24 @@
 """A job in slabs beside the same job with whole volumes: memory over time, and time a voxel, at several depths.
 
-    python -m benchmarks.streaming [SLICES ...]
+    python -m benchmarks.streaming [SLICES ...] [--series FOLDER]
 
 Makes a CT series of as many slices of 512 x 512 as the largest number says (default 500 1000 2000; 16000 are 8 GiB) and
-runs `3dblur` on its first SLICES, each job in a process of its own: in slabs (DLP_LAB_MEMORY_SHARE=0) and, where the
-volumes take no more than half of the free memory, whole. Printed are
+runs `3dblur` on its first SLICES, each job in a process of its own: in slabs (DLP_LAB_MEMORY_SHARE=0); in slabs with
+`keep_hdf5`, where the disk has room for it; and whole, where the volumes take no more than half of the free memory.
+With --series, the series is made in that folder and stays there, and is taken from there the next time.
+
+Printed are
 
 * the most memory that the process had (`VmHWM`), with what it has after its imports, and the memory over time in
   tenths of the job, from `VmRSS`;
 * wall time and processor time a voxel, and that of copying the same files.
+
+A picture of the memory over time lies in build/bench/streaming.png, and all numbers in traces/streaming.json beside it.
 """
 
 from __future__ import annotations
 
+import argparse
 import json
 import os
 import shutil
@@ -20,13 +26,20 @@ import subprocess
 import sys
 import tempfile
 import time
+from dataclasses import asdict, dataclass
 from pathlib import Path
+from typing import Any
 
 from benchmarks.scanner_series import COLUMNS, ROWS, write_scanner_series
+from dlp_lab.dicom.series import one_series
 from dlp_lab.jobs.memory_share import SHARE_VARIABLE, free_memory_bytes
 from dlp_lab.store.workspace import DEFAULT_OUTPUT
 
+PICTURE = Path("build/bench/streaming.png")
+NUMBERS = Path("build/bench/traces/streaming.json")
 BYTES_OF_WHOLE_VOLUMES = 6
+BYTES_OF_FILES = {"slabs": 3, "slabs, HDF5": 9, "whole": 3}
+"""A voxel, on the disk."""
 TENTHS = 10
 
 _JOB = """
@@ -47,15 +60,16 @@ imports, trace, ended = mib("VmRSS:"), [], threading.Event()
 
 def watch():
     while not ended.wait(0.05):
-        trace.append(mib("VmRSS:"))
+        trace.append((time.perf_counter() - begun, mib("VmRSS:")))
 
-watcher = threading.Thread(target=watch)
-watcher.start()
 workspace = Workspace(Path(sys.argv[1]))
 workspace.create()
-job = Job(uid="1" * 32, task="3dblur", input_dir="source", params={"sigma_mm": 1.5}, keep_hdf5=False,
+job = Job(uid="1" * 32, task="3dblur", input_dir="source", params={"sigma_mm": 1.5}, keep_hdf5=sys.argv[2] == "HDF5",
           state="running", submitted_at="")
-wall, cpu = time.perf_counter(), time.process_time()
+begun = wall = time.perf_counter()
+cpu = time.process_time()
+watcher = threading.Thread(target=watch)
+watcher.start()
 run_job(workspace, job, lambda fraction, message: None, threads=2)
 wall, cpu = time.perf_counter() - wall, time.process_time() - cpu
 ended.set()
@@ -64,18 +78,57 @@ print(json.dumps({"wall": wall, "cpu": cpu, "imports": imports, "most": mib("VmH
 """
 
 
-def run_one(root: Path, share: str) -> dict[str, object]:
+@dataclass(frozen=True)
+class Ran:
+    """One job, or one copy of the files.
+
+    Attributes:
+        slices: Of the series, each of 512 x 512.
+        way: "copy", or how the job was done.
+        wall_s, processor_s: What it took.
+        most_mib, after_imports_mib: Resident memory of the process, of the job alone.
+        trace_s, trace_mib: Resident memory over time.
+    """
+
+    slices: int
+    way: str
+    wall_s: float
+    processor_s: float
+    most_mib: int = 0
+    after_imports_mib: int = 0
+    trace_s: tuple[float, ...] = ()
+    trace_mib: tuple[int, ...] = ()
+
+    def line(self) -> str:
+        """As it is printed."""
+        voxels = self.slices * ROWS * COLUMNS
+        wall_ns, processor_ns = self.wall_s / voxels * 1e9, self.processor_s / voxels * 1e9
+        times = f"  {self.way:<12}{wall_ns:6.2f} ns a voxel, processor {processor_ns:6.2f}"
+        if not self.trace_mib:
+            return times
+        return (
+            f"{times}; most {self.most_mib} MiB, {self.after_imports_mib} of them after the imports; "
+            f"in tenths of the job: {tenths(self.trace_mib)}"
+        )
+
+
+def run_one(root: Path, slices: int, way: str) -> Ran:
+    """Do the job in a process of its own, and remove its result."""
+    share, kept = ("1" if way == "whole" else "0"), ("HDF5" if "HDF5" in way else "DICOM")
     ran = subprocess.run(
-        [sys.executable, "-c", _JOB, str(root)],
-        capture_output=True,
+        [sys.executable, "-c", _JOB, str(root), kept],
+        stdout=subprocess.PIPE,
         env={**os.environ, SHARE_VARIABLE: share},
         check=True,
     )
-    return json.loads(ran.stdout)
+    shutil.rmtree(root / DEFAULT_OUTPUT)
+    told: dict[str, Any] = json.loads(ran.stdout)
+    seconds, mib = zip(*told["trace"], strict=True)
+    return Ran(slices, way, told["wall"], told["cpu"], told["most"], told["imports"], seconds, mib)
 
 
-def copied(files: list[Path], target: Path) -> tuple[float, float]:
-    """Seconds and processor seconds of copying the files, as the result is written: flushed to the disk."""
+def copied(files: list[Path], target: Path) -> Ran:
+    """Copy the files as the result is written: flushed to the disk; and remove the copies."""
     target.mkdir()
     wall, cpu = time.perf_counter(), time.process_time()
     for path in files:
@@ -83,48 +136,70 @@ def copied(files: list[Path], target: Path) -> tuple[float, float]:
             file.write(path.read_bytes())
             file.flush()
             os.fsync(file.fileno())
-    return time.perf_counter() - wall, time.process_time() - cpu
+    wall, cpu = time.perf_counter() - wall, time.process_time() - cpu
+    shutil.rmtree(target)
+    return Ran(len(files), "copy", wall, cpu)
 
 
-def tenths(trace: list[int]) -> str:
+def tenths(trace_mib: tuple[int, ...]) -> str:
     """The greatest memory in each tenth of a job."""
-    parts = [trace[len(trace) * n // TENTHS : len(trace) * (n + 1) // TENTHS] for n in range(TENTHS)]
+    parts = [trace_mib[len(trace_mib) * n // TENTHS : len(trace_mib) * (n + 1) // TENTHS] for n in range(TENTHS)]
     return " ".join(f"{max(part):4}" for part in parts if part)
 
 
-def measure(made: Path, slices: int, files: list[Path]) -> None:
+def measure(made: Path, slices: int, files: list[Path]) -> list[Ran]:
+    """Copy, and do the job in every way that there is room for."""
     root = made / "root"
     (root / "source").mkdir(parents=True)
     for path in files[:slices]:
         os.link(path, root / "source" / path.name)
     voxels = slices * ROWS * COLUMNS
-    wall, cpu = copied(files[:slices], made / "copy")
-    shutil.rmtree(made / "copy")
-    print(f"{slices} slices, {voxels * 2 / 2**30:.2f} GiB of int16")
-    print(f"  copy   {wall / voxels * 1e9:6.2f} ns a voxel, processor {cpu / voxels * 1e9:6.2f}")
-    runs = {"slabs": "0"}
-    if voxels * BYTES_OF_WHOLE_VOLUMES <= free_memory_bytes() / 2:
-        runs["whole"] = "1"
-    for name, share in runs.items():
-        ran = run_one(root, share)
-        shutil.rmtree(root / DEFAULT_OUTPUT)
-        print(
-            f"  {name:<6} {ran['wall'] / voxels * 1e9:6.2f} ns a voxel, processor {ran['cpu'] / voxels * 1e9:6.2f}; "
-            f"most {ran['most']} MiB, {ran['imports']} of them after the imports; in tenths of the job: "
-            f"{tenths(ran['trace'])}"
-        )
+    print(f"{slices} slices, {voxels * 2 / 2**30:.2f} GiB of int16", flush=True)
+    found = [copied(files[:slices], made / "copy")]
+    print(found[-1].line(), flush=True)
+    for way, of_files in BYTES_OF_FILES.items():
+        if voxels * of_files > shutil.disk_usage(made).free:
+            continue
+        if way == "whole" and voxels * BYTES_OF_WHOLE_VOLUMES > free_memory_bytes() / 2:
+            continue
+        found.append(run_one(root, slices, way))
+        print(found[-1].line(), flush=True)
     shutil.rmtree(root)
+    return found
 
 
-def main(depths: list[int]) -> int:
+def draw(found: list[Ran]) -> None:
+    """Memory over time, a panel for each way, the jobs' times made one length."""
+    from matplotlib.figure import Figure
+
+    ways = [way for way in BYTES_OF_FILES if any(ran.way == way for ran in found)]
+    figure = Figure(figsize=(4.5 * len(ways), 4), layout="constrained")
+    for axes, way in zip(figure.subplots(1, len(ways), squeeze=False)[0], ways, strict=True):
+        for ran in found:
+            if ran.way == way:
+                axes.plot([at / ran.wall_s for at in ran.trace_s], ran.trace_mib, label=f"{ran.slices} slices")
+        axes.set(title=way, xlabel="part of the job's time", ylabel="resident MiB", ylim=(0, None))
+        axes.legend()
+    NUMBERS.parent.mkdir(parents=True, exist_ok=True)
+    figure.savefig(PICTURE, dpi=120)
+    NUMBERS.write_text(json.dumps([asdict(ran) for ran in found]))
+    print(f"picture: {PICTURE}, numbers: {NUMBERS}")
+
+
+def main(arguments: list[str]) -> int:
     """Measure all depths, the smallest first."""
-    with tempfile.TemporaryDirectory() as folder:
-        made = Path(folder)
-        series = write_scanner_series(made / "series", max(depths))
-        for slices in sorted(depths):
-            measure(made, slices, series.files)
+    parser = argparse.ArgumentParser(prog="python -m benchmarks.streaming")
+    parser.add_argument("slices", type=int, nargs="*", default=[500, 1000, 2000])
+    parser.add_argument("--series", type=Path, help="where the series is, or is to be made and to stay")
+    asked = parser.parse_args(arguments)
+    with tempfile.TemporaryDirectory(dir=asked.series and asked.series.parent) as folder:
+        series = asked.series or Path(folder) / "series"
+        if not series.is_dir():
+            write_scanner_series(series, max(asked.slices))
+        files = [header.path for header in one_series(series).headers]
+        draw([ran for slices in sorted(asked.slices) for ran in measure(Path(folder), slices, files)])
     return 0
 
 
 if __name__ == "__main__":
-    sys.exit(main([int(argument) for argument in sys.argv[1:]] or [500, 1000, 2000]))
+    sys.exit(main(sys.argv[1:]))
