@@ -61,10 +61,12 @@ def comparison(title: str, times: Mapping[str, Times], *, reference: str, voxels
             one.cpu * 1e3,
             one.cpu / voxels * 1e9,
             one.wall / ours.wall,
+            min(one.wall_s) / min(ours.wall_s),
             one.cpu / ours.cpu,
             min(one.cpu_s) / min(ours.cpu_s),
         )
         for name, one in times.items()
     ]
-    columns = ("", "wall, ms", "spread", "processor, ms", "ns a voxel", "wall, x", "processor, x", "least processor, x")
+    ratios = ("wall, x", "least wall, x", "processor, x", "least processor, x")
+    columns = ("", "wall, ms", "spread", "processor, ms", "ns a voxel", *ratios)
     return Table(title, columns, rows, note)

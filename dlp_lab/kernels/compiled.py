@@ -3,10 +3,9 @@
 What makes it fast is said here once, for it cannot be seen in the code (`weighted_sums.py`):
 
 * Sums stay in registers for all their taps. Along rows and planes, four neighbouring ones are made at once, so each
-  value that is loaded counts for four of them. Along columns a stretch is as wide as registers allow.
+  value that is loaded counts for four of them. Along columns values move from lane to lane instead of being loaded.
 * Two values of equal distance are added first: half of the multiplications are left.
-* The rows and columns of a plane are summed while it is in the processor's nearer cache, several planes in one call, in
-  which Python's lock is let go of.
+* The steps of a strip (`strip_code.py`) are one call, in which Python's lock is let go of.
 * The number of taps is an argument. Nothing is compiled again for another sigma, and nothing is kept on disk.
 
 The code is made for the processor that runs it, and lives in memory alone.
@@ -15,6 +14,7 @@ The code is made for the processor that runs it, and lives in memory alone.
 from __future__ import annotations
 
 import ctypes
+import math
 import mmap
 import os
 import sys
@@ -26,7 +26,7 @@ from typing import Any, Final
 import numpy as np
 from numpy.typing import NDArray
 
-from dlp_lab.kernels.blocks import whole_blocks
+from dlp_lab.kernels.blocks import BLOCK, Floats, whole_blocks
 from dlp_lab.kernels.passes import Strip
 from dlp_lab.kernels.strip_plan import Places, StripPlan
 
@@ -34,10 +34,9 @@ FORBIDDEN_VARIABLE = "DLP_LAB_NO_COMPILED_KERNELS"
 """Set to anything, it leaves machine code to the libraries that came with it."""
 
 _PLANES_AT_ONCE: Final = 4
+"""As many as are summed at once: nothing is moved in the window, which is the smaller the fewer they are."""
 _STEPS_IN_A_CALL: Final = 16
 """Some milliseconds: who ends the work waits for so many."""
-_EXTRA_COLUMNS: Final = 8
-"""Lines a little longer than a power of two: neighbours would else share the same few places of the cache."""
 
 
 @cache
@@ -89,6 +88,7 @@ class CompiledPasses:
         address = self._engine.get_function_address
         self._code = _Code(
             strip=ctypes.CFUNCTYPE(None, ctypes.c_void_p)(address("strip")),
+            high=weighted_sums.HIGH,
             record=strip_code.RECORD,
             readers={np.dtype(kind): address(f"read_{kind}") for kind in strip_code.SOURCES},
             writers={
@@ -109,12 +109,14 @@ class _Code:
 
     Attributes:
         strip: Told where its numbers are.
+        high: How many rows it sums at once.
         record: The names of these numbers, in their order.
         readers: Addresses of those that read a kind of voxels.
         writers: Addresses of those that sum planes into a kind of result: several at once, and one by one.
     """
 
     strip: Callable[[int], None]
+    high: int
     record: tuple[str, ...]
     readers: dict[np.dtype[Any], int]
     writers: dict[np.dtype[Any], tuple[int, int]]
@@ -130,15 +132,20 @@ class _CompiledStrip:
         places = np.arange(len(columns))
         is_beyond = columns != places - reach_i
         self._beyond, self._within = places[is_beyond].astype(np.int64), columns[is_beyond] + reach_i
-        line = whole_blocks(plan.shape_kji[2]) + 2 * reach_i + _EXTRA_COLUMNS
-        self._tile = np.zeros((plan.rows + 2 * reach_j, line), np.float32)
-        self._summed = np.zeros((plan.rows, line), np.float32)
-        self._window = np.zeros((plan.slots, plan.rows, line), np.float32)
+        reach_up = whole_blocks(reach_i)
+        line = whole_blocks(whole_blocks(plan.shape_kji[2]) + reach_i) + reach_up
+        # an odd number of blocks: neighbours of a column would else share the same few places of the cache
+        line += 0 if line // BLOCK % 2 else BLOCK
+        self._tile = _aligned((plan.rows + 2 * reach_j, line))
+        # sums along rows begin where a vector does, after those beyond the edge
+        self._summed = _aligned((code.high, line))[:, reach_up - reach_i :]
+        self._window = _aligned((plan.slots, plan.rows, line))
 
     def convolve(self, voxels: NDArray[Any], result: NDArray[Any], rows: slice) -> Iterator[None]:
         places = self._plan.places_of_rows(rows)
         if voxels.dtype not in self._code.readers or voxels.strides[2] != voxels.itemsize:
-            voxels = np.stack([plane[places] for plane in voxels]).astype(np.float32)
+            # what machine code cannot read is copied as it could
+            voxels = np.stack([plane[places].astype(np.float32) for plane in voxels])
             places = np.arange(len(places), dtype=np.int64)
         numbers = self._numbers(voxels, result[:, rows], places)
         for first in range(0, self._plan.steps, _STEPS_IN_A_CALL):
@@ -150,29 +157,58 @@ class _CompiledStrip:
     def _numbers(self, voxels: NDArray[Any], result: NDArray[Any], places: Places) -> dict[str, int]:
         """What machine code is told, but for which steps to make (`strip_code.RECORD`)."""
         plan, schedule = self._plan, self._plan.schedule
-        (planes, height, columns), (taps_k, taps_j, taps_i) = result.shape, map(len, plan.weights_kji)
+        planes, height, columns = result.shape
         high, single = self._code.writers[result.dtype]
+        weights_k, weights_j, weights_i = plan.weights_kji
+        result_plane, result_row, _ = (stride // result.itemsize for stride in result.strides)
         arrays = {
-            **dict(zip(("weights_k", "weights_j", "weights_i"), plan.weights_kji, strict=True)),
-            **{"source": voxels, "result": result, "places": places, "beyond": self._beyond, "within": self._within},
-            **{"tile": self._tile, "summed": self._summed, "window": self._window},
-            **{"slots_of_taps": schedule.slots_of_taps, "fill_planes": schedule.fill_planes},
-            **{"fill_slots": schedule.fill_slots, "fill_ends": schedule.fill_ends},
+            "source": voxels,
+            "result": result,
+            "places": places,
+            "tile": self._tile,
+            "summed": self._summed,
+            "window": self._window,
+            "beyond": self._beyond,
+            "within": self._within,
+            "weights_k": weights_k,
+            "weights_j": weights_j,
+            "weights_i": weights_i,
+            "slots_of_taps": schedule.slots_of_taps,
+            "fill_planes": schedule.fill_planes,
+            "fill_slots": schedule.fill_slots,
+            "fill_ends": schedule.fill_ends,
         }
-        return {
-            **{name: array.ctypes.data for name, array in arrays.items()},
-            **{"read_row": self._code.readers[voxels.dtype], "sum_high": high, "sum_single": single},
-            **{"planes": planes, "planes_at_once": plan.planes_at_once, "places_count": len(places)},
-            **{"columns": columns, "width": whole_blocks(columns), "height": height},
-            **{"whole_height": whole_blocks(height), "beyond_count": len(self._beyond)},
-            **{"taps_k": taps_k, "taps_j": taps_j, "taps_i": taps_i},
-            **{"source_plane": voxels.strides[0], "source_row": voxels.strides[1], "result_bytes": result.itemsize},
-            **{
-                "result_plane": result.strides[0] // result.itemsize,
-                "result_row": result.strides[1] // result.itemsize,
-            },
-            **{"slot": self._window[0].size, "line": self._window.shape[2]},
+        return {name: array.ctypes.data for name, array in arrays.items()} | {
+            "read_row": self._code.readers[voxels.dtype],
+            "sum_high": high,
+            "sum_single": single,
+            "planes": planes,
+            "planes_at_once": plan.planes_at_once,
+            "places_count": len(places),
+            "columns": columns,
+            "width": whole_blocks(columns),
+            "height": height,
+            "whole_height": whole_blocks(height),
+            "beyond_count": len(self._beyond),
+            "taps_k": len(weights_k),
+            "taps_j": len(weights_j),
+            "taps_i": len(weights_i),
+            "source_plane": voxels.strides[0],
+            "source_row": voxels.strides[1],
+            "result_plane": result_plane,
+            "result_row": result_row,
+            "result_bytes": result.itemsize,
+            "slot": self._window[0].size,
+            "line": self._window.shape[2],
         }
+
+
+def _aligned(shape: tuple[int, ...]) -> Floats:
+    """Zeros that begin with a line of the cache, as vectors in them then do; one that crosses lines is loaded twice."""
+    size = math.prod(shape)
+    memory = np.zeros(size + BLOCK, np.float32)
+    start = -memory.ctypes.data % 64 // 4
+    return memory[start : start + size].reshape(shape)
 
 
 def _refuse_where_code_is_forbidden() -> None:

@@ -47,7 +47,8 @@ def gaussian_filter(
         report: Called with the fraction done and the step's name; what it raises ends the work.
         result: Where to write: a C-contiguous `(k, j, i)` array that shares no memory with `voxels`. One of float32
             takes the sums; one of int16 takes them rounded, half to even, which needs a source whose values are all of
-            int16: weights have the sum 1, so that no sum leaves the range of the source.
+            int16: weights have the sum 1, so that no sum leaves the range of the source. Where a kernel is wider than
+            its axis, sums are kept in float32 until they are rounded.
 
     Returns:
         `result`, or a new float32 array.

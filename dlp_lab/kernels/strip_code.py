@@ -10,8 +10,12 @@ from dlp_lab.kernels.machine_code import BYTE, COUNT, FLOAT, Code, vector_of
 from dlp_lab.kernels.weighted_sums import HIGH, Sums, SumsAcrossPlanes
 
 SOURCES: Final = {
-    **{"int16": (ir.IntType(16), "sitofp"), "uint16": (ir.IntType(16), "uitofp"), "uint8": (BYTE, "uitofp")},
-    **{"int32": (ir.IntType(32), "sitofp"), "float32": (FLOAT, None), "float64": (ir.DoubleType(), "fptrunc")},
+    "uint8": (BYTE, "uitofp"),
+    "int16": (ir.IntType(16), "sitofp"),
+    "uint16": (ir.IntType(16), "uitofp"),
+    "int32": (ir.IntType(32), "sitofp"),
+    "float32": (FLOAT, None),
+    "float64": (ir.DoubleType(), "fptrunc"),
 }
 """Kinds of voxels that are read as they are, by numpy's name; how they become float32."""
 
@@ -38,8 +42,8 @@ RECORD: Final = (*COUNTS, *POINTERS)
 * beyond, within, beyond_count: Columns that are copied to those beyond the edge.
 * source, source_plane, source_row: The volume, and distances in bytes.
 * result, result_plane, result_row, result_bytes: The strip's part of it, distances in elements, and their size.
-* tile, summed, window: Memory for a plane's rows as floats, for sums along them, with room for columns beyond the
-  edges, and for planes; all have lines of `line` floats, and planes of the window lie `slot` floats apart.
+* tile, summed, window: Memory for a plane's rows as floats, for `HIGH` sums along them, with room for columns beyond
+  the edges, and for planes; all have lines of `line` floats, and planes of the window lie `slot` floats apart.
 * read_row, sum_high, sum_single: Functions: the `ReadRow` of the volume's kind, `SumsAcrossPlanes` of the result's.
 """
 
@@ -124,21 +128,26 @@ class StripSums(Code):
             self.builder.call(reader, [self.at(tile, (r, line)), row, numbers["columns"]])
 
         self.each(0, numbers["places_count"], 1, read)
-        middle = self.at(summed, (self.builder.sdiv(numbers["taps_i"], self.number(2)), 1))
-        self._call_sums(
-            self._along_rows,
-            (middle, tile, self._pointer("weights_j", FLOAT)),
-            [numbers["taps_j"], one, self.builder.sdiv(numbers["whole_height"], self.number(HIGH)), numbers["width"]],
-            [nothing, self.builder.mul(line, self.number(HIGH)), line] * 2,
-        )
-        self.each(0, numbers["whole_height"], 1, lambda r: self._extend(self.at(summed, (r, line))))
         slot = self.at(self._pointer("window", FLOAT), (self._listed("fill_slots", n), numbers["slot"]))
-        self._call_sums(
-            self._along_columns,
-            (slot, summed, self._pointer("weights_i", FLOAT)),
-            [numbers["taps_i"], one, numbers["whole_height"], numbers["width"]],
-            [nothing, line, nothing, nothing, line, one],
-        )
+        middle = self.at(summed, (self.builder.sdiv(numbers["taps_i"], self.number(2)), 1))
+        high_line = self.builder.mul(line, self.number(HIGH))
+
+        def sum_few_rows(group: Any) -> None:
+            self._call_sums(
+                self._along_rows,
+                (middle, self.at(tile, (group, high_line)), self._pointer("weights_j", FLOAT)),
+                [numbers["taps_j"], one, one, numbers["width"]],
+                [nothing, nothing, line] * 2,
+            )
+            self.each(0, HIGH, 1, lambda r: self._extend(self.at(summed, (r, line))))
+            self._call_sums(
+                self._along_columns,
+                (self.at(slot, (group, high_line)), summed, self._pointer("weights_i", FLOAT)),
+                [numbers["taps_i"], one, self.number(HIGH), numbers["width"]],
+                [nothing, line, nothing, nothing, line, one],
+            )
+
+        self.each(0, self.builder.sdiv(numbers["whole_height"], self.number(HIGH)), 1, sum_few_rows)
 
     def _call_sums(self, function: Any, places: tuple[Any, ...], counts: list[Any], distances: list[Any]) -> None:
         self.builder.call(function, [*(self.cast(place, BYTE) for place in places), *counts, *distances])

@@ -195,3 +195,16 @@ def test_without_llvmlite_there_is_no_machine_code_and_no_error():
         "assert compiled_passes() is None"
     )
     subprocess.run([sys.executable, "-c", code], check=True)
+
+
+def test_a_processor_with_fewer_registers_makes_the_same_bits(monkeypatch):
+    from llvmlite import binding
+
+    features = binding.get_host_cpu_features()
+    fewer = binding.FeatureMap({name: has and not name.startswith("avx512") for name, has in features.items()})
+    voxels = some_voxels((13, 37, 173))
+    usual = [convolved(CompiledPasses(), voxels, (9, 5, 21), result=np.empty(voxels.shape, t)) for t in ("f4", "i2")]
+    monkeypatch.setattr(binding, "get_host_cpu_features", lambda: fewer)
+    for result in usual:
+        other = convolved(CompiledPasses(), voxels, (9, 5, 21), result=np.empty_like(result))
+        np.testing.assert_array_equal(other, result)
