@@ -17,6 +17,8 @@ import {
 } from './generated/types';
 
 const BASE = 'dlp-lab/api/v1';
+/** A listing that is not there by then will not come: a connection can be gone without a word. */
+const PATIENCE_MS = 30000;
 
 /** Code of the refusal by a server that knows none of our addresses. */
 export const NO_EXTENSION = 'NO_EXTENSION';
@@ -66,7 +68,7 @@ export class Api {
   /** The newest jobs of those asked for, newest first, and how many older ones there are. */
   async jobs(listing: Listing = {}): Promise<ToldJobs> {
     const { states = [], about = '', before, limit } = listing;
-    const page = await this._request<JobList>('jobs', {
+    const page = await this._soon<JobList>('jobs', {
       query: {
         ...(states.length > 0 && { state: states.join(',') }),
         ...(about.trim() !== '' && { about }),
@@ -88,11 +90,11 @@ export class Api {
   }
 
   async health(): Promise<Health> {
-    return this._request<Health>('health');
+    return this._soon<Health>('health');
   }
 
   async tasks(): Promise<TaskInfo[]> {
-    return (await this._request<TaskList>('tasks')).tasks;
+    return (await this._soon<TaskList>('tasks')).tasks;
   }
 
   async submit(request: JobRequest): Promise<ToldJob> {
@@ -166,6 +168,26 @@ export class Api {
   private async _change(uid: string, what: string): Promise<ToldJob> {
     const route = jobRoute(uid, what);
     return told(await this._request<Job>(route, { body: {} }));
+  }
+
+  /** For what a server answers at once. */
+  private async _soon<Reply>(
+    route: string,
+    options: Options = {}
+  ): Promise<Reply> {
+    const abort = new AbortController();
+    const timer = setTimeout(
+      () => abort.abort(new Error(`it took longer than ${PATIENCE_MS} ms`)),
+      PATIENCE_MS
+    );
+    try {
+      return await this._request<Reply>(route, {
+        ...options,
+        signal: abort.signal
+      });
+    } finally {
+      clearTimeout(timer);
+    }
   }
 
   private async _request<Reply>(

@@ -18,6 +18,8 @@ def open_run_dialog(page: Page, folder: str, task: str = "3dblur") -> Locator:
     page.get_by_role("menuitem", name=f"Run {task} on this folder").click()
     dialog = page.locator(".dlp-RunDialog")
     dialog.wait_for()
+    # Lab gives the focus to the first field a moment after the fields are there; what is typed must not go astray
+    dialog.locator("input:focus, select:focus").wait_for()
     return dialog
 
 

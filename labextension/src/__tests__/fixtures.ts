@@ -165,7 +165,7 @@ export class FakeServer {
     // The reply is what was true when the request came.
     const found = this._found(route, query);
     if (route === 'jobs' && this.gate) {
-      await this.gate;
+      await Promise.race([this.gate, givenUp(request.signal)]);
     }
     return found === undefined
       ? reply({ code: 'NO_SUCH_JOB', message: 'No job has that uid.' }, 404)
@@ -227,6 +227,13 @@ export class FakeServer {
     const { running, queued } = this._counts('', () => true);
     return { jobs, older, next_before, groups, running, queued };
   }
+}
+
+/** Rejects when the request is given up. */
+function givenUp(signal: AbortSignal): Promise<never> {
+  return new Promise((_, reject) =>
+    signal.addEventListener('abort', () => reject(signal.reason as Error))
+  );
 }
 
 function reply(body: unknown, status: number): Response {

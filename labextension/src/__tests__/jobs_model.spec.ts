@@ -215,6 +215,23 @@ describe('JobsModel', () => {
     }
   });
 
+  it('goes on when an answer never comes, as after a connection that is gone without a word', async () => {
+    jest.useFakeTimers();
+    try {
+      server.gate = new Promise(() => undefined);
+      server.emit({ uid: B, state: 'queued', progress: 0 });
+      await jest.advanceTimersByTimeAsync(31000);
+      expect(model.error).toContain('The server does not answer');
+      server.gate = null;
+      server.jobs = [];
+      await jest.advanceTimersByTimeAsync(10000);
+      expect(model.error).toBeNull();
+      expect(model.jobs).toHaveLength(0);
+    } finally {
+      jest.useRealTimers();
+    }
+  });
+
   it('counts the open jobs also where they are not listed', async () => {
     server.jobs = [
       makeJob({ uid: A, state: 'running' }),
