@@ -14,11 +14,13 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 from numpy.typing import NDArray
 from pydicom.dataset import Dataset
+from pydicom.tag import Tag
 from pydicom.uid import CTImageStorage
 
 from dlp_lab import __version__
 from dlp_lab.dicom.derived_header import MANUFACTURER, Derivation, code_item, decimal, derived_uid
 from dlp_lab.dicom.frame_data_set import frame_data_set
+from dlp_lab.dicom.frame_groups import copied_tags
 from dlp_lab.dicom.header import Header
 from dlp_lab.dicom.quiet import quiet
 from dlp_lab.dicom.series import HeaderSource
@@ -49,6 +51,22 @@ _MAY_BE_EMPTY = (
     "PositionReferenceIndicator",
 )
 """Type 2 of patient, study and frame of reference: absent from some files, where they must be present and empty."""
+
+_OF_EACH_IMAGE = (
+    "SOPClassUID",
+    "SOPInstanceUID",
+    "StudyInstanceUID",
+    "SeriesInstanceUID",
+    "FrameOfReferenceUID",
+    "ImagePositionPatient",
+    "ImageOrientationPatient",
+    "PixelSpacing",
+    "SliceThickness",
+    "SpacingBetweenSlices",
+    "Rows",
+    "Columns",
+)
+"""What highdicom looks at in every image; all the rest it takes from the first."""
 
 _SEXES = ("M", "F", "O")
 """Defined by PS3.3 C.7.1.1."""
@@ -164,7 +182,7 @@ def _is_numbered_without_gaps(label_map: LabelMap) -> bool:
 
 
 def _source_images(source: HeaderSource, series_uid: str) -> list[Dataset]:
-    """The headers of all slices, each with what a segmentation needs of them."""
+    """The headers of all slices, each with what a segmentation needs of them; that of the first is whole."""
     files: dict[Path, Dataset] = {}
     images = []
     for number, header in enumerate(source.headers):
@@ -185,7 +203,10 @@ def _source_images(source: HeaderSource, series_uid: str) -> list[Dataset]:
         if not image.get("FrameOfReferenceUID"):
             # the references to the images say where it belongs; a frame of reference must be there (PS3.3 C.7.4.1)
             image.FrameOfReferenceUID = derived_uid(series_uid, "frame of reference")
-        images.append(image)
+        # a header is a hundred times as large as what is needed of most
+        images.append(
+            copied_tags(image, [Tag(keyword) for keyword in _OF_EACH_IMAGE if keyword in image]) if images else image
+        )
     return images
 
 

@@ -115,4 +115,6 @@ def slab_file(path: Path, part: Volume, geometry: Geometry, *, has_frames: bool)
     """
     with published_hdf5(path) as file:
         data = write_description(file, part, geometry, has_headers=True, is_plain=not has_frames)
-        yield SlabFile(file, data, geometry.shape, part.voxels.dtype, part.unit)
+        writer = SlabFile(file, data, geometry.shape, part.voxels.dtype, part.unit)
+        del part  # or its voxels would stay in memory until the last slab has come
+        yield writer
