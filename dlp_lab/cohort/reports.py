@@ -146,8 +146,8 @@ class Reports:
 
 
 def _is_no_forgotten_poll(record: logging.LogRecord) -> bool:
-    """nbclient leaves a task behind where an output is none, and asyncio would tell of it with a traceback."""
-    return "_async_poll_kernel_alive" not in record.getMessage()
+    """nbclient leaves tasks behind where a cell takes too long or an output is none, of which asyncio would tell."""
+    return "NotebookClient._async_poll" not in record.getMessage()
 
 
 def _page(case_id: str, notebook: Any) -> bytes:
