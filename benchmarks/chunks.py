@@ -117,6 +117,7 @@ def main() -> int:
                 here, rounds = name in READ_HERE, asked.rounds(ROUNDS)
                 found = measure(write, voxels, shape, folder / "v.h5", here=here, rounds=rounds)
                 rows.append((name, " x ".join(map(str, shape)), *found))
+    looks = [f"{plane} slice" for plane in PLANES]
     Table(
         f"Chunks of {asked.slices} x 512 x 512 int16, milliseconds of processor time",
         (
