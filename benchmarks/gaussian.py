@@ -163,8 +163,8 @@ def compare(asked: Asked) -> None:
     furthest = ", ".join(f"{name} by {most:.2g}" for name, most in off.items() if name not in (FLOOR, SCIPY))
     copy = times[FLOOR + KEPT]
     for group, where, file in (
-        (new, "into new memory", "gaussian"),
-        (kept, "into memory that is there", "gaussian_kept"),
+        (new, "into new memory", "gaussian.json"),
+        (kept, "into memory that is there", "gaussian_kept.json"),
     ):
         ours = times[OURS if group is new else OURS + KEPT]
         note = (
@@ -174,7 +174,7 @@ def compare(asked: Asked) -> None:
         )
         shown = {name.removesuffix(KEPT): times[name] for name in group}
         comparison(f"{title}, {where}", shown, reference=OURS, voxels=voxels.size, note=note).print().write(
-            asked.results / f"{file}.json"
+            asked.results / file
         )
 
 

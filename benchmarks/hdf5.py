@@ -69,18 +69,19 @@ def size_of(path: Path) -> int:
 
 def summary(slices: int, outcomes: Mapping[str, Outcome], ratios: Mapping[str, float]) -> Table:
     """All of it at a glance: medians, and of slices what one of them takes."""
+    looked_at = [plane for plane in PLANES if plane in outcomes]
     rows = [
         (
             name,
             *(outcomes[what].measured[name].median("wall_s") * 1e3 for what in ("write", "read")),
             ratios.get(name),
-            *(outcomes[plane].measured[name].median("wall_s") * 1e3 / SLICES for plane in PLANES),
+            *(outcomes[plane].measured[name].median("wall_s") * 1e3 / SLICES for plane in looked_at),
         )
         for name in CONTESTANTS
     ]
     return Table(
         f"A volume of {slices} x 512 x 512 int16 in a file",
-        ("", "write, ms", "read, ms", "smaller, x", *(f"{plane} slice, ms" for plane in PLANES)),
+        ("", "write, ms", "read, ms", "smaller, x", *(f"{plane} slice, ms" for plane in looked_at)),
         rows,
         "Medians of wall time. dlp-lab also hashes what it writes, and checks what it reads whole.",
     )
@@ -114,7 +115,7 @@ def main() -> int:
 
         hold_one("write", f"writing {slices} x 512 x 512 int16", "write")
         hold_one("read", f"reading {slices} x 512 x 512 int16", "read")
-        for axis, plane in enumerate(PLANES):
+        for axis, plane in enumerate(PLANES[:1] if asked.is_short else PLANES):
             hold_one(plane, f"{SLICES} {plane} slices of {slices} x 512 x 512", "look", str(axis))
         ratios = {name: source.stat().st_size / size_of(path) for name, path in paths.items() if path.exists()}
     summary(slices, outcomes, ratios).print().write(asked.results / "hdf5.json")

@@ -35,7 +35,7 @@ def draw(growths: Sequence[Growth], path: Path) -> None:
             axis.plot(fine, curve.lawful(fine), "-", color=colour, linewidth=1, alpha=0.6)
         axis.set_xscale("log")
         axis.set_yscale("log")
-        axis.set_ylim(min(costs) / 3, max(costs) * 4)  # what is flat looks flat, and the legend has room
+        axis.set_ylim(min(costs) / 3, max(costs) * 2 * 2 ** len(growth.curves))  # flat looks flat; room for the legend
         for one in (axis.xaxis, axis.yaxis):
             one.set_major_formatter(plain)
             one.set_minor_formatter(NullFormatter())
