@@ -184,7 +184,7 @@ def _is_numbered_without_gaps(label_map: LabelMap) -> bool:
 def _source_images(source: HeaderSource, series_uid: str) -> list[Dataset]:
     """The headers of all slices, each with what a segmentation needs of them; that of the first is whole."""
     files: dict[Path, Dataset] = {}
-    images = []
+    images: list[Dataset] = []
     for number, header in enumerate(source.headers):
         if header.frame is None:
             image = source.dataset(number)
