@@ -9,7 +9,7 @@ from typing import Literal
 
 import msgspec
 
-from dlp_lab.dicom.header_archive import encode_header
+from dlp_lab.dicom.header_archive import CutHeader, encode_header
 from dlp_lab.dicom.header_json import Model, acquisition_facts, dicom_json
 from dlp_lab.dicom.options import ReadOptions
 from dlp_lab.dicom.series import Series
@@ -40,7 +40,8 @@ class SeriesHeaders:
         files = {header.path: header for header in series.headers}
         number_of = {path: number for number, path in enumerate(files)}
         frames = tuple((number_of[h.path], h.frame) for h in series.headers if h.frame is not None)
-        encoded = [encode_header(header) for header in files.values()]
+        known: dict[bytes, bytes] = {}  # a piece that many headers have takes memory once
+        encoded = [_sharing(encode_header(header), known) for header in files.values()]
         common, slices = dicom_json(encoded)
         return cls(tuple(header.pieces for header in encoded), common, slices, options, frames)
 
@@ -61,3 +62,8 @@ class SeriesHeaders:
     def acquisition(self) -> dict[str, float]:
         """Numbers of the acquisition, and nothing of the patient."""
         return acquisition_facts(self.common)
+
+
+def _sharing(header: CutHeader, known: dict[bytes, bytes]) -> CutHeader:
+    """The same header, of pieces that are known where they are equal."""
+    return CutHeader(tuple(known.setdefault(piece, piece) for piece in header.pieces), header.walked)
