@@ -422,6 +422,18 @@ def test_never_more_jobs_run_than_allowed_and_they_start_in_order(new_service: N
     assert started == sorted(started)
 
 
+def test_who_waits_for_a_change_is_told_of_it_and_of_none_that_is_known(new_service: NewService, journal: Path) -> None:
+    service = new_service()
+    known = service.changes
+    uid = service.submit(probe(journal)).uid
+    while not service.get(uid).ended:
+        before, known = known, service.wait_for_change(known, 60)
+        assert known != before
+    while (after := service.wait_for_change(known, 0.5)) != known:
+        known = after
+    assert service.wait_for_change(known, 0.1) == known
+
+
 def test_one_slot_runs_one_job_after_the_other(new_service: NewService, journal: Path) -> None:
     service = new_service(slots=1)
     uids = [service.submit(probe(journal, label=str(n), seconds=0.05)).uid for n in range(4)]
