@@ -61,6 +61,8 @@ class Run:
         Raises:
             FileNotFoundError: There was none.
         """
+        if not (results / RUN).exists():
+            raise FileNotFoundError(f"there was no run yet that {results} tells of; run: make bench")
         kept = json.loads((results / RUN).read_text())
         return cls(kept["machine"], kept["is_short"], kept["began"], [Ran(**one) for one in kept["ran"]])
 
