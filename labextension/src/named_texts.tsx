@@ -7,6 +7,8 @@ import { SeriesChoice } from './series_choices';
 interface Row {
   key: number;
   pair: readonly [string, string];
+  /** Whether the user has added it, and goes on in it. */
+  isNew: boolean;
 }
 
 /** Any number of rows, each a name and a text; they keep their own text, as the other inputs of the form do. */
@@ -23,10 +25,9 @@ export function NamedTexts(props: {
   const { field, id, text, choices, trans, onChange } = props;
   const { name: nameTitle, text: textTitle, isSeries } = field.columns!;
   const [rows, setRows] = useState<readonly Row[]>(() =>
-    pairsOf(text).map((pair, key) => ({ key, pair }))
+    pairsOf(text).map((pair, key) => ({ key, pair, isNew: false }))
   );
   const known = useChoices(isSeries && rows.length > 0, choices);
-  const list = useRef<HTMLUListElement>(null);
   const add = useRef<HTMLButtonElement>(null);
 
   const change = (changed: readonly Row[]) => {
@@ -34,13 +35,10 @@ export function NamedTexts(props: {
     onChange(JSON.stringify(changed.map(({ pair }) => pair)));
   };
   const set = (key: number, pair: Row['pair']) =>
-    change(rows.map(row => (row.key === key ? { key, pair } : row)));
+    change(rows.map(row => (row.key === key ? { ...row, pair } : row)));
   const append = () => {
     const key = Math.max(-1, ...rows.map(row => row.key)) + 1;
-    change([...rows, { key, pair: ['', ''] }]);
-    requestAnimationFrame(() =>
-      list.current?.querySelector<HTMLElement>('li:last-child input')?.focus()
-    );
+    change([...rows, { key, pair: ['', ''], isNew: true }]);
   };
   const remove = (key: number) => {
     change(rows.filter(row => row.key !== key));
@@ -51,16 +49,16 @@ export function NamedTexts(props: {
     label: string,
     value: string,
     onText: (changed: string) => void,
-    choicesId?: string
+    more: { list?: string; autoFocus?: boolean }
   ) => (
     <input
+      {...more}
       className="jp-mod-styled"
       type="text"
       autoComplete="off"
       spellCheck={false}
       aria-label={label}
       placeholder={label.replace(/ \d+$/, '')}
-      list={choicesId}
       value={value}
       onChange={event => onText(event.target.value)}
     />
@@ -72,17 +70,20 @@ export function NamedTexts(props: {
       aria-labelledby={`${id}-label`}
       aria-describedby={field.description ? `${id}-description` : undefined}
     >
-      <ul ref={list} className="dlp-NamedTexts">
-        {rows.map(({ key, pair: [name, value] }, n) => (
+      <ul className="dlp-NamedTexts">
+        {rows.map(({ key, pair: [name, value], isNew }, n) => (
           <li key={key}>
-            {input(`${nameTitle} ${n + 1}`, name, changed =>
-              set(key, [changed, value])
+            {input(
+              `${nameTitle} ${n + 1}`,
+              name,
+              changed => set(key, [changed, value]),
+              { autoFocus: isNew }
             )}
             {input(
               `${textTitle} ${n + 1}`,
               value,
               changed => set(key, [name, changed]),
-              isSeries ? `${id}-choices` : undefined
+              { list: isSeries ? `${id}-choices` : undefined }
             )}
             <button
               type="button"
