@@ -324,7 +324,8 @@ def test_volumes_in_different_frames_of_reference_are_not_shown_together(page: P
     lab.open(page)
     args = {"before": {"path": "frame-a"}, "after": {"path": "frame-b"}}
     page.evaluate("args => window.jupyterapp.commands.execute('dlp-lab:open-viewer', args).then(() => null)", args)
-    expect(page.locator(".dlp-VolumeView-message[role=alert]")).to_contain_text("different frames of reference", timeout=30_000)
+    message = page.locator(".dlp-VolumeView-message[role=alert]")
+    expect(message).to_contain_text("different frames of reference", timeout=30_000)
 
 
 def test_a_volume_that_the_server_closed_is_opened_again(page: Page, lab: Lab) -> None:
