@@ -154,8 +154,9 @@ def test_a_kernel_that_dies_is_the_failure_of_its_case_alone(run: Runs, tmp_path
 
 
 def test_a_notebook_that_removes_its_folder_is_the_failure_of_its_case_alone(run: Runs, tmp_path: Path) -> None:
-    remove = "import shutil; shutil.rmtree(f'{root}/blurred/cases/{case_id}') if case_id == 'case-0002' else None"
-    cohort = run(notebook=notebook(tmp_path / "a.ipynb", remove))
+    # once the run has written there what it knows of the case before its report
+    remove = "if case_id == 'case-0002': time.sleep(2); shutil.rmtree(f'{root}/blurred/cases/{case_id}')"
+    cohort = run(notebook=notebook(tmp_path / "a.ipynb", f"import shutil, time\n{remove}"))
     assert [bool(record.report_error) for record in cohort.records] == [False, True, False]
     assert cohort.records[1].report_error == "the notebook cannot be executed: FileNotFoundError"
     assert (cohort.path / "cases/case-0002/failure.html").exists()
