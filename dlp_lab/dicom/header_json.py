@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import json
 import warnings
-from collections.abc import Sequence
+from collections.abc import Iterable
 from itertools import filterfalse
 from struct import Struct
 from typing import Any
@@ -53,21 +53,39 @@ _ACQUISITION = (
 """Attributes that are numbers by their VR, so that no text about the patient can stand in them."""
 
 
-def dicom_json(headers: Sequence[CutHeader]) -> tuple[Model, list[Model]]:
+class HeaderModels:
+    """The headers of a series in the DICOM JSON model, added one by one."""
+
+    def __init__(self) -> None:
+        self._known = _KnownElements()
+        self._models: list[Model] = []
+        self._common: Model = {}
+
+    def add(self, header: CutHeader) -> None:
+        """The next header."""
+        model = self._known.model(header.pieces) if header.walked else _model(decode_header(header.encoded))
+        if not self._models:
+            self._common = dict(model)
+        for tag in [tag for tag, element in self._common.items() if not _is_same(model.get(tag), element)]:
+            del self._common[tag]
+        self._models.append(model)
+
+    def split(self) -> tuple[Model, list[Model]]:
+        """The elements that are the same in all headers, and for each header the others."""
+        common = self._common
+        return common, [{tag: element for tag, element in model.items() if tag not in common} for model in self._models]
+
+
+def dicom_json(headers: Iterable[CutHeader]) -> tuple[Model, list[Model]]:
     """The headers of a series in the DICOM JSON model.
 
     Returns:
         The elements that are the same in all of them, and for each of them the others.
     """
-    known = _KnownElements()
-    models = [
-        known.model(header.pieces) if header.walked else _model(decode_header(header.encoded)) for header in headers
-    ]
-    common = dict(models[0])
-    for model in models:
-        for tag in [tag for tag, element in common.items() if not _is_same(model.get(tag), element)]:
-            del common[tag]
-    return common, [{tag: element for tag, element in model.items() if tag not in common} for model in models]
+    models = HeaderModels()
+    for header in headers:
+        models.add(header)
+    return models.split()
 
 
 def _is_same(one: object, other: object) -> bool:

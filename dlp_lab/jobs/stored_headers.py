@@ -5,12 +5,13 @@ from __future__ import annotations
 import json
 from dataclasses import dataclass, replace
 from functools import cached_property
+from itertools import islice
 from typing import Literal
 
 import msgspec
 
 from dlp_lab.dicom.header_archive import encode_header
-from dlp_lab.dicom.header_json import Model, acquisition_facts, dicom_json
+from dlp_lab.dicom.header_json import HeaderModels, Model, acquisition_facts
 from dlp_lab.dicom.options import ReadOptions
 from dlp_lab.dicom.series import Series
 from dlp_lab.store.hdf5_headers import StoredHeaders
@@ -37,12 +38,7 @@ class SeriesHeaders:
     @classmethod
     def of(cls, series: Series, options: ReadOptions) -> SeriesHeaders:
         """Read the headers of the series' files, whole."""
-        files = {header.path: header for header in series.headers}
-        number_of = {path: number for number, path in enumerate(files)}
-        frames = tuple((number_of[h.path], h.frame) for h in series.headers if h.frame is not None)
-        encoded = [encode_header(header) for header in files.values()]
-        common, slices = dicom_json(encoded)
-        return cls(tuple(header.pieces for header in encoded), common, slices, options, frames)
+        return HeaderReading(series).finish(options)
 
     def stored(self, origin: Literal["source", "template"] = "source") -> StoredHeaders:
         """As an HDF5 file keeps them."""
@@ -61,3 +57,36 @@ class SeriesHeaders:
     def acquisition(self) -> dict[str, float]:
         """Numbers of the acquisition, and nothing of the patient."""
         return acquisition_facts(self.common)
+
+
+class HeaderReading:
+    """The headers of a series' files, read part by part.
+
+    Args:
+        series: Of files, or of frames of files.
+    """
+
+    def __init__(self, series: Series) -> None:
+        self._series = series
+        self._files = {header.path: header for header in series.headers}
+        self._pieces: list[tuple[bytes, ...]] = []
+        self._models = HeaderModels()
+
+    def read(self, count: int) -> None:
+        """Read on, until those of the first `count` files are there."""
+        for header in islice(self._files.values(), len(self._pieces), count):
+            encoded = encode_header(header)
+            self._models.add(encoded)
+            self._pieces.append(encoded.pieces)
+
+    def finish(self, options: ReadOptions) -> SeriesHeaders:
+        """Read what is left.
+
+        Args:
+            options: How the series was read.
+        """
+        self.read(len(self._files))
+        number_of = {path: number for number, path in enumerate(self._files)}
+        frames = tuple((number_of[h.path], h.frame) for h in self._series.headers if h.frame is not None)
+        common, slices = self._models.split()
+        return SeriesHeaders(tuple(self._pieces), common, slices, options, frames)

@@ -45,7 +45,8 @@ def halo_of_streamed_job(task: Task, job: Job, series: Series) -> int | None:
         return None
     slices, rows, columns = series.geometry.shape
     whole_bytes = slices * rows * columns * (values_dtype(series).itemsize + _RESULT_BYTES)
-    if (_keeps_fractions(job) or stored_as_in_source(series.headers) is None) and fits(whole_bytes):
+    known_only_at_the_end = job.output_form == "parametric_map" or stored_as_in_source(series.headers) is None
+    if known_only_at_the_end and fits(whole_bytes):
         return None
     return task.halo_slices(series.geometry)
 
@@ -102,8 +103,8 @@ def _run(
     whole_numbers = not _keeps_fractions(job) and are_whole_numbers(stored_as_in_source(series.headers))
     result_bytes = _ROUNDED_BYTES if whole_numbers else _RESULT_BYTES
     thickness = slab_thickness(pixels * (values_dtype(series).itemsize + result_bytes), halo)
-    see_source = None if kept is None else kept.see_source
-    reader = SlabReader(series, partial(decoded_here, threads=threads), see_source, thickness + 2 * halo)
+    see_source, settle = (None, None) if kept is None else (kept.see_source, kept.settle)
+    reader = SlabReader(series, partial(decoded_here, threads=threads), see_source, settle, thickness + 2 * halo)
     slabs = DerivedSlabs(task, series, reader, thickness, halo, report)
     slabs.whole_numbers = whole_numbers
     derivation, computation, unit = _about(job, slabs.result_with(0), kept)
