@@ -38,8 +38,8 @@ def halo_of_streamed_job(task: Task, job: Job, series: Series) -> int | None:
 
     Slabs use the same memory again and again, which takes less time than to touch all that a volume needs. Whole
     volumes are taken where the task needs them, where slices are padded or resampled; and, if they fit into the memory
-    (`memory_share.py`), where more than stored integers is kept of values, or slices have slopes of their own, so that
-    how values are stored is known only when all are computed.
+    (`memory_share.py`), where it is known only when all values are computed how they are stored: in a parametric map, or
+    where slices have slopes of their own.
     """
     if task.makes != "image" or not is_read_slice_by_slice(series):
         return None
@@ -152,10 +152,10 @@ class _SeenValues:
         if self._kept is not None:
             self._kept.restart_result()
 
-    def see(self, first: int, slices: NDArray[Any], ranges: Sequence[ValueRange]) -> None:
+    def see(self, first: int, slices: NDArray[Any], ranges: Sequence[ValueRange], stored: NDArray[Any]) -> None:
         low, high = self.value_range
         self.value_range = min(low, *(found.low for found in ranges)), max(high, *(found.high for found in ranges))
-        self._profiles.add(first, slices)
+        self._profiles.add(first, stored)
         if self._kept is not None:
             self._kept.see_result(first, slices)
 
