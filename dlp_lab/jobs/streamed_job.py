@@ -38,8 +38,8 @@ def halo_of_streamed_job(task: Task, job: Job, series: Series) -> int | None:
 
     Slabs use the same memory again and again, which takes less time than to touch all that a volume needs. Whole
     volumes are taken where the task needs them, where slices are padded or resampled; and, if they fit into the memory
-    (`memory_share.py`), where it is known only when all values are computed how they are stored: in a parametric map, or
-    where slices have slopes of their own.
+    (`memory_share.py`), where it is known only when all values are computed how they are stored: in a parametric map,
+    or where slices have slopes of their own.
     """
     if task.makes != "image" or not is_read_slice_by_slice(series):
         return None

@@ -62,7 +62,6 @@ class SlabFile:
 
     def restart(self) -> None:
         """All slices will come again, from the first."""
-        self.settle()
         self._written = 0
         self._digest = hashlib.sha256()
 
