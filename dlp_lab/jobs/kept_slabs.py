@@ -1,4 +1,8 @@
-"""What `keep_hdf5` asks for, of volumes that pass slab by slab."""
+"""What `keep_hdf5` asks for, of volumes that pass slab by slab.
+
+Headers are read by the caller's thread while those of the files hash and write, which need no interpreter: on a thread
+of their own they would hold up whatever the caller does with Python, and all of it took as long.
+"""
 
 from __future__ import annotations
 
