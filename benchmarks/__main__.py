@@ -60,6 +60,7 @@ BENCHMARKS = (
     Benchmark("segment"),
     Benchmark("segment_peers", ("--length", "160", "--rounds", "2", "--channels", "25"), needs_peers=True),
     Benchmark("job_overhead", ("--limit-ms", "inf")),
+    Benchmark("cold_start"),
     Benchmark("curves"),
     Benchmark("phantom_table", short=None),
     Benchmark("viewer", short=None),

@@ -8,7 +8,8 @@ from __future__ import annotations
 
 import json
 import warnings
-from collections.abc import Sequence
+from collections.abc import Iterable
+from functools import lru_cache
 from itertools import filterfalse
 from struct import Struct
 from typing import Any
@@ -53,26 +54,42 @@ _ACQUISITION = (
 """Attributes that are numbers by their VR, so that no text about the patient can stand in them."""
 
 
-def dicom_json(headers: Sequence[CutHeader]) -> tuple[Model, list[Model]]:
+class HeaderModels:
+    """The headers of a series in the DICOM JSON model, added one by one."""
+
+    def __init__(self) -> None:
+        self._known = _KnownElements()
+        self._models: list[Model] = []
+        self._common: Model = {}
+
+    def add(self, header: CutHeader) -> None:
+        """The next header."""
+        model = self._known.model(header.pieces) if header.walked else _model(decode_header(header.encoded))
+        if not self._models:
+            self._common = dict(model)
+        get = model.get
+        # most are one and the same object, which a comparison of dictionaries would not notice
+        other = [tag for tag, element in self._common.items() if get(tag) is not element and get(tag) != element]
+        for tag in other:
+            del self._common[tag]
+        self._models.append(model)
+
+    def split(self) -> tuple[Model, list[Model]]:
+        """The elements that are the same in all headers, and for each header the others."""
+        common = self._common
+        return common, [{tag: element for tag, element in model.items() if tag not in common} for model in self._models]
+
+
+def dicom_json(headers: Iterable[CutHeader]) -> tuple[Model, list[Model]]:
     """The headers of a series in the DICOM JSON model.
 
     Returns:
         The elements that are the same in all of them, and for each of them the others.
     """
-    known = _KnownElements()
-    models = [
-        known.model(header.pieces) if header.walked else _model(decode_header(header.encoded)) for header in headers
-    ]
-    common = dict(models[0])
-    for model in models:
-        for tag in [tag for tag, element in common.items() if not _is_same(model.get(tag), element)]:
-            del common[tag]
-    return common, [{tag: element for tag, element in model.items() if tag not in common} for model in models]
-
-
-def _is_same(one: object, other: object) -> bool:
-    # most are one and the same object, which a comparison of dictionaries would not notice
-    return one is other or one == other
+    models = HeaderModels()
+    for header in headers:
+        models.add(header)
+    return models.split()
 
 
 class _KnownElements:
@@ -94,14 +111,14 @@ class _KnownElements:
         # by `filter` and `map`, for nearly all elements of all headers but the first are known already
         for element in filterfalse(self._seen.__contains__, elements):
             self._seen.add(element)
-            if _gives_meaning(_number(element)):
+            if _told_by_tag(element[:4])[1]:
                 self._giving_meaning.add(element)
         context = tuple(filter(self._giving_meaning.__contains__, elements))
         known = self._models.setdefault(context, {})
         asked = []
         for element in filterfalse(known.__contains__, elements):
             model = element_json(element)
-            known[element] = f"{_number(element):08X}", model
+            known[element] = _told_by_tag(element[:4])[0], model
             if model is None:
                 asked.append(element)
         if asked:
@@ -112,6 +129,13 @@ class _KnownElements:
                 # absent if it breaks the rules of its VR
                 known[element] = tag, of_pydicom.get(tag)
         return {tag: model for tag, model in map(known.__getitem__, elements) if model is not None}
+
+
+@lru_cache(4096)
+def _told_by_tag(encoded: bytes) -> tuple[str, bool]:
+    """The name of a tag in DICOM JSON, and whether its element may give another one its meaning."""
+    number = _number(encoded)
+    return f"{number:08X}", _gives_meaning(number)
 
 
 def _gives_meaning(number: int) -> bool:

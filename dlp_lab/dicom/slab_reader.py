@@ -29,6 +29,7 @@ class SlabReader:
         series: The series.
         decode: Decodes compressed slices.
         see: Given the index of the first and the values of slices that were read, each time they are.
+        settle: Called before the memory of slices that `see` was given is used again.
         most_slices: So many a slab will have at most, as far as is known: then none is moved for a thicker one.
 
     Attributes:
@@ -41,12 +42,14 @@ class SlabReader:
         series: Series,
         decode: FrameDecoder,
         see: Callable[[int, NDArray[Any]], None] | None = None,
+        settle: Callable[[], None] | None = None,
         most_slices: int = 0,
     ) -> None:
         self._series = series
         self._most_slices = most_slices
         self._decode = decode
         self._see = see
+        self._settle = settle
         self._slices = StoredSlices()
         self._first = 0
         self._voxels: NDArray[Any] = np.empty((0, *series.geometry.shape[1:]), values_dtype(series))
@@ -68,6 +71,8 @@ class SlabReader:
         Raises:
             DicomError: As `read_volume`.
         """
+        if self._settle is not None:
+            self._settle()
         held = range(self._first, self._first + len(self._voxels))
         kept = self._voxels[first - held.start : stop - held.start] if first in held else self._voxels[:0]
         count, new = len(kept), self._series.headers[first + len(kept) : stop]

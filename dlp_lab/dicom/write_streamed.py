@@ -28,6 +28,7 @@ from dlp_lab.dicom.write_derived import refuse_form, written_form
 from dlp_lab.dicom.write_image import DerivedSeries, write_planned_series
 from dlp_lab.dicom.write_multiframe import write_planned_multiframe
 from dlp_lab.dicom.write_parametric_map import write_map_of_slices
+from dlp_lab.processors import in_parts
 
 _SLICES_AT_ONCE = 16
 """Are looked at together: as many as a slab is made of at least, so that no two of them are needed at a time."""
@@ -35,11 +36,15 @@ _WRITERS = {"series": write_planned_series, "multiframe": write_planned_multifra
 
 
 class Watcher(Protocol):
-    """Sees what is written. `begin` is called before the first slice, and again if all are made anew."""
+    """Sees what is written. `begin` is called before the first slice, and again if all are made anew.
+
+    `see` is given values, the range of each slice, and the values as they are stored: rounded where they become whole
+    numbers of the source's unit, or the same array.
+    """
 
     def begin(self, rescales: Sequence[Rescale]) -> None: ...
 
-    def see(self, first: int, slices: NDArray[Any], ranges: Sequence[ValueRange]) -> None: ...
+    def see(self, first: int, slices: NDArray[Any], ranges: Sequence[ValueRange], stored: NDArray[Any]) -> None: ...
 
 
 class SlicesOnDemand(Sequence[NDArray[Any]]):
@@ -89,6 +94,7 @@ def write_streamed(
     slices.whole_numbers = slices.whole_numbers and are_whole_numbers(guess)
     if guess is not None:
         watcher.begin(guess)
+        watched.are_rounded = are_whole_numbers(guess)
         written = write(source, PlannedSlices(places, watched, guess), folder, derivation, report)
         if slices.whole_numbers and _span(watched.ranges) <= LEAST_STEPS:
             guess = None  # with fewer steps than that, fractions count
@@ -100,6 +106,7 @@ def write_streamed(
     if guess is None or rescales != guess:
         slices.whole_numbers = False
         watcher.begin(rescales)
+        watched.are_rounded = are_whole_numbers(rescales)
         written = write(source, PlannedSlices(places, watched, rescales), folder, derivation, report)
     return written
 
@@ -130,7 +137,11 @@ def _possible_range(header: Header) -> ValueRange:
 
 
 class _Watched(Sequence[NDArray[Any]]):
-    """Slices that are looked at as they pass by in order; `ranges` are those of the last time.
+    """Slices that are looked at as they pass by in order.
+
+    Attributes:
+        ranges: Those of the last time.
+        are_rounded: Whether they are to be stored as whole numbers, and so rounded, once for all who want them so.
 
     Raises:
         TaskResultInvalid: From the iteration, at the first slice that cannot be written.
@@ -140,6 +151,8 @@ class _Watched(Sequence[NDArray[Any]]):
         self._slices = slices
         self._watcher = watcher
         self.ranges: list[ValueRange] = []
+        self.are_rounded = False
+        self._rounded = np.empty((0,), np.int16)
 
     def __len__(self) -> int:
         return len(self._slices)
@@ -158,8 +171,26 @@ class _Watched(Sequence[NDArray[Any]]):
             found = ValueRange.of_slices(values)
             refuse_unwritable_values(found)
             self.ranges += found
-            self._watcher.see(first, values, found)
+            stored = self._stored(values, found)
+            self._watcher.see(first, values, found, stored)
             # what does not fit is told by the ranges; until then it may overflow
             with np.errstate(invalid="ignore", over="ignore"):
-                yield from values
-            del values  # a view would keep its slab in memory while the next one is computed
+                yield from stored
+            del values, stored  # a view would keep its slab in memory while the next one is computed
+
+    def _stored(self, values: NDArray[Any], ranges: Sequence[ValueRange]) -> NDArray[Any]:
+        """Half to even, in memory that is used again for the next ones; values as they are where that is no gain."""
+        whole = np.iinfo(np.int16)
+        fit = all(whole.min <= found.low and found.high <= whole.max for found in ranges)
+        if not self.are_rounded or values.dtype != np.float32 or not fit:
+            return values
+        if self._rounded.shape[1:] != values.shape[1:]:
+            self._rounded = np.empty((_SLICES_AT_ONCE, *values.shape[1:]), np.int16)
+        rounded = self._rounded[: len(values)]
+
+        def round_some(first: int, end: int) -> None:
+            for k in range(first, end):
+                np.rint(values[k], out=rounded[k], casting="unsafe")
+
+        in_parts(round_some, len(values))
+        return rounded

@@ -1,4 +1,8 @@
-"""What `keep_hdf5` asks for, of volumes that pass slab by slab."""
+"""What `keep_hdf5` asks for, of volumes that pass slab by slab.
+
+Headers are read by the caller's thread while those of the files hash and write, which need no interpreter: on a thread
+of their own they would hold up whatever the caller does with Python, and all of it took as long.
+"""
 
 from __future__ import annotations
 
@@ -12,7 +16,7 @@ from numpy.typing import NDArray
 from dlp_lab.dicom.derived_slices import slice_uids
 from dlp_lab.dicom.options import ReadOptions
 from dlp_lab.dicom.series import Series
-from dlp_lab.jobs.stored_headers import SeriesHeaders
+from dlp_lab.jobs.stored_headers import HeaderReading
 from dlp_lab.store.hdf5_slabs import SlabFile, slab_file
 from dlp_lab.store.metadata import write_json
 from dlp_lab.volume import Volume
@@ -26,6 +30,8 @@ class KeptSlabs:
         self._folder = folder
         self._files = files
         self._kept: dict[str, SlabFile] = {}
+        self._headers = HeaderReading(series)
+        self._headers_due = 0
 
     def see_source(self, first: int, slices: NDArray[Any]) -> None:
         """Keep slices of the source; they come in order, and may come again."""
@@ -35,6 +41,7 @@ class KeptSlabs:
             uid = header.series_instance_uid or None
             self._begin("source", Volume(slices, geometry, header.unit, header.modality, uid))
         self._kept["source"].add(first, slices)
+        self._headers_due = max(self._headers_due, first + len(slices))
 
     def begin_result(self, part: Volume) -> None:
         """Tell, by a part of it, what the result is."""
@@ -48,6 +55,12 @@ class KeptSlabs:
         """Keep slices of the result, which come in order."""
         self._kept["result"].add(first, slices)
 
+    def settle(self) -> None:
+        """Wait until the memory of the slices that came may be used again; their headers are read meanwhile."""
+        self._headers.read(self._headers_due)
+        for file in self._kept.values():
+            file.settle()
+
     def finish(self, options: ReadOptions, source: dict[str, Any], result: dict[str, Any]) -> None:
         """Write the headers, and what is told of source and result beside them.
 
@@ -55,7 +68,7 @@ class KeptSlabs:
             options: How the series was read.
             source, result: Of `described`.
         """
-        headers, uids = SeriesHeaders.of(self._series, options), slice_uids(self._series)
+        headers, uids = self._headers.finish(options), slice_uids(self._series)
         self._kept["source"].finish(uids, headers.stored("source"))
         self._kept["result"].finish(uids, headers.stored("template"))
         for name, told in (("source", source), ("result", result)):

@@ -13,7 +13,7 @@ SHARE_VARIABLE = "DLP_LAB_MEMORY_SHARE"
 """A job whose volumes would take more than this share of the free memory is computed slab by slab; 0 for every job."""
 
 _DEFAULT_SHARE = 0.1
-_SLAB_BYTES = 64 * 2**20
+_SLAB_BYTES = 72 * 2**20
 """Of source and result together: thick enough that slices read twice do not count."""
 _MULTIPLE = 16
 _CGROUP = Path("/sys/fs/cgroup")

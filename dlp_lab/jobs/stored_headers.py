@@ -5,12 +5,13 @@ from __future__ import annotations
 import json
 from dataclasses import dataclass, replace
 from functools import cached_property
+from itertools import islice
 from typing import Literal
 
 import msgspec
 
 from dlp_lab.dicom.header_archive import CutHeader, encode_header
-from dlp_lab.dicom.header_json import Model, acquisition_facts, dicom_json
+from dlp_lab.dicom.header_json import HeaderModels, Model, acquisition_facts
 from dlp_lab.dicom.options import ReadOptions
 from dlp_lab.dicom.series import Series
 from dlp_lab.store.hdf5_headers import StoredHeaders
@@ -37,13 +38,7 @@ class SeriesHeaders:
     @classmethod
     def of(cls, series: Series, options: ReadOptions) -> SeriesHeaders:
         """Read the headers of the series' files, whole."""
-        files = {header.path: header for header in series.headers}
-        number_of = {path: number for number, path in enumerate(files)}
-        frames = tuple((number_of[h.path], h.frame) for h in series.headers if h.frame is not None)
-        known: dict[bytes, bytes] = {}  # a piece that many headers have takes memory once
-        encoded = [_sharing(encode_header(header), known) for header in files.values()]
-        common, slices = dicom_json(encoded)
-        return cls(tuple(header.pieces for header in encoded), common, slices, options, frames)
+        return HeaderReading(series).finish(options)
 
     def stored(self, origin: Literal["source", "template"] = "source") -> StoredHeaders:
         """As an HDF5 file keeps them."""
@@ -64,6 +59,40 @@ class SeriesHeaders:
         return acquisition_facts(self.common)
 
 
+class HeaderReading:
+    """The headers of a series' files, read part by part.
+
+    Args:
+        series: Of files, or of frames of files.
+    """
+
+    def __init__(self, series: Series) -> None:
+        self._series = series
+        self._files = {header.path: header for header in series.headers}
+        self._pieces: list[tuple[bytes, ...]] = []
+        self._models = HeaderModels()
+        self._known: dict[bytes, bytes] = {}
+
+    def read(self, count: int) -> None:
+        """Read on, until those of the first `count` files are there."""
+        for header in islice(self._files.values(), len(self._pieces), count):
+            encoded = _sharing(encode_header(header), self._known)
+            self._models.add(encoded)
+            self._pieces.append(encoded.pieces)
+
+    def finish(self, options: ReadOptions) -> SeriesHeaders:
+        """Read what is left.
+
+        Args:
+            options: How the series was read.
+        """
+        self.read(len(self._files))
+        number_of = {path: number for number, path in enumerate(self._files)}
+        frames = tuple((number_of[h.path], h.frame) for h in self._series.headers if h.frame is not None)
+        common, slices = self._models.split()
+        return SeriesHeaders(tuple(self._pieces), common, slices, options, frames)
+
+
 def _sharing(header: CutHeader, known: dict[bytes, bytes]) -> CutHeader:
-    """The same header, of pieces that are known where they are equal."""
+    """The same header, of pieces that are known where they are equal: what many headers have takes memory once."""
     return CutHeader(tuple(known.setdefault(piece, piece) for piece in header.pieces), header.walked)

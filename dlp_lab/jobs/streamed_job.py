@@ -38,14 +38,15 @@ def halo_of_streamed_job(task: Task, job: Job, series: Series) -> int | None:
 
     Slabs use the same memory again and again, which takes less time than to touch all that a volume needs. Whole
     volumes are taken where the task needs them, where slices are padded or resampled; and, if they fit into the memory
-    (`memory_share.py`), where more than stored integers is kept of values, or slices have slopes of their own, so that
-    how values are stored is known only when all are computed.
+    (`memory_share.py`), where it is known only when all values are computed how they are stored: in a parametric map,
+    or where slices have slopes of their own.
     """
     if task.makes != "image" or not is_read_slice_by_slice(series):
         return None
     slices, rows, columns = series.geometry.shape
     whole_bytes = slices * rows * columns * (values_dtype(series).itemsize + _RESULT_BYTES)
-    if (_keeps_fractions(job) or stored_as_in_source(series.headers) is None) and fits(whole_bytes):
+    known_only_at_the_end = job.output_form == "parametric_map" or stored_as_in_source(series.headers) is None
+    if known_only_at_the_end and fits(whole_bytes):
         return None
     return task.halo_slices(series.geometry)
 
@@ -102,8 +103,8 @@ def _run(
     whole_numbers = not _keeps_fractions(job) and are_whole_numbers(stored_as_in_source(series.headers))
     result_bytes = _ROUNDED_BYTES if whole_numbers else _RESULT_BYTES
     thickness = slab_thickness(pixels * (values_dtype(series).itemsize + result_bytes), halo)
-    see_source = None if kept is None else kept.see_source
-    reader = SlabReader(series, partial(decoded_here, threads=threads), see_source, thickness + 2 * halo)
+    see_source, settle = (None, None) if kept is None else (kept.see_source, kept.settle)
+    reader = SlabReader(series, partial(decoded_here, threads=threads), see_source, settle, thickness + 2 * halo)
     slabs = DerivedSlabs(task, series, reader, thickness, halo, report)
     slabs.whole_numbers = whole_numbers
     derivation, computation, unit = _about(job, slabs.result_with(0), kept)
@@ -151,10 +152,10 @@ class _SeenValues:
         if self._kept is not None:
             self._kept.restart_result()
 
-    def see(self, first: int, slices: NDArray[Any], ranges: Sequence[ValueRange]) -> None:
+    def see(self, first: int, slices: NDArray[Any], ranges: Sequence[ValueRange], stored: NDArray[Any]) -> None:
         low, high = self.value_range
         self.value_range = min(low, *(found.low for found in ranges)), max(high, *(found.high for found in ranges))
-        self._profiles.add(first, slices)
+        self._profiles.add(first, stored)
         if self._kept is not None:
             self._kept.see_result(first, slices)
 

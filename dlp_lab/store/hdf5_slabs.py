@@ -1,9 +1,14 @@
-"""A volume's HDF5 file that is written while its slabs pass, for the memory does not hold all of them."""
+"""A volume's HDF5 file that is written while its slabs pass, for the memory does not hold all of them.
+
+Slabs are hashed by one thread and written by another, while the next ones are computed or written elsewhere. Their
+memory may be used again after `SlabFile.settle`.
+"""
 
 from __future__ import annotations
 
 import hashlib
 from collections.abc import Iterator, Sequence
+from concurrent.futures import Future, ThreadPoolExecutor
 from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
@@ -13,6 +18,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from dlp_lab.geometry import Geometry
+from dlp_lab.processors import threads_to_use
 from dlp_lab.store.hdf5 import write_description, write_meaning, write_origin
 from dlp_lab.store.hdf5_file import published_hdf5
 from dlp_lab.store.hdf5_headers import StoredHeaders
@@ -31,6 +37,7 @@ class SlabFile:
         shape: Of the whole volume.
         dtype: Of the voxels; it becomes wider where slices need it.
         unit: Of the values.
+        hashing, writing: A thread for each of the two.
     """
 
     def __init__(
@@ -40,11 +47,16 @@ class SlabFile:
         shape: tuple[int, int, int],
         dtype: np.dtype[Any],
         unit: str | None,
+        hashing: ThreadPoolExecutor,
+        writing: ThreadPoolExecutor,
     ) -> None:
         self._file = file
         self._data = data
         self._shape = shape
         self._unit = unit
+        self._hashing = hashing
+        self._writing = writing
+        self._pending: list[Future[None]] = []
         self._image = self._create(_IMAGE, dtype)
         self.restart()
 
@@ -54,7 +66,10 @@ class SlabFile:
         self._digest = hashlib.sha256()
 
     def add(self, first: int, slices: NDArray[Any]) -> None:
-        """Write `(n, rows, columns)` slices from `first` on; those that were written already are left out."""
+        """Write `(n, rows, columns)` slices from `first` on; those that were written already are left out.
+
+        They must not change until `settle` returns.
+        """
         new = slices[max(0, self._written - first) :]
         if first > self._written:
             raise ValueError(f"slices {self._written} to {first - 1} are missing")
@@ -64,6 +79,12 @@ class SlabFile:
             self._widen(np.promote_types(new.dtype, self._image.dtype))
         self._append(new)
 
+    def settle(self) -> None:
+        """Wait until all that came was hashed and written."""
+        for one in self._pending:
+            one.result()
+        self._pending.clear()
+
     def finish(self, sop_instance_uids: Sequence[str], headers: StoredHeaders) -> None:
         """Write what stands behind the voxels.
 
@@ -72,6 +93,7 @@ class SlabFile:
         """
         if self._written != self._shape[0]:
             raise ValueError(f"{self._written} slices of {self._shape[0]} were written")
+        self.settle()
         self._image.attrs["sha256"] = self._digest.hexdigest()
         write_meaning(self._image, self._unit)
         write_origin(self._file, sop_instance_uids, headers)
@@ -81,19 +103,25 @@ class SlabFile:
 
     def _append(self, slices: NDArray[Any]) -> None:
         values = np.ascontiguousarray(slices, self._image.dtype)
-        self._digest.update(values.data)
         end = self._written + len(values)
-        self._image.write_direct(values, dest_sel=np.s_[self._written : end])
+        self._pending += [
+            self._hashing.submit(self._digest.update, values.data),
+            self._writing.submit(self._image.write_direct, values, dest_sel=np.s_[self._written : end]),
+        ]
         self._written = end
+        if threads_to_use() == 1:
+            self.settle()
 
     def _widen(self, dtype: np.dtype[Any]) -> None:
         """Store what was written so far in a wider type."""
+        self.settle()
         narrow, count = self._image, self._written
         self._data.move(_IMAGE, "narrow")
         self._image = self._create(_IMAGE, dtype)
         self.restart()
         for start in range(0, count, _SLICES_AT_ONCE):
             self._append(narrow[start : min(start + _SLICES_AT_ONCE, count)])
+            self.settle()  # or all of it would be waiting in memory
         del self._data["narrow"]
 
 
@@ -115,6 +143,8 @@ def slab_file(path: Path, part: Volume, geometry: Geometry, *, has_frames: bool)
     """
     with published_hdf5(path) as file:
         data = write_description(file, part, geometry, has_headers=True, is_plain=not has_frames)
-        writer = SlabFile(file, data, geometry.shape, part.voxels.dtype, part.unit)
-        del part  # or its voxels would stay in memory until the last slab has come
-        yield writer
+        # the threads end before the file is closed, also where something failed
+        with ThreadPoolExecutor(1) as hashing, ThreadPoolExecutor(1) as writing:
+            writer = SlabFile(file, data, geometry.shape, part.voxels.dtype, part.unit, hashing, writing)
+            del part  # or its voxels would stay in memory until the last slab has come
+            yield writer

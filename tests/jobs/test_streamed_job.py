@@ -5,6 +5,7 @@ from __future__ import annotations
 import datetime
 import json
 import weakref
+from concurrent.futures import Future, ThreadPoolExecutor
 from functools import partial
 from pathlib import Path
 from typing import Annotated, ClassVar, get_args
@@ -30,6 +31,7 @@ from dlp_lab.jobs.derived_slabs import DerivedSlabs
 from dlp_lab.jobs.job import Job
 from dlp_lab.jobs.pipeline import run_job
 from dlp_lab.kernels import gaussian
+from dlp_lab.store import hdf5_slabs
 from dlp_lab.store.workspace import Workspace
 from dlp_lab.tasks import all_tasks
 from dlp_lab.tasks.gaussian import Gaussian3D
@@ -168,6 +170,57 @@ def test_what_is_kept_in_hdf5_is_the_same_to_the_last_byte(tmp_path, in_slabs, m
     found = done(tmp_path, uid, **request)
     assert {"source.h5", "source.json", "result.h5", "result.json"} <= set(found)
     assert found == whole(tmp_path, uid, **request)
+
+
+@pytest.mark.parametrize("thickness", [3, 16, 32])
+@pytest.mark.parametrize("form", ["series", "multiframe", "parametric_map"])
+def test_what_threads_keep_of_slabs_is_what_is_kept_of_the_volume(root, in_slabs, monkeypatch, form, thickness):
+    monkeypatch.setattr(pipeline, "threads_worth_starting", lambda threads, voxels: 2)
+    in_slabs(thickness)
+    request, uid = {"params": {"sigma_mm": 2.0}, "keep_hdf5": True, "output_form": form}, next(UIDS)
+    assert done(root, uid, **request) == whole(root, uid, **request)
+
+
+@pytest.mark.parametrize("factor", [1.0, -40.0], ids=["in one pass", "in two passes"])
+def test_no_slice_changes_before_a_slow_thread_has_kept_it(root, in_slabs, monkeypatch, factor):
+    class LateThread(ThreadPoolExecutor):
+        """Does what it was given when its result is asked for."""
+
+        def submit(self, work, /, *args, **kwargs):
+            late = Future()
+            late.result = lambda timeout=None: work(*args, **kwargs)
+            return late
+
+    monkeypatch.setattr(pipeline, "threads_worth_starting", lambda threads, voxels: 2)
+    in_slabs(16)
+    request, uid = {"task": "scale", "params": {"factor": factor}, "keep_hdf5": True}, next(UIDS)
+    blur = {"params": {"sigma_mm": 2.0}, "keep_hdf5": True}
+    expected, expected_blur = whole(root, uid, **request), whole(root, uid, **blur)
+    monkeypatch.setattr(hdf5_slabs, "ThreadPoolExecutor", LateThread)
+    assert done(root, uid, **request) == expected
+    assert done(root, uid, **blur) == expected_blur
+
+
+def test_halves_are_kept_in_hdf5_and_rounded_to_even_in_dicom(tmp_path, in_slabs):
+    write_phantom_series(tmp_path / "case", shape=(20, 6, 7))
+    uid, request = next(UIDS), {"task": "scale", "params": {"factor": 0.5}, "keep_hdf5": True}
+    files = done(tmp_path, uid, **request)
+    assert files == whole(tmp_path, uid, **request)
+    kept = dlp.read_hdf5(Workspace(tmp_path).job_folder(uid) / "result.h5")
+    assert (kept.voxels % 1 == 0.5).any()
+    written = one_series(Workspace(tmp_path).job_folder(uid))
+    np.testing.assert_array_equal(read_volume(written).voxels, np.rint(kept.voxels))
+
+
+@pytest.mark.parametrize("form", ["series", "multiframe"])
+def test_a_job_that_keeps_hdf5_is_done_in_slabs_also_where_it_fits_into_the_memory(root, monkeypatch, form):
+    monkeypatch.setattr(pipeline, "read_volume", None)
+    assert "result.h5" in done(root, next(UIDS), keep_hdf5=True, output_form=form)
+
+
+def test_a_parametric_map_is_done_whole_where_it_fits_into_the_memory(root, monkeypatch):
+    monkeypatch.setattr(pipeline, "run_in_slabs", None)
+    assert "0001.dcm" in done(root, next(UIDS), output_form="parametric_map")
 
 
 def test_frames_are_kept_in_hdf5_too(tmp_path, in_slabs):
