@@ -49,6 +49,7 @@ class LineStrip:
         self._rows = np.zeros((_PLANES_AT_ONCE, plan.rows, width + 2 * reach_i), np.float32)
         self._columns = np.zeros((_PLANES_AT_ONCE, plan.rows, width), np.float32)
         self._window = np.zeros((plan.slots, plan.rows, width), np.float32)
+        self._within_reach = np.zeros((plan.planes_at_once + 2 * plan.reach_kji[0], plan.rows, width), np.float32)
 
     def convolve(self, voxels: NDArray[Any], result: NDArray[Any], rows: slice) -> Iterator[None]:
         schedule, places, step = self._plan.schedule, self._plan.places_of_rows(rows), self._plan.planes_at_once
@@ -61,7 +62,9 @@ class LineStrip:
                 self._sum_in_planes(voxels, schedule.fill_planes[some], places, schedule.fill_slots[some])
             sums = result[k : k + step, rows]
             slots = schedule.slots_of_taps[k : k + len(sums) + len(weights) - 1]
-            self._passes.along_planes(self._window[slots, :height, :columns], weights, sums)
+            lines = self._within_reach[: len(slots)]
+            np.take(self._window, slots, axis=0, out=lines, mode="clip")  # that only this mode copies without a detour
+            self._passes.along_planes(lines[:, :height, :columns], weights, sums)
             yield
 
     def _sum_in_planes(self, voxels: NDArray[Any], planes: Places, places: Places, slots: Places) -> None:
