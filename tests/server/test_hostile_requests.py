@@ -2,10 +2,12 @@
 
 from __future__ import annotations
 
+import contextlib
 import json
 import os
 import socket
 import time
+from collections.abc import Iterable, Iterator
 from pathlib import Path
 
 import pytest
@@ -103,26 +105,34 @@ async def test_the_access_log_has_no_folder_of_an_address(fetch: Fetch, caplog: 
     assert "ZZPHI" not in caplog.text
 
 
+def _post_without_token(server: Backend, kind: str, pieces: Iterable[bytes]) -> None:
+    port = int(server.address.rstrip("/").rpartition(":")[2])
+    with socket.create_connection(("127.0.0.1", port)) as connection:
+        connection.settimeout(20)
+        with contextlib.suppress(OSError):  # the server has had enough
+            connection.sendall(f"POST /dlp-lab/api/v1/jobs HTTP/1.1\r\nHost: localhost\r\n{kind}\r\n\r\n".encode())
+            for piece in pieces:
+                connection.sendall(piece)
+        time.sleep(0.1)
+
+
 @pytest.mark.parametrize("form", ["length", "chunks"])
 def test_a_body_without_a_token_is_not_kept(backend: Backend, form: str) -> None:  # noqa: F811
     size, piece = 250 * 2**20, bytes(2**20)
-    backend.ask("query/x")  # what is loaded at the first request is loaded
+    _post_without_token(backend, "Content-Length: 2", [b"{}"])  # what is loaded at the first one is loaded
     before = _resident_bytes(backend.process.pid)
     greatest = before
-    with socket.create_connection(("127.0.0.1", int(backend.address.rstrip("/").rpartition(":")[2]))) as connection:
-        kind = f"Content-Length: {size}" if form == "length" else "Transfer-Encoding: chunked"
-        connection.sendall(f"POST /dlp-lab/api/v1/jobs HTTP/1.1\r\nHost: localhost\r\n{kind}\r\n\r\n".encode())
-        connection.settimeout(20)
-        sent = 0
-        try:
-            while sent < size:
-                connection.sendall(piece if form == "length" else b"100000\r\n" + piece + b"\r\n")
-                sent += len(piece)
-                greatest = max(greatest, _resident_bytes(backend.process.pid))
-        except OSError:
-            pass  # the server has had enough
-        time.sleep(0.1)
-        greatest = max(greatest, _resident_bytes(backend.process.pid))
+
+    def pieces() -> Iterator[bytes]:
+        nonlocal greatest
+        for _ in range(size // len(piece)):
+            yield piece if form == "length" else b"100000\r\n" + piece + b"\r\n"
+            greatest = max(greatest, _resident_bytes(backend.process.pid))
+
+    _post_without_token(
+        backend, f"Content-Length: {size}" if form == "length" else "Transfer-Encoding: chunked", pieces()
+    )
+    greatest = max(greatest, _resident_bytes(backend.process.pid))
     assert greatest - before < 20 * 2**20
     assert backend.ask("query/x")[0] == 404
 
