@@ -94,7 +94,7 @@ def test_the_form_starts_from_what_was_asked_last_and_from_a_job_that_is_run_aga
 
 
 def test_the_status_bar_counts_what_runs_and_waits_and_leads_to_the_panel(page: Page, lab: Lab) -> None:
-    write_phantom_series(lab.root / "counted", shape=(64, 512, 512), spacing_kji_mm=(1, 0.5, 0.5), orientation="axial")
+    write_phantom_series(lab.root / "counted", shape=(320, 512, 512), spacing_kji_mm=(1, 0.5, 0.5), orientation="axial")
     lab.open(page)
     for _ in range(2):
         run_job(page, "counted", **{"Sigma (mm)": "30"})
@@ -110,7 +110,7 @@ def test_the_status_bar_counts_what_runs_and_waits_and_leads_to_the_panel(page: 
 
 
 def test_two_tabs_show_the_same_jobs(page: Page, lab: Lab) -> None:
-    write_phantom_series(lab.root / "two-tabs", shape=(64, 512, 512), spacing_kji_mm=(1, 1, 1), orientation="axial")
+    write_phantom_series(lab.root / "two-tabs", shape=(320, 512, 512), spacing_kji_mm=(1, 1, 1), orientation="axial")
     other = page.context.new_page()
     for tab in (other, page):
         lab.open(tab)

@@ -17,7 +17,7 @@ JOB_TIMEOUT_MS = 60_000
 
 def write_large_series(folder: Path) -> None:
     """A series that takes long enough to be seen at work and to be cancelled."""
-    write_phantom_series(folder, shape=(64, 512, 512), spacing_kji_mm=(1.0, 0.5, 0.5), orientation="axial")
+    write_phantom_series(folder, shape=(320, 512, 512), spacing_kji_mm=(1.0, 0.5, 0.5), orientation="axial")
 
 
 def test_the_extension_starts_and_registers(page: Page, lab: Lab) -> None:
