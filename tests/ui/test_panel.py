@@ -13,11 +13,12 @@ from tests.ui.lab_server import Lab
 from tests.ui.panel_page import folder_item, job_rows, open_file_browser, open_panel, open_run_dialog
 
 JOB_TIMEOUT_MS = 60_000
+SLICES = 320
+"""Of a series that takes long enough to be seen at work and to be cancelled."""
 
 
 def write_large_series(folder: Path) -> None:
-    """A series that takes long enough to be seen at work and to be cancelled."""
-    write_phantom_series(folder, shape=(320, 512, 512), spacing_kji_mm=(1.0, 0.5, 0.5), orientation="axial")
+    write_phantom_series(folder, shape=(SLICES, 512, 512), spacing_kji_mm=(1.0, 0.5, 0.5), orientation="axial")
 
 
 def test_the_extension_starts_and_registers(page: Page, lab: Lab) -> None:
@@ -48,7 +49,7 @@ def test_a_job_goes_from_the_folder_to_the_result(page: Page, lab: Lab) -> None:
     uid = job.get_attribute("data-uid") or ""
     expect(page.locator(".jp-BreadCrumbs")).to_contain_text(uid)
     written = list((lab.root / "dlp-lab-output" / uid).rglob("*.dcm"))
-    assert len(written) == 64
+    assert len(written) == SLICES
     assert pydicom.dcmread(written[0], stop_before_pixels=True).ImageType[0] == "DERIVED"
 
 
