@@ -1,4 +1,4 @@
-"""A derived image whose slices are made while it is written, for the memory does not hold all of them.
+"""A derived image whose slices are made while it is written, so that the memory need not hold all of them.
 
 How integers stand for values follows from the values of all slices, and has to be known before the first one is
 written. It is nearly always as in the source, so that is taken for granted, and looked at again when all values have

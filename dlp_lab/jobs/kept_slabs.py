@@ -18,7 +18,6 @@ from dlp_lab.dicom.options import ReadOptions
 from dlp_lab.dicom.series import Series
 from dlp_lab.jobs.stored_headers import HeaderReading
 from dlp_lab.store.hdf5_slabs import SlabFile, slab_file
-from dlp_lab.store.metadata import write_json
 from dlp_lab.volume import Volume
 
 
@@ -71,8 +70,7 @@ class KeptSlabs:
         headers, uids = self._headers.finish(options), slice_uids(self._series)
         self._kept["source"].finish(uids, headers.stored("source"))
         self._kept["result"].finish(uids, headers.stored("template"))
-        for name, told in (("source", source), ("result", result)):
-            write_json({**told, "acquisition": headers.acquisition(), "headers": "full"}, self._folder / f"{name}.json")
+        headers.write_metadata(self._folder, source, result)
 
     def _begin(self, name: str, part: Volume) -> None:
         has_frames = self._series.first.frame is not None

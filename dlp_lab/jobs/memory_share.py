@@ -10,7 +10,7 @@ from pathlib import Path
 from dlp_lab.errors import BadParameters
 
 SHARE_VARIABLE = "DLP_LAB_MEMORY_SHARE"
-"""A job whose volumes would take more than this share of the free memory is computed slab by slab; 0 for every job."""
+"""The share of the free memory that the volumes of a job may take if they are whole in memory; 0: none are."""
 
 _DEFAULT_SHARE = 0.1
 _SLAB_BYTES = 72 * 2**20

@@ -15,7 +15,7 @@ from dlp_lab.dicom.derived_header import Derivation
 from dlp_lab.dicom.derived_slices import slice_uids
 from dlp_lab.dicom.folder import FolderScan, find_series
 from dlp_lab.dicom.options import ReadOptions
-from dlp_lab.dicom.read import read_volume, values_dtype
+from dlp_lab.dicom.read import read_volume
 from dlp_lab.dicom.report import FolderReport, report_folder
 from dlp_lab.dicom.series import Series, choose_series
 from dlp_lab.dicom.write_derived import write_derived
@@ -25,7 +25,7 @@ from dlp_lab.jobs.job import Job
 from dlp_lab.jobs.label_output import write_labels
 from dlp_lab.jobs.memory_limit import limited_memory
 from dlp_lab.jobs.memory_share import fits
-from dlp_lab.jobs.streamed_job import halo_of_streamed_job, run_in_slabs
+from dlp_lab.jobs.streamed_job import halo_of_streamed_job, run_in_slabs, whole_bytes
 from dlp_lab.large_arrays import arrays_in_files
 from dlp_lab.processors import shared_processors, threads_worth_starting
 from dlp_lab.store.metadata import volume_metadata, write_json
@@ -34,9 +34,6 @@ from dlp_lab.store.workspace import Workspace, published_folder
 from dlp_lab.tasks import task_named
 from dlp_lab.tasks.task import ChannelTask, ImageResult, LabelResult, Report, Task
 from dlp_lab.volume import Volume
-
-_FLOAT_BYTES, _LABEL_BYTES = 4, 1
-"""Of a voxel: of a result or of a network's input, and of labels."""
 
 
 def run_job(workspace: Workspace, job: Job, report: Report, threads: int | None = None) -> list[str]:
@@ -47,8 +44,8 @@ def run_job(workspace: Workspace, job: Job, report: Report, threads: int | None 
     `job.json` with how it came about, and with `keep_hdf5` also `source.h5`, `source.json`, `result.h5` and
     `result.json`.
 
-    Volumes that do not fit into the memory are read, computed and written slab by slab, where the task allows it. Where
-    it does not, they lie in files of the output folder, without names.
+    Volumes are read, computed and written slab by slab where `halo_of_streamed_job` says so. Others that do not fit
+    into the memory lie in files of the output folder, without names.
 
     Args:
         workspace: Where the job's folders are.
@@ -75,15 +72,8 @@ def run_job(workspace: Workspace, job: Job, report: Report, threads: int | None 
             done = run_in_slabs(task, job, series, halo, folder, report, threads)
             write_json(_record(job, scan, series, done.source, done.result, others), folder / RECORD)
         return list(done.warnings)
-    with arrays_in_files(None if fits(_whole_bytes(task, series)) else workspace.output_folder):
+    with arrays_in_files(None if fits(whole_bytes(task, series)) else workspace.output_folder):
         return _run_whole(workspace, job, task, scan, series, others, report, threads)
-
-
-def _whole_bytes(task: Task, series: Series) -> int:
-    """Of the volumes that a job holds at once, at least."""
-    slices, rows, columns = series.geometry.shape
-    of_result = _FLOAT_BYTES + _LABEL_BYTES if task.makes == "labels" else _FLOAT_BYTES
-    return slices * rows * columns * (values_dtype(series).itemsize + of_result)
 
 
 def _run_whole(
@@ -163,9 +153,7 @@ def _keep_hdf5(series: Series, source: Volume, result: Volume, folder: Path, opt
     uids = slice_uids(series)
     write_hdf5(source, folder / "source.h5", sop_instance_uids=uids, headers=headers.stored("source"))
     write_hdf5(result, folder / "result.h5", sop_instance_uids=uids, headers=headers.stored("template"))
-    for name, kept in (("source", source), ("result", result)):
-        metadata = {**volume_metadata(kept), "acquisition": headers.acquisition(), "headers": "full"}
-        write_json(metadata, folder / f"{name}.json")
+    headers.write_metadata(folder, volume_metadata(source), volume_metadata(result))
 
 
 def _part(report: Report, start: float, end: float) -> Callable[[float, str], None]:

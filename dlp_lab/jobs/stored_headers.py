@@ -3,10 +3,12 @@
 from __future__ import annotations
 
 import json
+from collections.abc import Mapping
 from dataclasses import dataclass, replace
 from functools import cached_property
 from itertools import islice
-from typing import Literal
+from pathlib import Path
+from typing import Any, Literal
 
 import msgspec
 
@@ -15,6 +17,7 @@ from dlp_lab.dicom.header_json import HeaderModels, Model, acquisition_facts
 from dlp_lab.dicom.options import ReadOptions
 from dlp_lab.dicom.series import Series
 from dlp_lab.store.hdf5_headers import StoredHeaders
+from dlp_lab.store.metadata import write_json
 
 
 @dataclass(frozen=True)
@@ -57,6 +60,19 @@ class SeriesHeaders:
     def acquisition(self) -> dict[str, float]:
         """Numbers of the acquisition, and nothing of the patient."""
         return acquisition_facts(self.common)
+
+    def write_metadata(self, folder: Path, source: Mapping[str, Any], result: Mapping[str, Any]) -> None:
+        """Write `source.json` and `result.json` into `folder`: what is told of each volume, and of the acquisition.
+
+        Args:
+            folder: Of the HDF5 files that have these headers.
+            source, result: Of `volume_metadata`.
+
+        Raises:
+            OutputExists: One of the files exists.
+        """
+        for name, told in (("source", source), ("result", result)):
+            write_json({**told, "acquisition": self.acquisition(), "headers": "full"}, folder / f"{name}.json")
 
 
 class HeaderReading:

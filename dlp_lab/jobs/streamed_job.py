@@ -1,7 +1,8 @@
-"""A job whose volumes do not fit into the memory: read, computed and written slab by slab."""
+"""A job that is read, computed and written slab by slab, so that the memory need not hold its volumes."""
 
 from __future__ import annotations
 
+import math
 from collections.abc import Sequence
 from dataclasses import dataclass
 from functools import partial
@@ -29,8 +30,15 @@ from dlp_lab.tasks.task import ImageResult, Report, Task
 if TYPE_CHECKING:
     from dlp_lab.jobs.kept_slabs import KeptSlabs
 
-_RESULT_BYTES, _ROUNDED_BYTES = 4, 2
-"""Of a voxel of a result, which is float32 as a rule, and where whole numbers of the source's unit are enough."""
+_RESULT_BYTES, _ROUNDED_BYTES, _LABEL_BYTES = 4, 2, 1
+"""Of a voxel of a result or of a network's input, which is float32 as a rule; of a result where whole numbers of the
+source's unit are enough; and of labels."""
+
+
+def whole_bytes(task: Task, series: Series) -> int:
+    """Of the volumes that a job holds at once if it is done with whole ones, at least."""
+    of_result = _RESULT_BYTES + (_LABEL_BYTES if task.makes == "labels" else 0)
+    return math.prod(series.geometry.shape) * (values_dtype(series).itemsize + of_result)
 
 
 def halo_of_streamed_job(task: Task, job: Job, series: Series) -> int | None:
@@ -43,10 +51,8 @@ def halo_of_streamed_job(task: Task, job: Job, series: Series) -> int | None:
     """
     if task.makes != "image" or not is_read_slice_by_slice(series):
         return None
-    slices, rows, columns = series.geometry.shape
-    whole_bytes = slices * rows * columns * (values_dtype(series).itemsize + _RESULT_BYTES)
     known_only_at_the_end = job.output_form == "parametric_map" or stored_as_in_source(series.headers) is None
-    if known_only_at_the_end and fits(whole_bytes):
+    if known_only_at_the_end and fits(whole_bytes(task, series)):
         return None
     return task.halo_slices(series.geometry)
 

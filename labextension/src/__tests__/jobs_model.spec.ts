@@ -18,7 +18,10 @@ describe('JobsModel', () => {
     await settle();
   });
 
-  afterEach(() => model.dispose());
+  afterEach(() => {
+    jest.useRealTimers();
+    model.dispose();
+  });
 
   it('lists jobs and tasks by itself when it starts', () => {
     expect(model.isLoaded).toBe(true);
@@ -80,94 +83,74 @@ describe('JobsModel', () => {
 
   it('asks nothing of the progress of a job that is not listed, and seldom of its state', async () => {
     jest.useFakeTimers();
-    try {
-      for (let index = 0; index < 100; index++) {
-        const uid = `unlisted${index}`;
-        server.emit({ uid, state: 'running', progress: 0 });
-        server.emit({ uid, state: 'running', progress: 0.5 });
-        server.emit({ uid, state: 'succeeded', progress: 1 });
-        await jest.advanceTimersByTimeAsync(20);
-      }
-      await jest.advanceTimersByTimeAsync(1000);
-      expect(server.listings).toBeGreaterThanOrEqual(3);
-      expect(server.listings).toBeLessThanOrEqual(7);
-      const { listings } = server;
-      server.emit({ uid: 'unlisted', state: 'running', progress: 0 });
-      await jest.advanceTimersByTimeAsync(1000);
-      for (let index = 0; index < 50; index++) {
-        server.emit({
-          uid: 'unlisted',
-          state: 'running',
-          progress: index / 50
-        });
-      }
-      await jest.advanceTimersByTimeAsync(1000);
-      expect(server.listings).toBe(listings + 1);
-    } finally {
-      jest.useRealTimers();
+    for (let index = 0; index < 100; index++) {
+      const uid = `unlisted${index}`;
+      server.emit({ uid, state: 'running', progress: 0 });
+      server.emit({ uid, state: 'running', progress: 0.5 });
+      server.emit({ uid, state: 'succeeded', progress: 1 });
+      await jest.advanceTimersByTimeAsync(20);
     }
+    await jest.advanceTimersByTimeAsync(1000);
+    expect(server.listings).toBeGreaterThanOrEqual(3);
+    expect(server.listings).toBeLessThanOrEqual(7);
+    const { listings } = server;
+    server.emit({ uid: 'unlisted', state: 'running', progress: 0 });
+    await jest.advanceTimersByTimeAsync(1000);
+    for (let index = 0; index < 50; index++) {
+      server.emit({
+        uid: 'unlisted',
+        state: 'running',
+        progress: index / 50
+      });
+    }
+    await jest.advanceTimersByTimeAsync(1000);
+    expect(server.listings).toBe(listings + 1);
   });
 
   it('lists the step at work at most every two seconds while progress comes in', async () => {
     jest.useFakeTimers();
-    try {
-      for (let index = 0; index < 50; index++) {
-        server.emit({ uid: A, state: 'running', progress: index / 50 });
-        await jest.advanceTimersByTimeAsync(100);
-      }
-      expect(server.listings).toBeGreaterThanOrEqual(2);
-      expect(server.listings).toBeLessThanOrEqual(4);
-    } finally {
-      jest.useRealTimers();
+    for (let index = 0; index < 50; index++) {
+      server.emit({ uid: A, state: 'running', progress: index / 50 });
+      await jest.advanceTimersByTimeAsync(100);
     }
+    expect(server.listings).toBeGreaterThanOrEqual(2);
+    expect(server.listings).toBeLessThanOrEqual(4);
   });
 
   it('lists again, at most twice a second, when events do not tell which job has changed', async () => {
     jest.useFakeTimers();
-    try {
-      server.jobs = [makeJob({ uid: A, state: 'succeeded' })];
-      for (let index = 0; index < 20; index++) {
-        server.emit({ uid: null, state: null, progress: null });
-        await jest.advanceTimersByTimeAsync(100);
-      }
-      expect(model.jobs[0].state).toBe('succeeded');
-      expect(server.listings).toBeGreaterThanOrEqual(4);
-      expect(server.listings).toBeLessThanOrEqual(6);
-    } finally {
-      jest.useRealTimers();
+    server.jobs = [makeJob({ uid: A, state: 'succeeded' })];
+    for (let index = 0; index < 20; index++) {
+      server.emit({ uid: null, state: null, progress: null });
+      await jest.advanceTimersByTimeAsync(100);
     }
+    expect(model.jobs[0].state).toBe('succeeded');
+    expect(server.listings).toBeGreaterThanOrEqual(4);
+    expect(server.listings).toBeLessThanOrEqual(6);
   });
 
   it('asks a server without dlp-lab a few times, more and more rarely, then says what to do and asks no more', async () => {
     jest.useFakeTimers();
-    try {
-      server.isForeign = true;
-      const before = server.seen.length;
-      void model.refresh().catch(() => undefined);
-      await jest.advanceTimersByTimeAsync(10 * 60 * 1000);
-      expect(server.seen.length - before).toBe(4);
-      expect(model.error).toMatch(/jupyter server extension enable dlp_lab/);
+    server.isForeign = true;
+    const before = server.seen.length;
+    void model.refresh().catch(() => undefined);
+    await jest.advanceTimersByTimeAsync(10 * 60 * 1000);
+    expect(server.seen.length - before).toBe(4);
+    expect(model.error).toMatch(/jupyter server extension enable dlp_lab/);
 
-      server.isForeign = false;
-      await model.refresh();
-      expect(model.error).toBeNull();
-    } finally {
-      jest.useRealTimers();
-    }
+    server.isForeign = false;
+    await model.refresh();
+    expect(model.error).toBeNull();
   });
 
   it('asks a lost server again and again, at last every half a minute', async () => {
     jest.useFakeTimers();
-    try {
-      server.isDown = true;
-      const before = server.seen.length;
-      void model.refresh().catch(() => undefined);
-      await jest.advanceTimersByTimeAsync(10 * 60 * 1000);
-      expect(server.seen.length - before).toBeGreaterThan(15);
-      expect(server.seen.length - before).toBeLessThan(30);
-    } finally {
-      jest.useRealTimers();
-    }
+    server.isDown = true;
+    const before = server.seen.length;
+    void model.refresh().catch(() => undefined);
+    await jest.advanceTimersByTimeAsync(10 * 60 * 1000);
+    expect(server.seen.length - before).toBeGreaterThan(15);
+    expect(server.seen.length - before).toBeLessThan(30);
   });
 
   it('shows a submitted job at once, at the top', async () => {
@@ -199,37 +182,29 @@ describe('JobsModel', () => {
 
   it('says that the server is lost, keeps the jobs, and lists them when it is back', async () => {
     jest.useFakeTimers();
-    try {
-      server.isDown = true;
-      server.connectionFailure.emit(new Error('lost'));
-      await jest.advanceTimersByTimeAsync(20);
-      expect(model.error).toBe('The server does not answer: Failed to fetch.');
-      expect(model.jobs).toHaveLength(1);
-      server.isDown = false;
-      server.jobs = [];
-      await jest.advanceTimersByTimeAsync(10000);
-      expect(model.error).toBeNull();
-      expect(model.jobs).toHaveLength(0);
-    } finally {
-      jest.useRealTimers();
-    }
+    server.isDown = true;
+    server.connectionFailure.emit(new Error('lost'));
+    await jest.advanceTimersByTimeAsync(20);
+    expect(model.error).toBe('The server does not answer: Failed to fetch.');
+    expect(model.jobs).toHaveLength(1);
+    server.isDown = false;
+    server.jobs = [];
+    await jest.advanceTimersByTimeAsync(10000);
+    expect(model.error).toBeNull();
+    expect(model.jobs).toHaveLength(0);
   });
 
   it('goes on when an answer never comes, as after a connection that is gone without a word', async () => {
     jest.useFakeTimers();
-    try {
-      server.gate = new Promise(() => undefined);
-      server.emit({ uid: B, state: 'queued', progress: 0 });
-      await jest.advanceTimersByTimeAsync(31000);
-      expect(model.error).toContain('The server does not answer');
-      server.gate = null;
-      server.jobs = [];
-      await jest.advanceTimersByTimeAsync(10000);
-      expect(model.error).toBeNull();
-      expect(model.jobs).toHaveLength(0);
-    } finally {
-      jest.useRealTimers();
-    }
+    server.gate = new Promise(() => undefined);
+    server.emit({ uid: B, state: 'queued', progress: 0 });
+    await jest.advanceTimersByTimeAsync(31000);
+    expect(model.error).toContain('The server does not answer');
+    server.gate = null;
+    server.jobs = [];
+    await jest.advanceTimersByTimeAsync(10000);
+    expect(model.error).toBeNull();
+    expect(model.jobs).toHaveLength(0);
   });
 
   it('counts the open jobs also where they are not listed', async () => {
