@@ -133,7 +133,7 @@ def test_a_body_without_a_token_is_not_kept(backend: Backend, form: str) -> None
         backend, f"Content-Length: {size}" if form == "length" else "Transfer-Encoding: chunked", pieces()
     )
     greatest = max(greatest, _resident_bytes(backend.process.pid))
-    assert greatest - before < 20 * 2**20
+    assert greatest - before < size // 4  # what a server takes at rest comes and goes; a kept body is 250 MiB
     assert backend.ask("query/x")[0] == 404
 
 
