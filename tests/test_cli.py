@@ -267,7 +267,17 @@ def test_minmax_is_stored_as_0_to_1_and_undone_on_the_way_back(root):
 
 @pytest.mark.parametrize(
     ("seconds", "text"),
-    [(0, "0.0 s"), (7.34, "7.3 s"), (9.96, "10 s"), (59.7, "1 min 00 s"), (187, "3 min 07 s"), (3900, "1 h 05 min")],
+    [
+        (0, "1 ms"),
+        (0.0414, "41 ms"),
+        (0.949, "949 ms"),
+        (0.96, "1.0 s"),
+        (7.34, "7.3 s"),
+        (9.96, "10 s"),
+        (59.7, "1 min 00 s"),
+        (187, "3 min 07 s"),
+        (3900, "1 h 05 min"),
+    ],
 )
 def test_a_duration_is_told_in_units_that_fit(seconds, text):
     assert duration(seconds) == text

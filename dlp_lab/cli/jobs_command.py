@@ -147,7 +147,9 @@ def _list_jobs(arguments: argparse.Namespace) -> int:
 
 
 def duration(seconds: float) -> str:
-    """Such as "7.3 s", "42 s", "3 min 07 s", "1 h 05 min"; the panel in JupyterLab says it alike."""
+    """Such as "40 ms", "7.3 s", "42 s", "3 min 07 s", "1 h 05 min"; the panel in JupyterLab says it alike."""
+    if seconds < 0.95:
+        return f"{max(1, round(1000 * seconds))} ms"
     if seconds < 9.95:
         return f"{seconds:.1f} s"
     minutes, rest = divmod(round(seconds), 60)

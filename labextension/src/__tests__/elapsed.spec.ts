@@ -29,9 +29,17 @@ describe('elapsed', () => {
     expect(elapsed(job, TOLD_AT)).toBe('3 s');
   });
 
-  it('stops when the job ends', () => {
-    const job = makeJob({ state: 'succeeded', elapsed_seconds: 2.34 });
-    expect(elapsed(job, 99000)).toBe('2.3 s');
+  it.each([
+    [0, '1 ms'],
+    [0.0414, '41 ms'],
+    [0.949, '949 ms'],
+    [0.96, '1.0 s'],
+    [2.34, '2.3 s'],
+    [9.96, '10 s'],
+    [59.7, '1 min 00 s']
+  ])('of a job that took %d s is %s ever after', (seconds, text) => {
+    const job = makeJob({ state: 'succeeded', elapsed_seconds: seconds });
+    expect(elapsed(job, 99000)).toBe(text);
   });
 
   it('is nothing before the job starts', () => {
