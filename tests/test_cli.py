@@ -19,7 +19,6 @@ from scipy import ndimage
 
 import dlp_lab as dlp
 from dlp_lab.cli import main
-from dlp_lab.cli.jobs_command import duration
 from dlp_lab.jobs.job import JobRequest
 from dlp_lab.jobs.job_store import JobStore
 from dlp_lab.store.workspace import Workspace
@@ -263,24 +262,6 @@ def test_minmax_is_stored_as_0_to_1_and_undone_on_the_way_back(root):
     assert (stored.dtype, stored.min(), stored.max()) == (np.float32, 0, 1)
     assert cli("hdf5-to-dicom", "-h", "v.h5", "-d", "case", "-o", "out", cwd=root).returncode == 0
     np.testing.assert_array_equal(dlp.read_series(root / "out").voxels, dlp.read_series(root / "case").voxels)
-
-
-@pytest.mark.parametrize(
-    ("seconds", "text"),
-    [
-        (0, "1 ms"),
-        (0.0414, "41 ms"),
-        (0.949, "949 ms"),
-        (0.96, "1.0 s"),
-        (7.34, "7.3 s"),
-        (9.96, "10 s"),
-        (59.7, "1 min 00 s"),
-        (187, "3 min 07 s"),
-        (3900, "1 h 05 min"),
-    ],
-)
-def test_a_duration_is_told_in_units_that_fit(seconds, text):
-    assert duration(seconds) == text
 
 
 def test_a_queue_is_filled_looked_at_and_emptied_without_a_server(root, probe_package):

@@ -14,6 +14,7 @@ from typing import TYPE_CHECKING
 
 import msgspec
 
+from dlp_lab.duration import duration_text
 from dlp_lab.errors import JobNotEnded, MalformedRequest, NoSuchJob, QueueUnusable, printable, printable_lines
 
 if TYPE_CHECKING:
@@ -132,30 +133,18 @@ def _list_jobs(arguments: argparse.Namespace) -> int:
         return 0
     for job in listed.jobs:
         place = f"{round(100 * job.progress)} %" if job.position is None else f"next {job.position}"
-        took = "" if job.elapsed_seconds is None else duration(job.elapsed_seconds)
+        took = "" if job.elapsed_seconds is None else duration_text(job.elapsed_seconds)
         print(
             f"{job.uid}  {job.submitted_at[:19]}  {job.state:<9}  {place:>8}  {took:>12}  "
             f"{job.task}  {printable(job.input_dir)}"
         )
         if job.seconds_left is not None:
-            print(f"    {printable(job.message)}, about {duration(job.seconds_left)} left")
+            print(f"    {printable(job.message)}, about {duration_text(job.seconds_left)} left")
         elif job.state in ("failed", "running"):
             print(f"    {printable(job.message)}")
     if listed.older:
         print(f"and {listed.older} older ones; --limit lists more")
     return 0
-
-
-def duration(seconds: float) -> str:
-    """Such as "40 ms", "7.3 s", "42 s", "3 min 07 s", "1 h 05 min"; the panel in JupyterLab says it alike."""
-    if seconds < 0.95:
-        return f"{max(1, round(1000 * seconds))} ms"
-    if seconds < 9.95:
-        return f"{seconds:.1f} s"
-    minutes, rest = divmod(round(seconds), 60)
-    if minutes == 0:
-        return f"{rest} s"
-    return f"{minutes} min {rest:02} s" if minutes < 60 else f"{minutes // 60} h {minutes % 60:02} min"
 
 
 def _print_log(arguments: argparse.Namespace) -> int:

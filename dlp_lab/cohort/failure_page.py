@@ -5,7 +5,8 @@ from __future__ import annotations
 from html import escape
 
 from dlp_lab.cohort.case import FAILED, CaseRecord
-from dlp_lab.cohort.page import facts, page, params_text, seconds_text
+from dlp_lab.cohort.page import facts, page, params_text
+from dlp_lab.duration import duration_text
 
 
 def failure_page(record: CaseRecord, task: str) -> bytes:
@@ -22,7 +23,7 @@ def failure_page(record: CaseRecord, task: str) -> bytes:
             "parameters": params_text(record.params),
             "job": record.job or "none: it was refused before it had one",
             "attempts": str(record.attempts) if record.attempts else "",
-            "took": seconds_text(record.seconds),
+            "took": "" if record.seconds is None else duration_text(record.seconds),
             "ended": (record.ended_at or "")[:19].replace("T", " ") + (" UTC" if record.ended_at else ""),
         }
     )

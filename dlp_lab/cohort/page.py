@@ -106,13 +106,3 @@ def _value_text(value: object) -> str:
     if isinstance(value, float):
         return f"{value:g}"
     return value if isinstance(value, str) else json.dumps(value)
-
-
-def seconds_text(seconds: float | None) -> str:
-    """Such as "0.42 s", "7.3 s", "3 min 07 s"."""
-    if seconds is None:
-        return ""
-    if seconds < 59.95:
-        return f"{seconds:.2f} s" if seconds < 1 else f"{seconds:.1f} s"
-    minutes, rest = divmod(round(seconds), 60)
-    return f"{minutes} min {rest:02} s" if minutes < 60 else f"{minutes // 60} h {minutes % 60:02} min"

@@ -9,8 +9,9 @@ from collections.abc import Mapping, Sequence
 from html import escape
 
 from dlp_lab.cohort.case import CaseRecord
-from dlp_lab.cohort.page import page, params_text, seconds_text
+from dlp_lab.cohort.page import page, params_text
 from dlp_lab.cohort.summary_table import report_of
+from dlp_lab.duration import duration_text
 
 _SECONDS_BETWEEN_LOOKS = 5
 _NO_REPORT = "no report"
@@ -118,7 +119,7 @@ def _all_numbers(records: Sequence[CaseRecord], parameter: str) -> bool:
 
 def _total(records: Sequence[CaseRecord]) -> str:
     seconds = sum(record.seconds or 0 for record in records)
-    return f", {seconds_text(seconds)} of jobs" if seconds else ""
+    return f", {duration_text(seconds)} of jobs" if seconds else ""
 
 
 def _head(text: str, *, numeric: bool = False, sortable: bool = True) -> str:
@@ -143,7 +144,7 @@ def _row(
         f'<td class="what">{code}{escape(what)}</td>',
         *(_value(record.params.get(parameter)) for parameter in parameters),
         *(_value(record.measured.get(quantity)) for quantity in measured),
-        _value(record.seconds, seconds_text(record.seconds)),
+        _value(record.seconds, "" if record.seconds is None else duration_text(record.seconds)),
         _value(len(record.warnings) or None),
         f'<td class="links">{_links(record, result_folder)}</td>',
     ]

@@ -12,6 +12,7 @@ import msgspec
 
 from dlp_lab.dicom.options import OutputForm as OutputForm
 from dlp_lab.dicom.options import ReadOptions as ReadOptions
+from dlp_lab.duration import duration_text
 from dlp_lab.errors import DlpError, ErrorDetail, MalformedRequest
 from dlp_lab.notebook_html import facts_html
 
@@ -122,7 +123,7 @@ class Job(msgspec.Struct, frozen=True, kw_only=True):
                 "state": f"{self.state}, {self.progress:.0%}" if self.state == "running" else self.state,
                 "step" if not self.ended else "message": self.message,
                 "code": self.error_code or "",
-                "took": "" if self.elapsed_seconds is None else f"{self.elapsed_seconds:.1f} s",
+                "took": "" if self.elapsed_seconds is None else duration_text(self.elapsed_seconds),
                 "result": self.output_dir or "",
                 "noticed": " ".join(self.warnings),
             }

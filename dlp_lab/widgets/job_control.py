@@ -9,6 +9,7 @@ from typing import Any
 import ipywidgets as widgets
 import traitlets
 
+from dlp_lab.duration import duration_text
 from dlp_lab.errors import DlpError
 from dlp_lab.jobs.handle import JobHandle, submit
 from dlp_lab.jobs.job import Job
@@ -130,10 +131,10 @@ def status_text(job: Job) -> str:
         case "queued":
             return f"waiting, number {job.position} in the queue" if job.position else "waiting"
         case "running":
-            left = "" if job.seconds_left is None else f", about {job.seconds_left:.0f} s left"
+            left = "" if job.seconds_left is None else f", about {duration_text(job.seconds_left)} left"
             return f"{job.message or 'starting'}{left}"
         case "succeeded":
-            return f"done in {job.elapsed_seconds or 0:.1f} s"
+            return f"done in {duration_text(job.elapsed_seconds or 0)}"
         case "cancelled":
             return "cancelled"
     return f"failed: {job.message}"

@@ -4,7 +4,7 @@ import { ToldJob } from './api';
  * How long a job has been at work, or how long it took: what the server said, and the time since.
  *
  * @param now - In ms, of the clock of `toldAt`.
- * @returns Such as "40 ms", "7 s", "3 min 07 s", "1 h 05 min"; null before it started.
+ * @returns Such as "0.04 s", "7 s", "3 min 07 s", "1 h 05 min"; null before it started.
  */
 export function elapsed(job: ToldJob, now: number): string | null {
   if (job.elapsed_seconds === null) {
@@ -13,9 +13,9 @@ export function elapsed(job: ToldJob, now: number): string | null {
   if (job.state === 'running') {
     return duration(job.elapsed_seconds + secondsSince(job, now));
   }
-  // An ended job deserves its tenth; a running one would flicker.
-  if (job.elapsed_seconds < 0.95) {
-    return `${Math.max(1, Math.round(job.elapsed_seconds * 1000))} ms`;
+  // An ended job deserves its fractions; a running one would flicker.
+  if (job.elapsed_seconds < 0.995) {
+    return `${job.elapsed_seconds.toFixed(2)} s`;
   }
   return job.elapsed_seconds < 9.95
     ? `${job.elapsed_seconds.toFixed(1)} s`
