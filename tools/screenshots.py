@@ -47,7 +47,7 @@ def write_folders(root: Path) -> None:
         shutil.copytree(REAL_SLICES, root / SMALL)
     else:
         write_phantom_series(root / SMALL, shape=(20, 256, 256), spacing_kji_mm=(7.0, 0.86, 0.86))
-    write_phantom_series(root / LARGE, shape=(128, 512, 512), spacing_kji_mm=(1.0, 0.7, 0.7), orientation="axial")
+    write_phantom_series(root / LARGE, shape=(400, 512, 512), spacing_kji_mm=(1.0, 0.7, 0.7), orientation="axial")
     write_undecodable_series(root / DAMAGED)
     write_mixed(root / MIXED)
     (root / EMPTY).mkdir()
@@ -107,7 +107,7 @@ def take_all(page: Page, lab: Lab, folder: Path) -> None:
         dialog.wait_for(state="detached")
     for theme, name in (("JupyterLab Light", "panel-light.png"), ("JupyterLab Dark", "panel-dark.png")):
         _change_theme(page, theme)
-        page.locator("[data-state=running] .dlp-Job-step", has_text="smoothing").first.wait_for(timeout=JOB_TIMEOUT_MS)
+        page.locator("[data-state=running] .dlp-Job-step", has_text="slices").first.wait_for(timeout=JOB_TIMEOUT_MS)
         _save(page, folder / name)
 
 
