@@ -130,9 +130,12 @@ def _mixing_matrix(weights: Floats, length: int, mode: EdgeMode) -> Floats:
 
 
 def _mix_lines(values: Floats, axis: int, matrix: Floats) -> None:
-    """Multiply all lines along an axis by a matrix, in place, slab by slab."""
-    others = 0 if axis else 1
-    slab_slices = max(1, _SLAB_BYTES * values.shape[others] // values.nbytes)
-    for start in range(0, values.shape[others], slab_slices):
-        slab = values[(slice(None),) * others + (slice(start, start + slab_slices),)]
-        slab[...] = np.moveaxis(np.tensordot(matrix, slab, axes=(1, axis)), 0, axis)
+    """Multiply all lines along an axis by a matrix, in place, slab by slab.
+
+    Each plane is a product of its own, and none depends on which planes are beside it: BLAS rounds a sum by its place.
+    """
+    slabs = np.moveaxis(values, 1, 0) if axis == 0 else values
+    slab_slices = max(1, _SLAB_BYTES * len(slabs) // values.nbytes)
+    for start in range(0, len(slabs), slab_slices):
+        slab = slabs[start : start + slab_slices]
+        slab[...] = np.matmul(slab, matrix.T) if axis == 2 else np.matmul(matrix, slab)

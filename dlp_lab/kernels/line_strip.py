@@ -21,8 +21,8 @@ class LinePasses(Protocol):
     """Sums of padded lines, `sums[n] = weights @ lines[n : n + taps]` along one axis:
 
     * Arrays are float32, with neighbours along the last axis beside each other; `lines` stays as it is.
-    * The number of sums along rows and columns is a multiple of `BLOCK`.
-    * A sum along planes has the same bits in a stack that begins a multiple of `BLOCK` planes elsewhere.
+    * The number of sums along rows and columns is a multiple of `BLOCK`, and so is that of rows summed along columns.
+    * A sum has the same bits in arrays that begin a multiple of `BLOCK` rows or planes elsewhere.
     """
 
     def along_rows(self, lines: Floats, weights: Floats, sums: Floats) -> None:

@@ -137,8 +137,8 @@ def test_sums_along_rows(line_passes, taps):
 
 @pytest.mark.parametrize("taps", TAPS)
 def test_sums_along_columns(line_passes, taps):
-    lines, weights = lines_and_weights((3, 21, 80 + taps - 1), taps)
-    before, sums = lines.copy(), np.empty((3, 21, 80), np.float32)
+    lines, weights = lines_and_weights((3, 32, 80 + taps - 1), taps)
+    before, sums = lines.copy(), np.empty((3, 32, 80), np.float32)
     line_passes.along_columns(lines, weights, sums)
     np.testing.assert_allclose(sums, expected(lines, weights, 2), atol=2e-3)
     np.testing.assert_array_equal(lines, before)
