@@ -13,6 +13,7 @@ from pydicom.pixels.encoders.base import get_encoder
 from pydicom.uid import UID
 
 from dlp_lab.dicom.encoded_frame import EncodedFrame
+from dlp_lab.dicom.unchanged_file import FileState
 
 Encode = Callable[[np.ndarray, int], bytes]
 """From values and the number of bits they use."""
@@ -111,7 +112,7 @@ def stored_frame(path: Path, uid: str, encoded: bytes, values: np.ndarray, bits:
     return EncodedFrame(
         name=path.name,
         path=os.fsencode(path),
-        file_bytes=len(encoded),
+        state=FileState.from_status(path.stat()),
         offset=0,
         fragments=((0, len(encoded)),),
         transfer_syntax_uid=uid,

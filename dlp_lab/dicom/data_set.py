@@ -8,7 +8,6 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from dataclasses import dataclass
-from pathlib import Path
 from typing import BinaryIO, cast
 
 from pydicom.dataset import Dataset, FileDataset, FileMetaDataset
@@ -146,18 +145,17 @@ def open_inflated(file: BinaryIO, *, part_10: bool, limit: int) -> InflatedFile:
     return deflated[1]
 
 
-def read_header_elements(path: Path, *, part_10: bool) -> FileDataset:
+def read_header_elements(file: BinaryIO, *, part_10: bool) -> FileDataset:
     """All elements of a file before its pixels. Raises as `read_data_set` does."""
-    with open(path, "rb") as file:
-        return read_data_set(file, part_10=part_10)[0]
+    return read_data_set(file, part_10=part_10)[0]
 
 
-def attribute(path: Path, keyword: str, *, part_10: bool) -> str:
+def attribute(file: BinaryIO, keyword: str, *, part_10: bool) -> str:
     """One attribute as text, several values with a backslash between; empty where it is absent.
 
     Raises as `read_data_set` does.
     """
-    with quiet(), open(path, "rb") as file:
+    with quiet():
         ds, _ = read_data_set(file, part_10=part_10, tags=[Tag(keyword)])
         return "\\".join(map(str, element_values(ds, keyword) or ()))
 

@@ -11,6 +11,7 @@ from pydicom.uid import DeflatedExplicitVRLittleEndian
 from dlp_lab.dicom.data_set import PixelElement
 from dlp_lab.dicom.header import Header, Ignored
 from dlp_lab.dicom.pixel_data import present_pixels
+from dlp_lab.dicom.unchanged_file import opened_unchanged
 from dlp_lab.errors import DuplicateConflict
 
 _PIECE_BYTES = 2**20
@@ -49,6 +50,7 @@ def without_copies(headers: Sequence[Header]) -> tuple[list[Header], list[Ignore
     Raises:
         DuplicateConflict: Two files claim to be the same image, and are not.
         Truncated: One of them has no pixels.
+        FileChanged: One of them is not as it was when its header was read.
     """
     kept: dict[tuple[str, int | None], Header] = {}
     dropped = []
@@ -69,7 +71,7 @@ def _pixels_digest(header: Header) -> tuple[str, bytes]:
     """Transfer syntax, and digest of the bytes of the pixels as they are stored."""
     pixels = present_pixels(header)
     digest = hashlib.sha256()
-    with open(header.path, "rb") as file:
+    with opened_unchanged(header) as file:
         for offset, length in pixels.fragments or [_place(header, pixels)]:
             file.seek(offset)
             left = length

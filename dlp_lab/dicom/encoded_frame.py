@@ -13,6 +13,7 @@ from typing import Any, BinaryIO
 
 import numpy as np
 
+from dlp_lab.dicom.unchanged_file import FileState, opened_unchanged
 from dlp_lab.errors import Malformed, Truncated
 
 MAX_FRAGMENTS = 100_000
@@ -37,7 +38,7 @@ class EncodedFrame:
     Attributes:
         name: What messages call it.
         path: Of the file, as the system spells it: not every path is text.
-        file_bytes: Size of the file.
+        state: Of the file when its header was read.
         offset: Where the items of PixelData begin.
         fragments: Where the pieces of one frame of several begin, and how many bytes they have; None where all items
             but the first, an offset table, are pieces.
@@ -48,7 +49,7 @@ class EncodedFrame:
 
     name: str
     path: bytes
-    file_bytes: int
+    state: FileState
     offset: int
     fragments: tuple[tuple[int, int], ...] | None
     transfer_syntax_uid: str
@@ -74,9 +75,10 @@ def read_encoded(frame: EncodedFrame) -> bytes:
     Raises:
         Truncated: The file ends before its pixels do.
         Malformed: PixelData is not made of items, or has more than any compressed image of that size.
+        FileChanged: The file is not as it was when its header was read.
         OSError: The file cannot be opened any more.
     """
-    with open(frame.path, "rb") as file:
+    with opened_unchanged(frame) as file:
         return _only_frame(frame, file) if frame.fragments is None else _one_of_several(frame, frame.fragments, file)
 
 
@@ -95,7 +97,7 @@ def _only_frame(frame: EncodedFrame, file: BinaryIO) -> bytes:
             return b"".join(fragments)
         if tag != _ITEM:
             raise Malformed(f"{name}: PixelData (7FE0,0010) is not made of items; export it again")
-        present = frame.file_bytes - file.tell()
+        present = frame.state.file_bytes - file.tell()
         if length > present:
             raise Truncated(
                 f"{name} ends before its pixels do: an item of PixelData (7FE0,0010) declares {length} bytes, "

@@ -20,6 +20,7 @@ from pydicom.uid import ExplicitVRBigEndian
 from dlp_lab.dicom.data_set import PIXEL_DATA, PixelElement, open_inflated
 from dlp_lab.dicom.encoded_frame import MAX_FRAGMENTS
 from dlp_lab.dicom.header import Header
+from dlp_lab.dicom.unchanged_file import opened_unchanged
 from dlp_lab.errors import Malformed, Truncated, Unreadable, UnsupportedPixels
 
 _ITEM, _SEQUENCE_END = 0xFFFEE000, 0xFFFEE0DD
@@ -34,7 +35,7 @@ def with_own_pixels(headers: Sequence[Header]) -> list[Header]:
 
     Raises:
         Truncated, Malformed, UnsupportedPixels: The pixels of a file are not those of the frames it declares.
-        Unreadable: A file cannot be opened any more.
+        Unreadable, FileChanged: A file cannot be opened any more, or is not as it was when its header was read.
     """
     fragments: dict[Path, list[list[Fragment]]] = {}
     located = []
@@ -67,7 +68,7 @@ def _native(header: Header, frame: int, pixels: PixelElement, length: int) -> Pi
 def _fragments_by_frame(header: Header, pixels: PixelElement) -> list[list[Fragment]]:
     name = header.path.name
     try:
-        with open(header.path, "rb") as file:
+        with opened_unchanged(header) as file:
             starts, fragments = _read_items(header, pixels, file)
             # so it always is where there is an ExtendedOffsetTable (7FE0,0001) (PS3.5 A.4)
             if len(fragments) == header.frames:

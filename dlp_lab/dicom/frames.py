@@ -22,6 +22,7 @@ from dlp_lab.dicom.functional_groups import (
 )
 from dlp_lab.dicom.header import DISCRIMINATING, ENHANCED, Concatenation, Header
 from dlp_lab.dicom.quiet import quiet
+from dlp_lab.dicom.unchanged_file import opened_unchanged
 from dlp_lab.errors import DicomError, Malformed, MissingSlices, TooLarge, Unreadable
 
 MAX_FRAMES = 32_768
@@ -174,7 +175,7 @@ def attribute_of_frames(headers: Sequence[Header], keyword: str) -> list[str]:
 @contextlib.contextmanager
 def _opened(header: Header) -> Iterator[BinaryIO]:
     try:
-        with open(header.path, "rb") as file:
+        with opened_unchanged(header) as file:
             yield file
     except OSError as error:
         reason = error.strerror or type(error).__name__

@@ -25,6 +25,7 @@ from pydicom.uid import (
 )
 
 from dlp_lab.dicom.data_set import PixelElement
+from dlp_lab.dicom.unchanged_file import FileState
 
 ENHANCED = {
     EnhancedCTImageStorage: "CT",
@@ -95,7 +96,7 @@ class Header:
         lossy: The pixels were compressed with loss, now or earlier (PS3.3 C.7.6.1.1.5).
         discriminators: Values of the tags in `DISCRIMINATING`, as text.
         pixels: Where the pixels are; None where the file has none, or ends before them.
-        file_bytes: Size of the file.
+        file_bytes, inode, modified_ns: Of the file when the header was read, as in `FileState`.
         without_preamble: The file is a bare data set, not in the format of PS3.10.
         uids_from_meta: SOP class or instance UID had to be taken from the file meta information.
         frames: NumberOfFrames of the file.
@@ -136,6 +137,8 @@ class Header:
     discriminators: tuple[tuple[str, str], ...]
     pixels: PixelElement | None
     file_bytes: int
+    inode: int
+    modified_ns: int
     without_preamble: bool
     uids_from_meta: bool
     frame: int | None = None
@@ -158,6 +161,11 @@ class Header:
     def name(self) -> str:
         """What messages call it: the file's name and, in a multi-frame file, the frame, counted from 1 as in DICOM."""
         return self.path.name if self.frame is None else f"{self.path.name}, frame {self.frame + 1}"
+
+    @property
+    def state(self) -> FileState:
+        """The file as it was when the header was read."""
+        return FileState(self.inode, self.file_bytes, self.modified_ns)
 
     @property
     def is_of_readable_kind(self) -> bool:

@@ -28,6 +28,7 @@ from dlp_lab.dicom.header_reading import has_preamble, parse_header
 from dlp_lab.dicom.options import DEFAULT_OPTIONS, ReadOptions
 from dlp_lab.dicom.raw_elements import raw_elements
 from dlp_lab.dicom.series import Series, assemble
+from dlp_lab.dicom.unchanged_file import opened_unchanged
 from dlp_lab.errors import Malformed
 from dlp_lab.geometry import Geometry
 
@@ -99,7 +100,7 @@ def encode_header(header: Header) -> CutHeader:
 
     A deflated file becomes a single piece, for it has no borders to cut at.
     """
-    with open(header.path, "rb") as file:
+    with opened_unchanged(header) as file:
         walked = _walked_pieces(file, header)
         if walked is not None:
             return CutHeader(walked, walked=True)

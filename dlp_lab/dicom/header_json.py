@@ -165,8 +165,10 @@ def acquisition_facts(common: Model) -> dict[str, float]:
 
 
 def _shared_groups(common: Model) -> list[Model]:
+    """The standard's functional groups; beside them a vendor's elements may stand, which need be no sequences."""
     shared = common.get(Tag("SharedFunctionalGroupsSequence").json_key, {}).get("Value", [])
-    return [group["Value"][0] for item in shared[:1] for group in item.values() if group.get("Value")]
+    groups = [group for item in shared[:1] for tag, group in item.items() if not Tag(tag).is_private]
+    return [group["Value"][0] for group in groups if group["vr"] == "SQ" and group.get("Value")]
 
 
 def _model(ds: Dataset) -> Model:

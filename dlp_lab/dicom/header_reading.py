@@ -21,6 +21,7 @@ from dlp_lab.dicom.data_set import PixelElement, read_data_set
 from dlp_lab.dicom.element_values import element_values, read_count, read_numbers
 from dlp_lab.dicom.header import DISCRIMINATING, LOSSY_TRANSFER_SYNTAXES, MODALITIES, Header, Ignored
 from dlp_lab.dicom.quiet import quiet
+from dlp_lab.dicom.unchanged_file import FileState, refuse_changed
 from dlp_lab.errors import DicomError, Malformed, TooLarge, Unreadable
 
 _KEYWORDS = (
@@ -65,6 +66,7 @@ def read_header(path: Path) -> Header | Ignored:
 
     Raises:
         Unreadable: The file cannot be opened. It is not skipped, for it may be a slice.
+        FileChanged: The file was written to meanwhile.
         Malformed: The file is DICOM, but broken.
         TooLarge: Its header is larger than any header is.
     """
@@ -72,7 +74,11 @@ def read_header(path: Path) -> Header | Ignored:
         if not stat.S_ISREG(os.stat(path).st_mode):
             return Ignored(path, "not a file")
         with open(path, "rb") as file:
-            return _read_opened(path, file)
+            state = FileState.of(file.fileno())
+            try:
+                return _read_opened(path, file, state)
+            finally:
+                refuse_changed(file.fileno(), state, path.name)
     except OSError as error:
         reason = error.strerror or type(error).__name__
         raise Unreadable(
@@ -81,13 +87,13 @@ def read_header(path: Path) -> Header | Ignored:
         ) from None
 
 
-def _read_opened(path: Path, file: BinaryIO) -> Header | Ignored:
+def _read_opened(path: Path, file: BinaryIO, state: FileState) -> Header | Ignored:
     start = file.read(132)
     part_10 = has_preamble(start)
     # a data set without preamble begins with group 0008, or 0002 if only the preamble was lost
     if not part_10 and start[:2] not in (b"\x08\0", b"\x02\0"):
         return Ignored(path, "empty" if not start else "not DICOM")
-    return parse_header(file, path, part_10=part_10)
+    return parse_header(file, path, part_10=part_10, state=state)
 
 
 def has_preamble(start: bytes) -> bool:
@@ -95,18 +101,20 @@ def has_preamble(start: bytes) -> bool:
     return start[128:132] == b"DICM"
 
 
-def parse_header(source: BinaryIO, path: Path, *, part_10: bool) -> Header | Ignored:
+def parse_header(source: BinaryIO, path: Path, *, part_10: bool, state: FileState | None = None) -> Header | Ignored:
     """`read_header` of bytes from anywhere.
 
     Args:
         source: What to read, from its start.
         path: What messages call it.
         part_10: Whether it begins with the preamble of PS3.10.
+        state: Of the file, if the bytes are those of one.
     """
     try:
         with quiet():
             ds, pixels = read_data_set(source, part_10=part_10, tags=WANTED_TAGS)
-            return _header(path, ds, pixels, source.seek(0, os.SEEK_END), without_preamble=not part_10)
+            state = state or FileState(0, source.seek(0, os.SEEK_END), 0)
+            return _header(path, ds, pixels, state, without_preamble=not part_10)
     except TooLarge as error:
         raise TooLarge(f"{path.name} cannot be read: {error}; take it out of the folder") from None
     except (DicomError, MemoryError):
@@ -122,7 +130,7 @@ def parse_header(source: BinaryIO, path: Path, *, part_10: bool) -> Header | Ign
 
 
 def _header(
-    path: Path, ds: FileDataset, pixels: PixelElement | None, file_bytes: int, *, without_preamble: bool
+    path: Path, ds: FileDataset, pixels: PixelElement | None, state: FileState, *, without_preamble: bool
 ) -> Header | Ignored:
     meta = ds.file_meta
     sop_class, sop_instance = ds.get("SOPClassUID"), ds.get("SOPInstanceUID")
@@ -183,7 +191,9 @@ def _header(
             for keyword in DISCRIMINATING
         ),
         pixels=pixels,
-        file_bytes=file_bytes,
+        file_bytes=state.file_bytes,
+        inode=state.inode,
+        modified_ns=state.modified_ns,
         without_preamble=without_preamble,
         uids_from_meta=uids_from_meta,
     )

@@ -15,6 +15,7 @@ from dlp_lab.dicom.quiet import quiet
 from dlp_lab.dicom.read import read_volume
 from dlp_lab.dicom.series import assemble
 from dlp_lab.dicom.similar_headers import read_headers
+from dlp_lab.dicom.unchanged_file import opened_unchanged
 from dlp_lab.errors import DicomError, NoGeometry, NoPicture, Truncated, UnsupportedPixels
 from dlp_lab.geometry import Geometry
 from dlp_lab.volume import Volume
@@ -62,7 +63,8 @@ def _read_map(header: Header, number: int) -> Volume:
     if pixels is None or pixels.tag != _FLOAT_PIXEL_DATA or header.transfer_syntax_uid != ExplicitVRLittleEndian:
         raise UnsupportedPixels(f"{header.name} has not the uncompressed FloatPixelData (7FE0,0008) that is shown")
     count = header.rows * header.columns
-    values = np.fromfile(header.path, "<f4", count, offset=pixels.offset + number * count * 4)
+    with opened_unchanged(header, buffering=0) as file:
+        values = np.fromfile(file, "<f4", count, offset=pixels.offset + number * count * 4)
     if len(values) < count:
         raise Truncated(f"{header.name} ends before its pixels do (FloatPixelData (7FE0,0008)); export it again")
     between_rows_mm, between_columns_mm = _pixel_spacing_mm(header)
@@ -71,8 +73,8 @@ def _read_map(header: Header, number: int) -> Volume:
 
 
 def _pixel_spacing_mm(header: Header) -> tuple[float, float]:
-    with quiet():
-        ds = read_header_elements(header.path, part_10=not header.without_preamble)
+    with quiet(), opened_unchanged(header) as file:
+        ds = read_header_elements(file, part_10=not header.without_preamble)
         for sequence in ("SharedFunctionalGroupsSequence", "PerFrameFunctionalGroupsSequence"):
             for groups in (ds.get(sequence) or ())[:1]:
                 for measures in groups.get("PixelMeasuresSequence") or ():

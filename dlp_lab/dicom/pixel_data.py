@@ -19,6 +19,7 @@ from dlp_lab.dicom.data_set import PIXEL_DATA, PixelElement, open_inflated
 from dlp_lab.dicom.encoded_frame import EncodedFrame, stored_type
 from dlp_lab.dicom.frame_pixels import InflatedFrames
 from dlp_lab.dicom.header import Header
+from dlp_lab.dicom.unchanged_file import opened_unchanged, refuse_changed
 from dlp_lab.errors import DicomError, Malformed, NoDecoder, Truncated, UnsupportedPixels, printable
 
 
@@ -110,7 +111,7 @@ def encoded_frame(header: Header) -> EncodedFrame:
     return EncodedFrame(
         name=printable(header.name),
         path=os.fsencode(header.path),
-        file_bytes=header.file_bytes,
+        state=header.state,
         offset=pixels.offset,
         fragments=pixels.fragments,
         transfer_syntax_uid=str(header.transfer_syntax_uid),
@@ -133,13 +134,14 @@ def read_uncompressed(header: Header, out: NDArray[Any], frames: InflatedFrames)
     Raises:
         Truncated: The file ends before its pixels do.
         Malformed: What follows the image in PixelData is not padding.
+        FileChanged: The file is not as it was when its header was read.
         TooLarge: Deflated data inflates beyond the declared size.
     """
     assert header.pixels is not None
     if _read_directly(header, header.pixels, out):
         return
     try:
-        with open(header.path, "rb", buffering=0) as file:
+        with opened_unchanged(header, buffering=0) as file:
             source = _positioned(file, header, frames)
             _fill(header, source, out)
             _check_padding(header, source)
@@ -156,7 +158,9 @@ def _read_directly(header: Header, pixels: PixelElement, out: NDArray[Any]) -> b
         return False
     descriptor = os.open(header.path, os.O_RDONLY)
     try:
-        return os.preadv(descriptor, [out.data], pixels.offset) == out.nbytes
+        whole = os.preadv(descriptor, [out.data], pixels.offset) == out.nbytes
+        refuse_changed(descriptor, header.state, header.name)
+        return whole
     finally:
         os.close(descriptor)
 

@@ -24,6 +24,7 @@ from dlp_lab.dicom.header import Header, Ignored
 from dlp_lab.dicom.options import DEFAULT_OPTIONS, ReadOptions
 from dlp_lab.dicom.slice_checks import ORIENTATION_TOLERANCE, check_slices
 from dlp_lab.dicom.stack import stacked
+from dlp_lab.dicom.unchanged_file import opened_unchanged
 from dlp_lab.errors import MultipleSeries, NoDicom, NoSuchSeries, UnsupportedSopClass
 from dlp_lab.geometry import Geometry
 
@@ -88,13 +89,14 @@ class Series:
     def dataset(self, number: int) -> Dataset:
         """Read the file of `headers[number]` again, without its pixels."""
         header = self.headers[number]
-        return read_header_elements(header.path, part_10=not header.without_preamble)
+        with opened_unchanged(header) as file:
+            return read_header_elements(file, part_10=not header.without_preamble)
 
     def encoded_header(self, number: int) -> bytes:
         """Read the file of `headers[number]` again, up to its pixels."""
         header = self.headers[number]
         size = header.file_bytes if header.pixels is None else header.pixels.offset
-        with open(header.path, "rb", buffering=0) as file:
+        with opened_unchanged(header, buffering=0) as file:
             return file.read(min(size, MAX_HEADER_BYTES))
 
 
@@ -246,12 +248,12 @@ def _values(headers: Sequence[Header], keyword: str) -> list[str]:
         raise NoSuchSeries(f"{keyword!r} is no DICOM keyword; give one such as EchoTime or AcquisitionNumber")
     frames = [header for header in headers if header.frame is not None]
     of_frames = iter(attribute_of_frames(frames, keyword))
-    return [
-        attribute(header.path, keyword, part_10=not header.without_preamble)
-        if header.frame is None
-        else next(of_frames)
-        for header in headers
-    ]
+    return [_of_file(header, keyword) if header.frame is None else next(of_frames) for header in headers]
+
+
+def _of_file(header: Header, keyword: str) -> str:
+    with opened_unchanged(header) as file:
+        return attribute(file, keyword, part_10=not header.without_preamble)
 
 
 def _same(value: str, asked: str) -> bool:

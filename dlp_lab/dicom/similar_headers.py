@@ -31,6 +31,7 @@ from dlp_lab.dicom.header_layout import Step, learn_layout
 from dlp_lab.dicom.header_reading import WANTED_TAGS, read_header
 from dlp_lab.dicom.lock_step import ROOM_BYTES, LockStep, Values
 from dlp_lab.dicom.simple_values import SIMPLE_VALUES, SimpleValue
+from dlp_lab.dicom.unchanged_file import FileState
 from dlp_lab.errors import DicomError
 
 _FILES_AT_ONCE = 512
@@ -45,6 +46,8 @@ _LONGEST_PAUSE = 31
 _SINGLE_FRAME = (CTImageStorage, MRImageStorage, PositronEmissionTomographyImageStorage)
 _META, _GROUP_LENGTH, _META_SOP_INSTANCE_UID, _CHARACTER_SET = 0x0002, 0x00020000, 0x00020003, 0x00080005
 _WANTED = frozenset(map(int, WANTED_TAGS))
+
+_NO_FILE = FileState(0, 0, 0)
 
 Found = Header | Ignored | DicomError
 
@@ -124,40 +127,40 @@ class _Beginnings:
         paths: Of the files.
         rows: `(files, bytes)`, zero where there is nothing.
         present_bytes: How many bytes of each row are the file's.
-        file_bytes: Size of each file.
+        states: Of each file, before its bytes were read.
     """
 
     paths: Sequence[Path]
     rows: NDArray[np.uint8]
     present_bytes: NDArray[np.int64]
-    file_bytes: list[int]
+    states: list[FileState]
 
 
 def _read_beginnings(paths: Sequence[Path], row_bytes: int, before_each: Callable[[], None]) -> _Beginnings:
     rows = np.zeros((len(paths), row_bytes + ROOM_BYTES), np.uint8)
-    present_bytes, file_bytes = [], []
+    present_bytes, states = [], []
     for path, row in zip(paths, rows[:, :row_bytes], strict=True):
         before_each()
-        present, size = _read_beginning(path, row)
+        present, state = _read_beginning(path, row)
         present_bytes.append(present)
-        file_bytes.append(size)
-    return _Beginnings(paths, rows, np.array(present_bytes), file_bytes)
+        states.append(state)
+    return _Beginnings(paths, rows, np.array(present_bytes), states)
 
 
-def _read_beginning(path: Path, row: NDArray[np.uint8]) -> tuple[int, int]:
-    """How many bytes were read, and the file's size. None where `read_header` may have something to say."""
+def _read_beginning(path: Path, row: NDArray[np.uint8]) -> tuple[int, FileState]:
+    """How many bytes were read, and the file's state before. None where `read_header` may have something to say."""
     try:
         # a pipe must not make us wait for who writes into it
         descriptor = os.open(path, os.O_RDONLY | os.O_NONBLOCK)
         try:
             status = os.fstat(descriptor)
             if not stat.S_ISREG(status.st_mode):
-                return 0, 0
-            return os.readv(descriptor, [row.data]), status.st_size
+                return 0, _NO_FILE
+            return os.readv(descriptor, [row.data]), FileState.from_status(status)
         finally:
             os.close(descriptor)
     except OSError:
-        return 0, 0
+        return 0, _NO_FILE
 
 
 def _like_first(header: Header, pixels: PixelElement, beginnings: _Beginnings) -> dict[int, Header]:
@@ -183,9 +186,12 @@ def _like_first(header: Header, pixels: PixelElement, beginnings: _Beginnings) -
             if values.step.tag in SIMPLE_VALUES:  # if it is there twice, pydicom takes the last
                 changing.pop(SIMPLE_VALUES[values.step.tag], None)
     files = walked.files.tolist()
+    states = [beginnings.states[number] for number in files]
     fields = {
         "path": [beginnings.paths[number] for number in files],
-        "file_bytes": _shared([beginnings.file_bytes[number] for number in files]),
+        "file_bytes": _shared([state.file_bytes for state in states]),
+        "inode": [state.inode for state in states],
+        "modified_ns": [state.modified_ns for state in states],
         "pixels": _pixels(pixels, walked.offsets(pixel_element), walked.lengths(pixel_element)),
         **_changed_fields(header, walked, changing),
     }

@@ -51,6 +51,12 @@ class Unreadable(DicomError):
     code = "UNREADABLE"
 
 
+class FileChanged(DicomError):
+    """A file was written to, or replaced, between two readings of it."""
+
+    code = "FILE_CHANGED"
+
+
 class Malformed(DicomError):
     """A file is DICOM but broken."""
 

@@ -5,6 +5,7 @@ from __future__ import annotations
 import threading
 import time
 from collections.abc import Sequence
+from dataclasses import replace
 from pathlib import Path
 
 import numpy as np
@@ -12,6 +13,7 @@ import pytest
 
 from dlp_lab.dicom.compressed import FrameDecoder
 from dlp_lab.dicom.encoded_frame import EncodedFrame
+from dlp_lab.dicom.unchanged_file import FileState
 from dlp_lab.errors import Malformed, Unreadable
 from tests.encoded_images import SYNTAXES, noisy_image, stored_frame
 from tests.jobs.waiting import child_processes
@@ -62,7 +64,9 @@ class FrameDecoderContract:
     ) -> None:
         frames, expected = self.frames(tmp_path, 20)
         for n in (4, 5, 6, 19):
-            (tmp_path / f"frame {n}").write_bytes(b"\0" * frames[n].file_bytes)
+            path = tmp_path / f"frame {n}"
+            path.write_bytes(b"\0" * frames[n].state.file_bytes)
+            frames[n] = replace(frames[n], state=FileState.from_status(path.stat()))
         seen = []
         with pytest.raises(Malformed, match=r"^frame 4: "):
             for values in decode(frames, self.places(frames)):

@@ -59,6 +59,20 @@ def test_both_volumes_of_a_job_become_dicom_again_without_the_source(root, capsy
     assert json.loads((output / "source.json").read_text())["acquisition"]["KVP"] == 120
 
 
+def test_facts_of_the_acquisition_are_told_where_a_vendor_has_elements_beside_the_shared_groups(root):
+    def private(ds: Dataset) -> None:
+        """As Philips does: a private block in the item of the groups, with texts and with a whole data set."""
+        own = Dataset()
+        own.KVP = 70
+        block = ds.SharedFunctionalGroupsSequence[0].private_block(0x2005, "A VENDOR", create=True)
+        block.add_new(0x01, "LO", "text")
+        block.add_new(0x02, "SQ", [own])
+
+    write_enhanced_phantom(root / "case" / "a.dcm", before_saving=private)
+    dlp.dicom_to_hdf5("case", "v.h5", "v.json")
+    assert json.loads((root / "v.json").read_text())["acquisition"]["KVP"] == 120
+
+
 @pytest.mark.parametrize("undefined", [False, True], ids=["lengths", "delimiters"])
 @pytest.mark.parametrize("modality", ["CT", "MR", "PT"])
 def test_stored_values_and_groups_come_back_through_hdf5_as_they_were(root, modality, undefined):

@@ -25,7 +25,7 @@ from dlp_lab.dicom.options import OutputForm, ReadOptions
 from dlp_lab.dicom.read import read_volume
 from dlp_lab.dicom.series import one_series
 from dlp_lab.dicom.slab_reader import SlabReader
-from dlp_lab.errors import JobCancelled, TaskResultInvalid, Truncated
+from dlp_lab.errors import FileChanged, JobCancelled, TaskResultInvalid, Truncated
 from dlp_lab.jobs import memory_share, pipeline, streamed_job
 from dlp_lab.jobs.derived_slabs import DerivedSlabs
 from dlp_lab.jobs.job import Job
@@ -395,3 +395,28 @@ def test_fractions_count_where_few_whole_numbers_would_be_left(tmp_path, in_slab
     files = done(tmp_path, uid, **request)
     assert (made[-1] == np.float32) == (span <= 16)
     assert files == whole(tmp_path, uid, **request)
+
+
+@pytest.mark.parametrize("in_one", [False, True], ids=["in slabs", "whole"])
+@pytest.mark.parametrize("keep_hdf5", [False, True])
+def test_a_file_that_another_program_writes_meanwhile_ends_the_job_without_a_result(
+    tmp_path, in_slabs, in_one, keep_hdf5
+):
+    phantom = write_phantom_series(tmp_path / "case", shape=(20, 5, 6))
+    changed: list[Path] = []
+
+    def change_the_last(fraction: float, message: str) -> None:
+        """Once the first values are read, long after all headers."""
+        if fraction > 0 and not changed:
+            with open(phantom.files[-1], "r+b") as file:
+                file.seek(-8, 2)
+                file.write(bytes(8))
+            changed.append(phantom.files[-1])
+
+    uid = next(UIDS)
+    with pytest.MonkeyPatch.context() as patch, pytest.raises(FileChanged, match=f"^{phantom.files[-1].name} changed"):
+        if in_one:
+            patch.setattr(pipeline, "halo_of_streamed_job", lambda task, job, series: None)
+        done(tmp_path, uid, report=change_the_last, keep_hdf5=keep_hdf5)
+    assert changed
+    assert not Workspace(tmp_path).job_folder(uid).exists()
