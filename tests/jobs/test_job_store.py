@@ -400,6 +400,69 @@ def test_a_queue_of_version_4_is_taken_over_and_its_jobs_are_of_no_group(path: P
     assert store.count(JobFilter(group="head")) == 0
 
 
+def test_a_queue_of_version_5_is_taken_over_and_its_jobs_are_counted(path: Path) -> None:
+    shutil.copy(GOLDEN / "queue-5.sqlite", path)
+    store = JobStore(path)
+    assert store.count_by_state() == {"queued": 3, "running": 1, "succeeded": 1, "failed": 1, "cancelled": 1}
+    assert {job.input_dir: job.position for job in store.newest(9)} == {"d": 1, "g": 2, "f": 3, **dict.fromkeys("abce")}
+    assert [store.count(JobFilter(visible_to=user)) for user in ("ann", "bob")] == [6, 3]
+    assert store.count_groups(["heads", "knees"], visible_to="ann") == [
+        GroupCounts(group="heads", queued=1, succeeded=1, failed=1),
+        GroupCounts(group="knees", cancelled=1),
+    ]
+    assert store.claim_next() is not None
+    assert store.count(JobFilter(states=("queued", "running"))) == 4
+
+
+def test_a_queue_in_which_jobs_and_counts_disagree_is_refused(store: JobStore, path: Path) -> None:
+    store.add(msgspec.structs.replace(REQUEST, group="heads"))
+    store.close()
+    for wrong in (
+        "UPDATE job_counts SET jobs = 2",
+        "UPDATE group_counts SET jobs = 2",
+        "INSERT INTO job_counts VALUES ('queued', 5, NULL, 1)",
+        "DELETE FROM group_counts",
+    ):
+        copy = path.with_name("copy.sqlite")
+        shutil.copy(path, copy)
+        with contextlib.closing(sqlite3.connect(copy)) as connection:
+            connection.execute(wrong)
+            connection.commit()
+        with pytest.raises(QueueUnusable, match="there are not as many jobs in it as it says"):
+            JobStore(copy)
+    assert JobStore(path).count() == 1
+
+
+def test_the_newest_jobs_are_listed_in_as_many_steps_however_many_others_wait(store: JobStore) -> None:
+    mine = JobFilter(visible_to="ann")
+    steps: list[int] = []
+
+    def steps_of_a_listing() -> int:
+        steps.clear()
+        page = store.newest(5, mine)
+        assert [job.position for job in page] == list(range(store.count(mine), store.count(mine) - 5, -1))
+        store.count(mine, before=page[-1].uid)
+        store.count_groups({"heads"}, visible_to="ann")
+        store.refuse_when_full(1000, "ann", 1000)
+        return len(steps)
+
+    for owner in ("ann", None) * 10:
+        store.add(msgspec.structs.replace(REQUEST, group="heads"), owner=owner)
+    store._database._connection.set_progress_handler(lambda: steps.append(1), 1)
+    few = steps_of_a_listing()
+    for owner in ("ann", None) * 40:
+        store.add(msgspec.structs.replace(REQUEST, group="heads"), owner=owner)
+    assert steps_of_a_listing() == few > 100
+
+
+def test_a_group_of_which_all_jobs_are_removed_leaves_nothing_behind(store: JobStore) -> None:
+    for group in ("heads", "knees"):
+        uid = store.add(msgspec.structs.replace(REQUEST, group=group)).uid
+        store.request_cancel(uid)
+    store.remove(uid)
+    assert [row["group"] for row in store._rows('SELECT DISTINCT "group" FROM group_counts')] == ["heads"]
+
+
 def test_the_same_key_for_another_group_is_another_request(store: JobStore) -> None:
     asked = JobRequest(task="3dblur", input_dir="a", group="one")
     store.add(asked, IdempotencyKey.of("key", asked))
@@ -421,7 +484,7 @@ def test_jobs_of_a_group_are_counted_by_their_state_and_as_far_as_they_may_be_se
         whole,
         GroupCounts(group="others", queued=1),
     ]
-    assert store.count_groups(["heads", "others"], JobFilter(visible_to="ann")) == [
+    assert store.count_groups(["heads", "others"], visible_to="ann") == [
         GroupCounts(group="heads", queued=1, cancelled=1)
     ]
     assert store.count_groups([]) == []
