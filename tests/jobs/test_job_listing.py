@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from pathlib import Path
 
+import msgspec
 import pytest
 
 from dlp_lab.errors import (
@@ -79,7 +80,7 @@ def test_jobs_of_a_group_are_counted_by_their_state_and_as_far_as_they_may_be_se
         whole,
         GroupCounts(group="others", queued=1),
     ]
-    assert store.count_groups(["heads", "others"], JobFilter(visible_to="ann")) == [
+    assert store.count_groups(["heads", "others"], visible_to="ann") == [
         GroupCounts(group="heads", queued=1, cancelled=1)
     ]
     assert store.count_groups([]) == []
@@ -113,3 +114,33 @@ def test_jobs_are_filtered_by_task_folder_moment_and_who_may_see_them(store: Job
 def test_what_is_no_moment_is_refused(moment: str) -> None:
     with pytest.raises(MalformedRequest, match="a moment is such as"):
         job_filter(submitted_after=moment)
+
+
+def test_the_newest_jobs_are_listed_in_as_many_steps_however_many_others_wait(store: JobStore) -> None:
+    mine = JobFilter(visible_to="ann")
+    steps: list[int] = []
+
+    def steps_of_a_listing() -> int:
+        steps.clear()
+        page = store.newest(5, mine)
+        assert [job.position for job in page] == list(range(store.count(mine), store.count(mine) - 5, -1))
+        store.count(mine, before=page[-1].uid)
+        store.count_groups({"heads"}, visible_to="ann")
+        store.refuse_when_full(1000, "ann", 1000)
+        return len(steps)
+
+    for owner in ("ann", None) * 10:
+        store.add(msgspec.structs.replace(REQUEST, group="heads"), owner=owner)
+    store._database._connection.set_progress_handler(lambda: steps.append(1), 1)
+    few = steps_of_a_listing()
+    for owner in ("ann", None) * 40:
+        store.add(msgspec.structs.replace(REQUEST, group="heads"), owner=owner)
+    assert steps_of_a_listing() == few > 100
+
+
+def test_a_group_of_which_all_jobs_are_removed_leaves_nothing_behind(store: JobStore) -> None:
+    for group in ("heads", "knees"):
+        uid = store.add(msgspec.structs.replace(REQUEST, group=group)).uid
+        store.request_cancel(uid)
+    store.remove(uid)
+    assert [row["group"] for row in store._rows('SELECT DISTINCT "group" FROM group_counts')] == ["heads"]

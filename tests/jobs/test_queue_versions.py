@@ -15,7 +15,7 @@ from dlp_lab.errors import (
     QueueUnusable,
 )
 from dlp_lab.jobs import queue_database
-from dlp_lab.jobs.job import JobRequest
+from dlp_lab.jobs.job import GroupCounts, JobRequest
 from dlp_lab.jobs.job_filter import JobFilter
 from dlp_lab.jobs.job_store import IdempotencyKey, JobStore
 from dlp_lab.jobs.job_store_schema import SCHEMA_VERSION, STEPS
@@ -140,3 +140,36 @@ def test_a_taking_over_that_breaks_off_leaves_the_queue_as_it_was(
         JobStore(queue_path)
     monkeypatch.undo()
     assert JobStore(queue_path).count() == 4
+
+
+def test_a_queue_of_version_5_is_taken_over_and_its_jobs_are_counted(queue_path: Path) -> None:
+    shutil.copy(GOLDEN / "queue-5.sqlite", queue_path)
+    store = JobStore(queue_path)
+    assert store.count_by_state() == {"queued": 3, "running": 1, "succeeded": 1, "failed": 1, "cancelled": 1}
+    assert {job.input_dir: job.position for job in store.newest(9)} == {"d": 1, "g": 2, "f": 3, **dict.fromkeys("abce")}
+    assert [store.count(JobFilter(visible_to=user)) for user in ("ann", "bob")] == [6, 3]
+    assert store.count_groups(["heads", "knees"], visible_to="ann") == [
+        GroupCounts(group="heads", queued=1, succeeded=1, failed=1),
+        GroupCounts(group="knees", cancelled=1),
+    ]
+    assert store.claim_next() is not None
+    assert store.count(JobFilter(states=("queued", "running"))) == 4
+
+
+def test_a_queue_in_which_jobs_and_counts_disagree_is_refused(store: JobStore, queue_path: Path) -> None:
+    store.add(msgspec.structs.replace(REQUEST, group="heads"))
+    store.close()
+    for wrong in (
+        "UPDATE job_counts SET jobs = 2",
+        "UPDATE group_counts SET jobs = 2",
+        "INSERT INTO job_counts VALUES ('queued', 5, NULL, 1)",
+        "DELETE FROM group_counts",
+    ):
+        copy = queue_path.with_name("copy.sqlite")
+        shutil.copy(queue_path, copy)
+        with contextlib.closing(sqlite3.connect(copy)) as connection:
+            connection.execute(wrong)
+            connection.commit()
+        with pytest.raises(QueueUnusable, match="there are not as many jobs in it as it says"):
+            JobStore(copy)
+    assert JobStore(queue_path).count() == 1
