@@ -50,6 +50,11 @@ def compiled_passes() -> CompiledPasses | None:
         return None
 
 
+def passes_made_before() -> CompiledPasses | None:
+    """`compiled_passes`, if they were asked for before: what is over sooner than machine code is made takes no part."""
+    return compiled_passes() if compiled_passes.cache_info().currsize else None
+
+
 class CompiledPasses:
     """`Passes` in machine code.
 
@@ -62,7 +67,7 @@ class CompiledPasses:
     def __init__(self) -> None:
         from llvmlite import binding, ir
 
-        from dlp_lab.kernels import strip_code, weighted_sums
+        from dlp_lab.kernels import measuring_code, strip_code, weighted_sums
 
         _refuse_where_code_is_forbidden()
         binding.initialize_native_target()
@@ -80,6 +85,7 @@ class CompiledPasses:
         for kind in strip_code.SOURCES:
             strip_code.ReadRow(module, kind, lanes)
         strip_code.StripSums(module, "strip", along_rows, along_columns)
+        measuring_code.Measuring(module, "measure", lanes)
         machine = binding.Target.from_default_triple().create_target_machine(
             cpu=binding.get_host_cpu_name(), features=features.flatten(), opt=3, jit=True
         )
@@ -96,11 +102,32 @@ class CompiledPasses:
             },
         )
 
+        places, counts = [ctypes.c_void_p] * 5, [ctypes.c_int64] * 5
+        self._measure = ctypes.CFUNCTYPE(None, *places, *counts)(address("measure"))
+
     def planes_at_once(self, reach: int) -> int:
         return _PLANES_AT_ONCE
 
     def strip(self, plan: StripPlan) -> Strip:
         return _CompiledStrip(self._code, plan)
+
+    def measure(
+        self,
+        planes: NDArray[np.int16],
+        low: NDArray[np.int16],
+        high: NDArray[np.int16],
+        of_rows: NDArray[np.int32],
+        of_columns: NDArray[np.int32],
+    ) -> None:
+        """Find the ends of the values of each plane, and the sums of its rows and of its columns, at one look.
+
+        Args:
+            planes: `(n, rows, columns)` array with columns beside each other.
+            low, high: `(n,)` arrays for least and greatest values.
+            of_rows, of_columns: C-contiguous `(n, rows)` and `(n, columns)` arrays for sums.
+        """
+        places = [array.ctypes.data for array in (planes, low, high, of_rows, of_columns)]
+        self._measure(*places, *planes.shape, *planes.strides[:2])
 
 
 @dataclass(frozen=True)
