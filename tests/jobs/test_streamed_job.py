@@ -25,7 +25,7 @@ from dlp_lab.dicom.options import OutputForm, ReadOptions
 from dlp_lab.dicom.read import read_volume
 from dlp_lab.dicom.series import one_series
 from dlp_lab.dicom.slab_reader import SlabReader
-from dlp_lab.errors import FileChanged, JobCancelled, TaskResultInvalid, Truncated
+from dlp_lab.errors import FileChanged, JobCancelled, TaskResultInvalid
 from dlp_lab.jobs import memory_share, pipeline, streamed_job
 from dlp_lab.jobs.derived_slabs import DerivedSlabs
 from dlp_lab.jobs.job import Job
@@ -315,14 +315,14 @@ def test_values_that_are_not_finite_are_refused(root, in_slabs):
         done(root, next(UIDS), task="scale", params={"factor": 1e39})
 
 
-def test_a_truncated_file_is_named(tmp_path, in_slabs):
+def test_a_file_that_is_cut_off_once_its_header_is_read_is_named(tmp_path, in_slabs):
     phantom = write_phantom_series(tmp_path / "case", shape=(8, 6, 7))
     series = one_series(phantom.folder)
     last = series.headers[-1].path
     last.write_bytes(last.read_bytes()[:-20])
     reader = SlabReader(series, decoded_here)
     reader.read(0, 4)
-    with pytest.raises(Truncated, match=last.name):
+    with pytest.raises(FileChanged, match=last.name):
         reader.read(4, 8)
 
 
