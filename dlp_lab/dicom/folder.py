@@ -11,7 +11,7 @@ from pathlib import Path
 from dlp_lab.dicom.frames import read_frames
 from dlp_lab.dicom.header import Header, Ignored
 from dlp_lab.dicom.similar_headers import read_headers
-from dlp_lab.errors import DicomError, SymlinkEscape, Unreadable
+from dlp_lab.errors import DicomError, SymlinkEscape, Unreadable, printable
 
 
 @dataclass(frozen=True)
@@ -42,11 +42,19 @@ class FolderScan:
         """Why files were ignored, with their names where they are few."""
         names: dict[str, list[str]] = {}
         for ignored in self.ignored:
-            names.setdefault(ignored.reason, []).append(ignored.path.name)
+            names.setdefault(ignored.reason, []).append(printable(ignored.path.name))
         return ", ".join(
             f"{len(files)} x {reason}" + (f" ({', '.join(files)})" if len(files) <= 3 else "")
             for reason, files in sorted(names.items())
         )
+
+
+def file_name(folder: Path, path: Path) -> str:
+    """Path of a file relative to a folder, with "/" between names, as records and replies tell it.
+
+    Bytes of it that are no UTF-8 become what Python calls them, such as \\udce9, for JSON has no way to hold them.
+    """
+    return path.relative_to(folder).as_posix().encode(errors="backslashreplace").decode()
 
 
 def find_series(

@@ -26,6 +26,7 @@ from pydicom.uid import (
 
 from dlp_lab.dicom.data_set import PixelElement
 from dlp_lab.dicom.unchanged_file import FileState
+from dlp_lab.errors import printable
 
 ENHANCED = {
     EnhancedCTImageStorage: "CT",
@@ -160,7 +161,8 @@ class Header:
     @property
     def name(self) -> str:
         """What messages call it: the file's name and, in a multi-frame file, the frame, counted from 1 as in DICOM."""
-        return self.path.name if self.frame is None else f"{self.path.name}, frame {self.frame + 1}"
+        name = printable(self.path.name)
+        return name if self.frame is None else f"{name}, frame {self.frame + 1}"
 
     @property
     def state(self) -> FileState:

@@ -20,7 +20,7 @@ from dlp_lab.dicom.encoded_frame import EncodedFrame, stored_type
 from dlp_lab.dicom.frame_pixels import InflatedFrames
 from dlp_lab.dicom.header import Header
 from dlp_lab.dicom.unchanged_file import opened_unchanged, refuse_changed
-from dlp_lab.errors import DicomError, Malformed, NoDecoder, Truncated, UnsupportedPixels, printable
+from dlp_lab.errors import DicomError, Malformed, NoDecoder, Truncated, UnsupportedPixels
 
 
 def stored_dtype(header: Header) -> np.dtype[Any]:
@@ -109,7 +109,7 @@ def encoded_frame(header: Header) -> EncodedFrame:
     """The compressed image of a slice that `check_pixel_element` accepted."""
     pixels = present_pixels(header)
     return EncodedFrame(
-        name=printable(header.name),
+        name=header.name,
         path=os.fsencode(header.path),
         state=header.state,
         offset=pixels.offset,

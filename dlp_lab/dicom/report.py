@@ -9,7 +9,7 @@ from typing import Any
 
 from msgspec import Struct
 
-from dlp_lab.dicom.folder import FolderScan
+from dlp_lab.dicom.folder import FolderScan, file_name
 from dlp_lab.dicom.header import Header
 from dlp_lab.dicom.options import DEFAULT_OPTIONS, ReadOptions
 from dlp_lab.dicom.series import Series, assemble
@@ -47,7 +47,7 @@ class FileReport(Struct, frozen=True, kw_only=True):
     """One file.
 
     Attributes:
-        file: Its path relative to the folder, with "/" between names.
+        file: Its path relative to the folder, with "/" between names; bytes that are no UTF-8 as in `file_name`.
         part: "slice" of a usable series, "dropped" from one, "refused" with its series or by itself, or "ignored". A
             multi-frame file is a slice if any of its frames is.
         series_instance_uid: The series it belongs to, if any.
@@ -187,4 +187,4 @@ def _dropped(scan: FolderScan, uid: str, path: Path, reasons: Counter[str]) -> F
 
 
 def _name(scan: FolderScan, path: Path) -> str:
-    return path.relative_to(scan.folder).as_posix()
+    return file_name(scan.folder, path)

@@ -9,7 +9,7 @@ from typing import ClassVar
 
 def printable(text: str) -> str:
     """`text` fit for a terminal, a log or JSON: a file's name may hold line breaks, or bytes that are no text."""
-    return "".join(c if c.isprintable() else ascii(c)[1:-1] for c in text)
+    return text if text.isprintable() else "".join(c if c.isprintable() else ascii(c)[1:-1] for c in text)
 
 
 def printable_lines(text: str) -> str:

@@ -10,7 +10,7 @@ from dataclasses import dataclass
 
 import msgspec
 
-from dlp_lab.dicom.folder import find_series
+from dlp_lab.dicom.folder import file_name, find_series
 from dlp_lab.dicom.header import Header
 from dlp_lab.dicom.report import report_series, series_or_refusal
 from dlp_lab.dicom.series import Series
@@ -89,7 +89,7 @@ class SeriesCatalog:
             series=series,
             ignored=dict(Counter(item.reason for item in scan.ignored)),
             refused=[
-                LeftOutFile(file=item.path.relative_to(scan.folder).as_posix(), reason=str(item.error))
+                LeftOutFile(file=file_name(scan.folder, item.path), reason=str(item.error))
                 for item in scan.broken[:_MOST_NAMED]
             ],
             refused_files=len(scan.broken),

@@ -218,7 +218,7 @@ def _ending(workspace: Workspace, job: Job, report: _Reporter, threads: int) -> 
         # settings of numpy, decimal and warnings that a task changes are its own
         with warnings.catch_warnings():
             noticed = contextvars.copy_context().run(run_job, workspace, job, report, threads)
-        return Succeeded(job.uid, job.attempts, noticed), True
+        return Succeeded(job.uid, job.attempts, [printable(warning) for warning in noticed]), True
     except JobCancelled:
         return Cancelled(job.uid, job.attempts), True
     except DlpError as error:

@@ -208,13 +208,14 @@ class Workspace:
         if "\0" in str(path):
             raise PathRefused(f"{str(path)!r}: no name holds a NUL character; give an existing folder")
         real = Path(os.path.realpath(path))
-        try:
-            str(real).encode()
-        except UnicodeEncodeError:
-            raise PathRefused(f"{path}: the name is not valid UTF-8, so it cannot be recorded; rename it") from None
         if not real.is_relative_to(self.root):
             raise PathRefused(f"{path} is not inside the root {self.root}; choose another root or another folder")
-        return real.relative_to(self.root).as_posix()
+        relative = real.relative_to(self.root).as_posix()
+        try:
+            relative.encode()
+        except UnicodeEncodeError:
+            raise PathRefused(f"{path}: the name is not valid UTF-8, so it cannot be recorded; rename it") from None
+        return relative
 
     def job_folder(self, uid: str) -> Path:
         """Where the result of a job is, once it succeeded."""
