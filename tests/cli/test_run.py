@@ -31,7 +31,7 @@ def test_run_writes_a_derived_series_and_prints_its_folder(root):
     expected = ndimage.gaussian_filter(source.voxels.astype(np.float32), [1 / 2.5, 2 / 0.8, 3 / 0.5], mode="reflect")
     assert np.abs(derived.voxels - expected).max() <= 0.5 + 1e-4
     record = json.loads((output / "job.json").read_text())
-    assert record["request"]["params"] == {"sigma_mm": [1, 2, 3], "truncate": 4.0, "mode": "reflect"}
+    assert record["request"]["params"] == {"sigma_mm": [1, 2, 3], "truncate": 4.0, "mode": "reflect", "cval": 0.0}
 
 
 @pytest.mark.parametrize(

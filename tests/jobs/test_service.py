@@ -33,7 +33,7 @@ def test_a_submitted_job_succeeds_and_its_result_is_where_the_record_says(
     service: JobService, workspace: Workspace
 ) -> None:
     job = service.submit(JobRequest(task="3dblur", input_dir="dicom_data/../dicom_data", params={"sigma_mm": 2}))
-    assert job.params == {"sigma_mm": 2.0, "truncate": 4.0, "mode": "nearest"}
+    assert job.params == {"sigma_mm": 2.0, "truncate": 4.0, "mode": "nearest", "cval": 0.0}
     assert job.input_dir == "dicom_data"
     ended = wait_for_end(service, job.uid)
     assert (ended.state, ended.message, ended.attempts) == ("succeeded", "done", 1)

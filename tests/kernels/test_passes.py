@@ -93,7 +93,7 @@ def test_a_strip_is_written_into_its_rows_and_nowhere_else(passes):
 
 
 @pytest.mark.parametrize("planes", [1, 2, 3, 4, 16, 21])
-@pytest.mark.parametrize("mode", ["nearest", "reflect", "mirror", "wrap"])
+@pytest.mark.parametrize("mode", ["nearest", "reflect", "mirror", "wrap", "constant"])
 def test_sums_in_int16_are_those_in_float32_rounded_half_to_even(passes, planes, mode):
     voxels = some_voxels((planes, 33, 70))
     exact = convolved(passes, voxels, (1 + 2 * (planes // 2), 5, 3), mode)
