@@ -17,7 +17,7 @@ from dlp_lab.cli import main
 from dlp_lab.jobs.job_store import JobStore
 from dlp_lab.store.workspace import Workspace
 from tests.cli.program import cli
-from tests.jobs.waiting import wait_until
+from tests.patience import PATIENCE_S, wait_until
 from tests.phantom import write_phantom_series
 
 
@@ -85,7 +85,7 @@ def test_a_reader_that_stops_reading_is_no_error(root):
     process.stdout.close()
     assert process.stderr is not None
     assert "Traceback" not in process.stderr.read()
-    process.wait(30)
+    process.wait(PATIENCE_S)
 
 
 def test_two_runs_on_the_root_itself_do_not_read_each_others_results(root):
@@ -158,7 +158,7 @@ def test_an_interrupted_run_cancels_its_job_and_leaves_no_output(root):
     queue = Workspace(root).queue_database
     wait_until(lambda: queue.exists() and any(job.message.startswith("smooth") for job in JobStore(queue).newest(1)))
     process.send_signal(signal.SIGINT)
-    assert process.wait(30) == 130
+    assert process.wait(PATIENCE_S) == 130
     assert [path.name for path in (root / "dlp-lab-output").iterdir()] == [".dlp-lab"]
 
 
