@@ -167,11 +167,12 @@ class TestLocalExecutor(ExecutorContract):
     def test_an_attempt_waits_until_the_process_of_the_one_before_is_gone(
         self, executor: LocalExecutor, workspace: Workspace, journal: Path
     ) -> None:
-        job = self.job(journal, act="pid", seconds=3.0)
+        job = self.job(journal, act="pid", seconds=8.0)
+        executor.prepare()
         other = LocalExecutor(workspace, slots=1)
         other.start(job)
         wait_until(journal.exists)
-        executor.start(msgspec.structs.replace(job, attempts=2))
+        executor.start(msgspec.structs.replace(job, attempts=2, params={**job.params, "seconds": 0.0}))
         self.endings(executor, 1)
         words = [line.split()[0] for line in journal.read_text().splitlines()]
         assert words == ["start", "pid", "end", "start", "pid", "end"]

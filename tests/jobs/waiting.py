@@ -52,12 +52,12 @@ def child_processes() -> set[int]:
     return children
 
 
-def opened_by(pid: int | str = "self") -> set[str]:
-    """Paths and sockets that a process has open; those that it closes meanwhile may be among them (Linux)."""
-    found = set()
+def opened_by(pid: int | str = "self") -> dict[int, str]:
+    """What a process has open, by its descriptor; what it closes meanwhile may be among it (Linux)."""
+    found = {}
     for descriptor in Path(f"/proc/{pid}/fd").iterdir():
         with contextlib.suppress(FileNotFoundError):
-            found.add(os.readlink(descriptor))
+            found[int(descriptor.name)] = os.readlink(descriptor)
     return found
 
 

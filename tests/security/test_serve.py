@@ -14,7 +14,7 @@ from tests.server.test_standalone import RUN, starter
 
 def listening(pid: int) -> set[str]:
     """Addresses, in the kernel's hexadecimal, on which a process listens."""
-    inodes = {target[8:-1] for target in opened_by(pid) if target.startswith("socket:[")}
+    inodes = {target[8:-1] for target in opened_by(pid).values() if target.startswith("socket:[")}
     lines = [
         line.split() for name in ("tcp", "tcp6") for line in Path(f"/proc/{pid}/net/{name}").read_text().splitlines()
     ]

@@ -29,7 +29,7 @@ def test_closing_ends_the_process_and_gives_the_disk_back(workspace: Workspace) 
         uid, volume = await volumes.open("dicom_data")
         await volume.plane(1, 0)
         (process,) = child_processes() - before
-        held = opened_by(process)
+        held = opened_by(process).values()
         assert any("(deleted)" in target and str(workspace.state_folder) in target for target in held)
         await volumes.close(uid)
         assert child_processes() <= before

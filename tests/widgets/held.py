@@ -24,5 +24,7 @@ class Held:
         threads = tuple(
             sorted(one.name for one in threading.enumerate() if one.name.startswith("dlp-") and "jobs" not in one.name)
         )
-        inside = tuple(sorted(name for name in opened_by() if name.startswith(str(folder)) and name.endswith(".dcm")))
+        inside = tuple(
+            sorted(name for name in opened_by().values() if name.startswith(str(folder)) and name.endswith(".dcm"))
+        )
         return cls(len(ipywidgets_core._instances), threads, inside)
