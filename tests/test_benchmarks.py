@@ -11,6 +11,7 @@ import time
 from collections.abc import Callable
 from functools import partial
 from pathlib import Path
+from types import SimpleNamespace
 
 import numpy as np
 import pytest
@@ -216,12 +217,15 @@ def test_curves_are_measured_and_drawn() -> None:
     assert (RESULTS / "short/curves.png").read_bytes().startswith(b"\x89PNG")
 
 
-def test_a_step_has_its_own_time_without_that_of_the_steps_within_it() -> None:
+def test_a_step_has_its_own_time_without_that_of_the_steps_within_it(monkeypatch: pytest.MonkeyPatch) -> None:
+    now = 0.0
+    clocks = SimpleNamespace(perf_counter=lambda: now, process_time=lambda: now / 2)
+    monkeypatch.setattr("benchmarks.job_profile.time", clocks)
     profile = JobProfile()
     with profile.step(REST), profile.step("writing"):
-        time.sleep(0.02)
+        now += 2
         with profile.step("reading"):
-            time.sleep(0.03)
-    assert profile.wall_s["reading"] >= 0.03
-    assert 0.02 <= profile.wall_s["writing"] < 0.03 + profile.wall_s["reading"]
-    assert profile.wall_s[REST] < profile.wall_s["writing"]
+            now += 3
+    steps = ("reading", "writing", REST)
+    assert [profile.wall_s[step] for step in steps] == [3, 2, 0]
+    assert [profile.cpu_s[step] for step in steps] == [1.5, 1, 0]

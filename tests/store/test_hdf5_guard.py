@@ -153,10 +153,10 @@ def test_a_hostile_file_is_refused_at_once_naming_file_and_reason(tmp_path, make
     with h5py.File(tmp_path / "v.h5", "a", libver="latest") as file:
         del file[IMAGE]
         make(file, tmp_path)
-    before, began = peak_memory(), time.monotonic()
+    before, began = peak_memory(), time.process_time()
     with pytest.raises(errors.Hdf5Error, match=rf"v\.h5: .*{reason}"):
         read_hdf5(tmp_path / "v.h5")
-    assert time.monotonic() - began < 2
+    assert time.process_time() - began < 2
     assert peak_memory() - before < 32 * 2**20
 
 
