@@ -43,7 +43,8 @@ from benchmarks.rounds import Times, comparison, in_turn
 from benchmarks.tables import Table
 from dlp_lab.kernels import gaussian
 from dlp_lab.kernels.compiled import FORBIDDEN_VARIABLE, compiled_passes
-from dlp_lab.kernels.gaussian import gaussian_filter, gaussian_weights
+from dlp_lab.kernels.gaussian import gaussian_filter
+from dlp_lab.kernels.gaussian_weights import gaussian_weights
 from dlp_lab.kernels.passes import BandedPasses, Passes
 from dlp_lab.tasks.task import no_report
 

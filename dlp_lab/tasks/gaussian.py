@@ -10,7 +10,8 @@ from msgspec import Meta
 from dlp_lab.errors import Sheared
 from dlp_lab.geometry import TILT_TOLERANCE_DEGREES, Geometry
 from dlp_lab.kernels.edges import EdgeMode, plain_mode
-from dlp_lab.kernels.gaussian import gaussian_filter, halo_slices, radius_voxels
+from dlp_lab.kernels.gaussian import gaussian_filter, halo_slices
+from dlp_lab.kernels.gaussian_weights import radius_voxels
 from dlp_lab.processors import threads_to_use
 from dlp_lab.result_memory import result_array
 from dlp_lab.tasks.task import ImageResult, Report, Task

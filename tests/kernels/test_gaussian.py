@@ -15,7 +15,8 @@ from dlp_lab.errors import JobCancelled
 from dlp_lab.kernels import gaussian, separable
 from dlp_lab.kernels.compiled import CompiledPasses
 from dlp_lab.kernels.edges import EdgeMode, plain_mode
-from dlp_lab.kernels.gaussian import gaussian_filter, gaussian_weights
+from dlp_lab.kernels.gaussian import gaussian_filter
+from dlp_lab.kernels.gaussian_weights import gaussian_weights
 from dlp_lab.kernels.passes import BandedPasses, PlainPasses
 from dlp_lab.tasks.task import no_report
 
