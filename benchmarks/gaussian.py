@@ -15,7 +15,8 @@ not counted, but for the line that says what it takes.
 
 Pages of memory that no process has touched cost as much as a pass over the volume. So all are measured twice, in the
 same rounds: into new memory, and into memory that is there (`result=`, scipy's `output=`, OpenCV's `dst=`; SimpleITK
-always makes an image of its own).
+always makes an image of its own). Before each turn all memory that is nobody's goes back to the system, so that new is
+new for everyone; a result is freed when its time is taken.
 
 Then cost over sigma; over the number of slices it is told by `benchmarks.curves`.
 """
@@ -39,13 +40,14 @@ from numpy.typing import NDArray
 from scipy import ndimage
 
 from benchmarks.contest import Asked
-from benchmarks.rounds import Times, comparison, in_turn
+from benchmarks.rounds import Times, comparison, give_memory_back, in_turn
 from benchmarks.tables import Table
 from dlp_lab.kernels import gaussian
 from dlp_lab.kernels.compiled import FORBIDDEN_VARIABLE, compiled_passes
 from dlp_lab.kernels.gaussian import gaussian_filter
 from dlp_lab.kernels.gaussian_weights import gaussian_weights
 from dlp_lab.kernels.passes import BandedPasses, Passes
+from dlp_lab.result_memory import new_array
 from dlp_lab.tasks.task import no_report
 
 SPACING_KJI_MM = (1.0, 0.7, 0.7)
@@ -68,7 +70,7 @@ def sigma_kji(sigma_mm: float) -> tuple[float, ...]:
 def with_passes(passes: Passes, dtype: type = np.float32) -> Run:
     def smooth(voxels: Voxels, sigma_mm: float, result: Voxels | None = None) -> Voxels:
         usual, gaussian._passes = gaussian._passes, lambda _: passes
-        result = np.empty(voxels.shape, dtype) if result is None else result
+        result = new_array(voxels.shape, dtype, THREADS) if result is None else result
         try:
             return gaussian_filter(
                 voxels,
@@ -159,7 +161,7 @@ def compare(asked: Asked) -> None:
         for name, run in runs.items()
         if name != ITK
     }
-    times = in_turn(new | kept, asked.rounds(ROUNDS))
+    times = in_turn(new | kept, asked.rounds(ROUNDS), before=give_memory_back)
     title = f"The Gaussian: {asked.slices} x 512 x 512 int16, sigma {SIGMA_MM} mm, {THREADS} threads"
     furthest = ", ".join(f"{name} by {most:.2g}" for name, most in off.items() if name not in (FLOOR, SCIPY))
     copy = times[FLOOR + KEPT]

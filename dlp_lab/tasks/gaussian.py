@@ -92,15 +92,16 @@ class Gaussian3D(Task, frozen=True):
     def run(self, volume: Volume, report: Report) -> ImageResult:
         self.check(volume.geometry)
         sigma_mm, sigma_kji = self._sigma_mm(), self._sigma_kji(volume.geometry)
+        voxels, threads = volume.voxels, threads_to_use()
         smoothed = gaussian_filter(
-            volume.voxels,
+            voxels,
             sigma_kji,
             truncate=self.truncate,
             mode=self.mode,
-            threads=threads_to_use(),
+            threads=threads,
             report=report,
             cval=self.cval,
-            result=result_array(volume.voxels.shape, may_be_rounded=self._may_be_rounded(volume.voxels.dtype)),
+            result=result_array(voxels.shape, may_be_rounded=self._may_be_rounded(voxels.dtype), threads=threads),
         )
         width = " x ".join(f"{mm:g}" for mm in (sigma_mm if len(set(sigma_mm)) > 1 else sigma_mm[:1]))
         return ImageResult(
