@@ -61,7 +61,12 @@ def gaussian_filter(
         raise ValueError(f"sums of {cval:g}, which lies beyond the edge, may be too large for int16")
     if not voxels.size:
         return result
-    kernels = [gaussian_weights(sigma, truncate) for sigma in sigma_kji]
+    # a single plane, row or column is all there is, unless a constant lies beyond it
+    is_alone = [length == 1 and plain_mode(mode) != "constant" for length in voxels.shape]
+    kernels = [
+        AS_IT_IS if alone else gaussian_weights(sigma, truncate)
+        for sigma, alone in zip(sigma_kji, is_alone, strict=True)
+    ]
     is_wide = wide_axes(kernels, voxels)
     steps = 2 if any(is_wide) else 1
     report(0.0, "smoothing")
