@@ -121,8 +121,8 @@ def test_a_row_of_another_length_is_refused() -> None:
 
 def test_functions_take_turns_after_one_round_that_does_not_count() -> None:
     seen: list[str] = []
-    times = in_turn({name: partial(seen.append, name) for name in "ab"}, 2)
-    assert seen == ["a", "b"] * 3
+    times = in_turn({name: partial(seen.append, name) for name in "ab"}, 2, before=partial(seen.append, "before"))
+    assert seen == ["a", "b", *["before", "a", "before", "b"] * 2]
     assert len(times["a"].wall_s) == len(times["b"].cpu_s) == 2
 
 

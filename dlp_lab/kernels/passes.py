@@ -77,11 +77,17 @@ class BandedPasses:
         return LineStrip(self, plan)
 
     def along_rows(self, lines: Floats, weights: Floats, sums: Floats) -> None:
+        if len(weights) == 1:
+            np.multiply(lines, weights, out=sums)
+            return
         band = _band(weights)
         for piece in _pieces(lines.shape[2], band.shape[1]):
             np.matmul(band, _blocks(lines, band.shape[1])[..., piece], out=_blocks(sums, BLOCK)[..., piece])
 
     def along_columns(self, lines: Floats, weights: Floats, sums: Floats) -> None:
+        if len(weights) == 1:
+            np.multiply(lines, weights, out=sums)
+            return
         band = np.ascontiguousarray(_band(weights).T)
         np.matmul(_squares(lines, len(band)), band, out=_squares(sums, BLOCK))
 
@@ -90,6 +96,9 @@ class BandedPasses:
             exact = np.empty(sums.shape, np.float32)
             self.along_planes(lines, weights, exact)
             round_into(sums, exact)
+            return
+        if len(weights) == 1:
+            np.multiply(lines, weights, out=sums)
             return
         band = _band(weights)
         whole = len(sums) // BLOCK * BLOCK

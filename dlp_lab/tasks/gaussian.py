@@ -10,7 +10,8 @@ from msgspec import Meta
 from dlp_lab.errors import Sheared
 from dlp_lab.geometry import TILT_TOLERANCE_DEGREES, Geometry
 from dlp_lab.kernels.edges import EdgeMode, plain_mode
-from dlp_lab.kernels.gaussian import gaussian_filter, halo_slices, radius_voxels
+from dlp_lab.kernels.gaussian import gaussian_filter, halo_slices
+from dlp_lab.kernels.gaussian_weights import radius_voxels
 from dlp_lab.processors import threads_to_use
 from dlp_lab.result_memory import result_array
 from dlp_lab.tasks.task import ImageResult, Report, Task
@@ -91,15 +92,16 @@ class Gaussian3D(Task, frozen=True):
     def run(self, volume: Volume, report: Report) -> ImageResult:
         self.check(volume.geometry)
         sigma_mm, sigma_kji = self._sigma_mm(), self._sigma_kji(volume.geometry)
+        voxels, threads = volume.voxels, threads_to_use()
         smoothed = gaussian_filter(
-            volume.voxels,
+            voxels,
             sigma_kji,
             truncate=self.truncate,
             mode=self.mode,
-            threads=threads_to_use(),
+            threads=threads,
             report=report,
             cval=self.cval,
-            result=result_array(volume.voxels.shape, may_be_rounded=self._may_be_rounded(volume.voxels.dtype)),
+            result=result_array(voxels.shape, may_be_rounded=self._may_be_rounded(voxels.dtype), threads=threads),
         )
         width = " x ".join(f"{mm:g}" for mm in (sigma_mm if len(set(sigma_mm)) > 1 else sigma_mm[:1]))
         return ImageResult(

@@ -15,7 +15,8 @@ from dlp_lab.errors import JobCancelled
 from dlp_lab.kernels import gaussian, separable
 from dlp_lab.kernels.compiled import CompiledPasses
 from dlp_lab.kernels.edges import EdgeMode, plain_mode
-from dlp_lab.kernels.gaussian import gaussian_filter, gaussian_weights
+from dlp_lab.kernels.gaussian import gaussian_filter
+from dlp_lab.kernels.gaussian_weights import gaussian_weights
 from dlp_lab.kernels.passes import BandedPasses, PlainPasses
 from dlp_lab.tasks.task import no_report
 
@@ -56,6 +57,7 @@ sigmas = st.one_of(st.just(0.0), st.floats(0.01, 3), st.floats(3, 60))
 @example((1, 1, 1), (3.0, 3.0, 3.0), "mirror", 4.0, np.int16, "as it is", "machine code", 1, 0.0)
 @example((33, 64, 48), (9.0, 0.0, 2.0), "wrap", 4.0, np.float32, "transposed", "BLAS", 2, 0.0)
 @example((2, 90, 3), (50.0, 40.0, 0.3), "reflect", 4.0, np.int16, "every other", "machine code", 2, 0.0)
+@example((1, 30, 1), (2.0, 1.0, 1.5), "constant", 4.0, np.int16, "as it is", "BLAS", 1, 100.0)
 @example((2, 90, 32), (50.0, 2.0, 4.0), "constant", 4.0, np.int16, "backwards", "machine code", 3, 100.0)
 @example((40, 33, 16), (1.5, 8.1, 4.0), "grid-constant", 4.0, np.uint8, "every other", "BLAS", 3, -3.5)
 def test_it_is_scipys_for_any_volume_within_a_ten_thousandth_of_its_range(
@@ -102,6 +104,12 @@ def test_a_plane_is_summed_once_however_often_it_stands_beyond_the_edge(mode, pl
     # the last planes come before the first, and the first after the last
     again = 24 if plain_mode(mode) == "wrap" else 0
     assert sum(summed) == planes + again
+
+
+def test_a_single_plane_row_or_column_is_all_there_is_for_any_edge_but_a_constant(way):
+    voxels = some_voxels((1, 40, 33))
+    for mode in set(get_args(EdgeMode)) - {"constant", "grid-constant"}:
+        np.testing.assert_array_equal(filtered(voxels, (3, 2, 1), mode=mode), filtered(voxels, (0, 2, 1), mode=mode))
 
 
 def test_strips_and_threads_change_no_bit(way, monkeypatch):
