@@ -3,14 +3,17 @@ from __future__ import annotations
 import hashlib
 import itertools
 import json
+import tracemalloc
 from pathlib import Path
 
 import numpy as np
 import onnx
 import pytest
 
+from dlp_lab import large_arrays
 from dlp_lab.errors import InputUnsuitable, JobCancelled, ModelRefused
 from dlp_lab.geometry import Geometry, Reorientation
+from dlp_lab.large_arrays import arrays_in_files
 from dlp_lab.models.description import Windows
 from dlp_lab.models.inference import segment
 from dlp_lab.models.memory import Memory
@@ -132,6 +135,37 @@ def test_windows_whose_weights_have_a_least_value_are_blended_by_the_book_too(tm
     found = segment(windowed, image, memory=SMALL)
     np.testing.assert_array_equal(found.voxels, _by_the_book(windowed, image.voxels, "gaussian", 0.05))
     assert (found.voxels != _by_the_book(windowed, image.voxels, "gaussian")).any()
+
+
+@pytest.mark.parametrize("least_weight", [0.0, 0.05])
+def test_sums_in_a_file_are_those_of_the_memory_and_run_no_window_twice(tmp_path, monkeypatch, least_weight):
+    monkeypatch.setattr(large_arrays, "_LEAST_BYTES", 0)
+    volume = phantom("oblique", (23, 33, 28))
+    image = volume.with_voxels(np.random.default_rng(1).normal(size=volume.voxels.shape))
+    way = {"kind": "windows", "patch": [8, 9, 10], "overlap": 0.4, "least_weight": least_weight}
+    windowed = network(tmp_path, neighbourhood_network(), 2, inference=way, orientation="RAS")
+    in_memory, in_files = [], []
+    at_once = segment(windowed, image, lambda fraction, message: in_memory.append(message), memory=Memory(2**30))
+    with arrays_in_files(tmp_path):
+        found = segment(windowed, image, lambda fraction, message: in_files.append(message), memory=SMALL)
+    np.testing.assert_array_equal(found.voxels, at_once.voxels)
+    assert in_files == in_memory
+
+
+def test_sums_in_a_file_take_no_memory_of_the_process(tmp_path, monkeypatch):
+    monkeypatch.setattr(large_arrays, "_LEAST_BYTES", 0)
+    volume = phantom("oblique", (40, 96, 96))
+    way = {"kind": "windows", "patch": [16, 16, 16], "overlap": 0.5}
+    windowed = network(tmp_path, threshold_network(*THRESHOLDS), 2, inference=way, orientation=None)
+    most = {}
+    for folder in (None, None, tmp_path):  # the first loads what both need
+        with arrays_in_files(folder):
+            tracemalloc.start()
+            segment(windowed, volume)
+            most[folder] = tracemalloc.get_traced_memory()[1]
+            tracemalloc.stop()
+    input_and_labels, sums = volume.voxels.size * (4 + 1), 3 * 17 * 96 * 96 * 4
+    assert most[tmp_path] < most[None] - input_and_labels - 0.5 * sums
 
 
 @pytest.mark.parametrize("grid", [{"kind": "native"}, {"kind": "spacing", "spacing_mm": [1.1, 1.7, 0.9]}, CENTRED])
