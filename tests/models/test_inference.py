@@ -20,6 +20,7 @@ from dlp_lab.models.memory import Memory
 from dlp_lab.models.network import Network, load
 from dlp_lab.models.package import read_package
 from dlp_lab.models.windows import WindowAxis, rows_at_once
+from dlp_lab.models.winners import WinnerChoice, mixed_cells
 from dlp_lab.processors import shared_processors
 from dlp_lab.volume import Volume
 from tests.models.networks import description, label, neighbourhood_network, threshold_network, write_package
@@ -166,6 +167,22 @@ def test_sums_in_a_file_take_no_memory_of_the_process(tmp_path, monkeypatch):
             tracemalloc.stop()
     input_and_labels, sums = volume.voxels.size * (4 + 1), 3 * 17 * 96 * 96 * 4
     assert most[tmp_path] < most[None] - input_and_labels - 0.5 * sums
+
+
+def test_winners_of_a_block_and_the_borders_between_them_lie_in_files_too(tmp_path, monkeypatch):
+    monkeypatch.setattr(large_arrays, "_LEAST_BYTES", 0)
+    scores = np.random.default_rng(0).normal(size=(3, 40, 60, 60)).astype(np.float32)
+    choice = WinnerChoice(
+        read_package(write_package(tmp_path, threshold_network(0, 1), description(2))).description.output
+    )
+    expected = mixed_cells(choice.of_block(scores))
+    with arrays_in_files(tmp_path):
+        tracemalloc.start()
+        found = mixed_cells(choice.of_block(scores))
+        most = tracemalloc.get_traced_memory()[1]
+        tracemalloc.stop()
+    np.testing.assert_array_equal(found, expected)
+    assert most < 0.9 * found.size
 
 
 @pytest.mark.parametrize("grid", [{"kind": "native"}, {"kind": "spacing", "spacing_mm": [1.1, 1.7, 0.9]}, CENTRED])
