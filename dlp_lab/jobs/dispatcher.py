@@ -185,7 +185,7 @@ class Dispatcher:
         for job in self._store.running():
             self._workspace.remove_result(job.uid)
             reason = f"the server stopped while the job was running ({ATTEMPTS_AFTER_SERVER_STOP} times)"
-            self._store.record_crash(
+            self._store.record_server_stop(
                 job.uid, job.attempts, ServerStopped.code, reason, attempts_allowed=ATTEMPTS_AFTER_SERVER_STOP
             )
             _log.warning("job %s was left running by a server that stopped", job.uid)

@@ -61,5 +61,7 @@ STEPS: tuple[tuple[str, ...], ...] = (
         'ALTER TABLE jobs ADD COLUMN "group" TEXT',
         'CREATE INDEX jobs_by_group ON jobs ("group", seq)',
     ),
+    # attempts during which the server ended without a word
+    ("ALTER TABLE jobs ADD COLUMN server_stops INTEGER NOT NULL DEFAULT 0",),
 )
 SCHEMA_VERSION = len(STEPS)

@@ -153,9 +153,9 @@ def _set_up_process(policy: WorkerPolicy) -> None:
     threading.Thread(target=_end_with_the_server, daemon=True).start()
     # On Linux a new session is a new autogroup, among which `nice` counts for nothing (man 7 sched).
     with contextlib.suppress(OSError):
-        Path("/proc/self/autogroup").write_text("19")
+        Path("/proc/self/autogroup").write_text(f"{policy.niceness}")
     os.umask(0o077)
-    os.nice(19)
+    os.nice(policy.niceness)
     resource.setrlimit(resource.RLIMIT_CORE, (0, 0))  # a core file would hold the patient's images
     if policy.memory_bytes is not None:
         resource.setrlimit(resource.RLIMIT_DATA, (policy.memory_bytes, policy.memory_bytes))
