@@ -138,7 +138,9 @@ class Dispatcher:
                 delay = _SECONDS_AFTER_ERROR * 5 ** min(self._failed_starts, 2)
                 self._failed_starts += 1
                 self._start_after = time.monotonic() + delay
-                self._not_started.append((job, f"no process can be started; tried again in {delay:g} s"))
+                self._not_started.append(
+                    (job, f"no process can be started ({_why(error)}); tried again in {delay:g} s")
+                )
                 self._put_back_not_started()
 
     def _tell_trouble(self) -> None:

@@ -26,7 +26,16 @@ from pathlib import Path
 
 import msgspec
 
-from dlp_lab.errors import DiskFailed, DiskFull, DlpError, JobCancelled, OutOfMemory, Unreadable, printable
+from dlp_lab.errors import (
+    DiskFailed,
+    DiskFull,
+    DlpError,
+    JobCancelled,
+    OutOfMemory,
+    QueueUnusable,
+    Unreadable,
+    printable,
+)
 from dlp_lab.jobs.earlier_attempt import wait_for_earlier_attempt
 from dlp_lab.jobs.job import Job
 from dlp_lab.jobs.job_processes import descendants, end_all
@@ -39,6 +48,7 @@ from dlp_lab.store.workspace import Workspace
 
 _SECONDS_TO_TAKE_A_JOB = 5
 _SECONDS_BETWEEN_REPORTS = 0.2
+_MAY_NOT = (errno.EACCES, errno.EPERM, errno.EROFS)
 
 
 class Taken(msgspec.Struct, frozen=True, tag="taken"):
@@ -244,6 +254,9 @@ def _reason(workspace: Workspace, job: Job, error: BaseException) -> Failed | Hi
         name = printable(os.path.basename(error.filename))
         message = f"{name} of the input could not be read ({error.strerror}); was it moved meanwhile? Submit again"
         return Failed(uid, attempt, Unreadable.code, message)
+    if isinstance(error, OSError) and error.errno in _MAY_NOT and _is_below(error.filename, workspace.output_folder):
+        message = f"the output folder cannot be written to ({error.strerror}); give it back to this user and try again"
+        return Failed(uid, attempt, QueueUnusable.code, message)
     if isinstance(error, OSError) and error.errno == errno.EIO:
         message = "the disk reported an error while the result was written; look at the system's log"
         return Hindered(uid, attempt, DiskFailed.code, message)
