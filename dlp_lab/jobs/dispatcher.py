@@ -138,7 +138,9 @@ class Dispatcher:
                 delay = _SECONDS_AFTER_ERROR * 5 ** min(self._failed_starts, 2)
                 self._failed_starts += 1
                 self._start_after = time.monotonic() + delay
-                self._not_started.append((job, f"no process can be started; tried again in {delay:g} s"))
+                self._not_started.append(
+                    (job, f"no process can be started ({_why(error)}); tried again in {delay:g} s")
+                )
                 self._put_back_not_started()
 
     def _tell_trouble(self) -> None:
@@ -185,7 +187,7 @@ class Dispatcher:
         for job in self._store.running():
             self._workspace.remove_result(job.uid)
             reason = f"the server stopped while the job was running ({ATTEMPTS_AFTER_SERVER_STOP} times)"
-            self._store.record_crash(
+            self._store.record_server_stop(
                 job.uid, job.attempts, ServerStopped.code, reason, attempts_allowed=ATTEMPTS_AFTER_SERVER_STOP
             )
             _log.warning("job %s was left running by a server that stopped", job.uid)

@@ -19,7 +19,7 @@ from dlp_lab.dicom.one_image import read_image
 from dlp_lab.errors import DecoderCrashed, DlpError, NoPicture, RequestRefused
 from dlp_lab.jobs.decoding_process import Refusal
 from dlp_lab.jobs.exit_status import how_it_ended
-from dlp_lab.jobs.fork_server import main_module_left_alone, prepare_fork_server, refuse_without_files
+from dlp_lab.jobs.fork_server import main_module_left_alone, prepare_fork_server, refuse_where_none_starts
 from dlp_lab.kernels.picture import gray_picture, png_of, window_of
 
 LONGEST_PX = 256
@@ -64,7 +64,7 @@ def draw(subject: Subject) -> bytes:
         DicomError, NoPicture: The image is refused.
         DecoderCrashed: The process that draws ended without an answer.
     """
-    refuse_without_files()
+    refuse_where_none_starts()
     prepare_fork_server()
     context = multiprocessing.get_context("forkserver")
     reader, writer = context.Pipe(duplex=False)

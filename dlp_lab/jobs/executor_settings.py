@@ -11,7 +11,7 @@ import msgspec
 
 from dlp_lab.errors import ExecutorUnusable
 from dlp_lab.jobs.executor import Executor
-from dlp_lab.jobs.worker_policy import WorkerPolicy
+from dlp_lab.jobs.worker_policy import DEFAULT_NICENESS, LARGEST_NICENESS, WorkerPolicy
 from dlp_lab.store.workspace import Workspace
 
 EXECUTORS = ("local", "dask")
@@ -22,17 +22,18 @@ class ExecutorSettings:
     """Which executor, what its processes may take, and for Dask which cluster.
 
     A notebook and the command line find them in the environment, as `DLP_LAB_EXECUTOR`, `DLP_LAB_DASK_SCHEDULER`,
-    `DLP_LAB_DASK_CA_FILE`, `DLP_LAB_DASK_CERT_FILE`, `DLP_LAB_DASK_KEY_FILE` and `DLP_LAB_MAX_JOB_MEMORY_GIB`. A
-    Jupyter server sets them for its kernels.
+    `DLP_LAB_DASK_CA_FILE`, `DLP_LAB_DASK_CERT_FILE`, `DLP_LAB_DASK_KEY_FILE`, `DLP_LAB_MAX_JOB_MEMORY_GIB` and
+    `DLP_LAB_JOB_NICENESS`. A Jupyter server sets them for its kernels.
 
     Attributes:
         executor: "local": processes of this machine; "dask": the workers of a Dask cluster.
         dask_scheduler: Address of the cluster's scheduler; "" for a cluster of the server's own, on this machine.
         dask_ca_file, dask_cert_file, dask_key_file: PEM files for TLS; see `DaskSettings`.
         max_job_memory_gib: How much memory in GiB each process of a job may have, wherever it runs; 0 for no limit.
+        job_niceness: Niceness of the processes of jobs, 0 to 19, wherever they run.
 
     Raises:
-        ExecutorUnusable: There is no such executor, or that is no amount of memory.
+        ExecutorUnusable: There is no such executor, or that is no amount of memory or no niceness.
     """
 
     executor: str = "local"
@@ -41,12 +42,15 @@ class ExecutorSettings:
     dask_cert_file: str = ""
     dask_key_file: str = ""
     max_job_memory_gib: float = 0.0
+    job_niceness: int = DEFAULT_NICENESS
 
     def __post_init__(self) -> None:
         if self.executor not in EXECUTORS:
             raise ExecutorUnusable(f"there is no executor {self.executor!r}; there are: {', '.join(EXECUTORS)}")
         if not 0 <= self.max_job_memory_gib < math.inf:
             raise ExecutorUnusable(f"a job cannot have {self.max_job_memory_gib:g} GiB of memory; 0 is for no limit")
+        if not 0 <= self.job_niceness <= LARGEST_NICENESS:
+            raise ExecutorUnusable(f"the niceness of jobs is 0 to {LARGEST_NICENESS}, not {self.job_niceness}")
 
     @classmethod
     def from_environment(cls, environment: Mapping[str, str] = os.environ) -> ExecutorSettings:
@@ -77,7 +81,7 @@ class ExecutorSettings:
         Raises:
             ExecutorUnusable: It cannot be used with these settings, or is not installed.
         """
-        policy = WorkerPolicy(memory_bytes=int(self.max_job_memory_gib * 2**30) or None)
+        policy = WorkerPolicy(memory_bytes=int(self.max_job_memory_gib * 2**30) or None, niceness=self.job_niceness)
         if self.executor == "local":
             from dlp_lab.jobs.local_executor import LocalExecutor
 

@@ -28,9 +28,17 @@ def prepare_fork_server(for_one_job: bool = False) -> None:
     forkserver.ensure_running()
 
 
-def refuse_without_files() -> None:
-    """Raise OSError where a start would break off half way for want of files: the fork server, and with it every
-    worker, dies of that."""
+def refuse_where_none_starts() -> None:
+    """Refuse where a start would break off: half way for want of files, of which the fork server, and with it every
+    worker, dies; or because a new process is led into the current folder, and there is none.
+
+    Raises:
+        OSError: That is so; `strerror` says why.
+    """
+    try:
+        os.getcwd()
+    except FileNotFoundError as error:
+        raise FileNotFoundError(error.errno, "the folder that this program was started in is gone") from None
     with contextlib.ExitStack() as at_once:
         opened = os.open(os.devnull, os.O_RDONLY)
         at_once.callback(os.close, opened)

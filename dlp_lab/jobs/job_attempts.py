@@ -16,6 +16,9 @@ from dlp_lab.jobs.job_rows import JobRows, job_of, now
 
 _SECONDS_BEFORE_TRIES = (1, 5, 25, 125)
 
+_Count = Literal["crashes", "hindrances", "server_stops"]
+"""Of a job's attempts that ended one way; a column of its row."""
+
 
 class JobAttempts(JobRows):
     """What the one process calls that holds the dispatcher's lock."""
@@ -102,17 +105,28 @@ class JobAttempts(JobRows):
         with self._transaction():
             if not self._is_running(uid, attempt):
                 return False
-            self._requeue_or_cancel(uid, crashed=False, message=message)
+            self._requeue_or_cancel(uid, message=message)
             return True
 
     def record_crash(self, uid: str, attempt: int, error_code: str, reason: str, *, attempts_allowed: int) -> bool:
         """An attempt ended without an answer: the job waits again, until `attempts_allowed` attempts ended that way."""
+        return self._record_end_without_answer("crashes", uid, attempt, error_code, reason, attempts_allowed)
+
+    def record_server_stop(
+        self, uid: str, attempt: int, error_code: str, reason: str, *, attempts_allowed: int
+    ) -> bool:
+        """The server itself ended during an attempt: the same, in a count of its own, for others may be at fault."""
+        return self._record_end_without_answer("server_stops", uid, attempt, error_code, reason, attempts_allowed)
+
+    def _record_end_without_answer(
+        self, count: _Count, uid: str, attempt: int, error_code: str, reason: str, attempts_allowed: int
+    ) -> bool:
         with self._transaction():
             if not self._is_running(uid, attempt):
                 return False
-            (crashes,) = self._rows("SELECT crashes FROM jobs WHERE uid = ?", (uid,))[0]
-            if crashes + 1 < attempts_allowed:
-                self._requeue_or_cancel(uid, crashed=True)
+            (before,) = self._rows(f"SELECT {count} FROM jobs WHERE uid = ?", (uid,))[0]
+            if before + 1 < attempts_allowed:
+                self._requeue_or_cancel(uid, count)
             else:
                 self._end(uid, "failed", reason, error_code)
             return True
@@ -128,7 +142,7 @@ class JobAttempts(JobRows):
                 return True
             not_before = datetime.now(UTC) + timedelta(seconds=_SECONDS_BEFORE_TRIES[hindrances])
             message = f"{reason}; tried again at {not_before:%H:%M:%S} UTC"
-            self._requeue_or_cancel(uid, crashed=False, message=message, not_before=utc_text(not_before))
+            self._requeue_or_cancel(uid, "hindrances", message, utc_text(not_before))
             return True
 
     def _is_running(self, uid: str, attempt: int) -> bool:
@@ -136,13 +150,19 @@ class JobAttempts(JobRows):
         return bool(found)
 
     def _requeue_or_cancel(
-        self, uid: str, *, crashed: bool, message: str = "waiting to be started again", not_before: str | None = None
+        self,
+        uid: str,
+        count: _Count | None = None,
+        message: str = "waiting to be started again",
+        not_before: str | None = None,
     ) -> None:
+        """The job waits again, if nobody wanted it cancelled meanwhile; `count` grows by the attempt that ended."""
         if self._rows("SELECT 1 FROM jobs WHERE uid = ? AND cancel_requested = 1", (uid,)):
             self._end(uid, "cancelled", "cancelled")
             return
+        counted = f" {count} = {count} + 1," if count else ""
         self._rows(
-            "UPDATE jobs SET state = 'queued', progress = 0, message = ?, not_before = ?, crashes = crashes + ?,"
-            " hindrances = hindrances + ?, revision = ? WHERE uid = ?",
-            (message, not_before, int(crashed), int(not_before is not None), self._next_revision(), uid),
+            f"UPDATE jobs SET state = 'queued', progress = 0, message = ?, not_before = ?,{counted} revision = ?"
+            " WHERE uid = ?",
+            (message, not_before, self._next_revision(), uid),
         )

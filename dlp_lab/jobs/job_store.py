@@ -164,7 +164,7 @@ class JobStore(JobAttempts, JobListings):
             self._rows(
                 "UPDATE jobs SET state = 'queued', progress = 0, message = 'waiting', error_code = NULL,"
                 " warnings = '[]', started_at = NULL, ended_at = NULL, crashes = 0, hindrances = 0,"
-                " not_before = NULL, cancel_requested = 0, revision = ?"
+                " server_stops = 0, not_before = NULL, cancel_requested = 0, revision = ?"
                 " WHERE uid = ?",
                 (self._next_revision(), uid),
             )

@@ -106,6 +106,8 @@ STEPS: tuple[tuple[str, ...], ...] = (
             DELETE FROM group_counts WHERE "group" = old."group" AND jobs = 0;
         END""",
     ),
+    # attempts during which the server ended without a word
+    ("ALTER TABLE jobs ADD COLUMN server_stops INTEGER NOT NULL DEFAULT 0",),
 )
 SCHEMA_VERSION = len(STEPS)
 

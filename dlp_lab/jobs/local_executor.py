@@ -9,7 +9,7 @@ import threading
 import time
 from multiprocessing import connection
 
-from dlp_lab.jobs.fork_server import prepare_fork_server, refuse_without_files
+from dlp_lab.jobs.fork_server import prepare_fork_server, refuse_where_none_starts
 from dlp_lab.jobs.job import Job
 from dlp_lab.jobs.updates import Ending, Update
 from dlp_lab.jobs.worker_policy import DEFAULT_POLICY, WorkerPolicy
@@ -57,7 +57,8 @@ class LocalExecutor:
         self._untold: list[Update] = []
 
     def prepare(self) -> None:
-        prepare_fork_server()
+        with contextlib.suppress(OSError):  # told by `start`, to the job that waits for it
+            prepare_fork_server()
 
     def free_slots(self) -> int:
         return max(0, self._slots - len(self._busy))
@@ -66,8 +67,8 @@ class LocalExecutor:
         """None: what keeps a process from being started is told by `start`."""
 
     def start(self, job: Job) -> None:
-        refuse_without_files()
-        self.prepare()
+        refuse_where_none_starts()
+        prepare_fork_server()
         while self._idle:
             worker = self._idle.pop()  # the one that was at work last: the others come to their end
             if worker.is_fit and self._given(worker, job):

@@ -26,7 +26,16 @@ from pathlib import Path
 
 import msgspec
 
-from dlp_lab.errors import DiskFailed, DiskFull, DlpError, JobCancelled, OutOfMemory, Unreadable, printable
+from dlp_lab.errors import (
+    DiskFailed,
+    DiskFull,
+    DlpError,
+    JobCancelled,
+    OutOfMemory,
+    QueueUnusable,
+    Unreadable,
+    printable,
+)
 from dlp_lab.jobs.earlier_attempt import wait_for_earlier_attempt
 from dlp_lab.jobs.job import Job
 from dlp_lab.jobs.job_processes import descendants, end_all
@@ -39,6 +48,7 @@ from dlp_lab.store.workspace import Workspace
 
 _SECONDS_TO_TAKE_A_JOB = 5
 _SECONDS_BETWEEN_REPORTS = 0.2
+_MAY_NOT = (errno.EACCES, errno.EPERM, errno.EROFS)
 
 
 class Taken(msgspec.Struct, frozen=True, tag="taken"):
@@ -153,9 +163,9 @@ def _set_up_process(policy: WorkerPolicy) -> None:
     threading.Thread(target=_end_with_the_server, daemon=True).start()
     # On Linux a new session is a new autogroup, among which `nice` counts for nothing (man 7 sched).
     with contextlib.suppress(OSError):
-        Path("/proc/self/autogroup").write_text("19")
+        Path("/proc/self/autogroup").write_text(f"{policy.niceness}")
     os.umask(0o077)
-    os.nice(19)
+    os.nice(policy.niceness)
     resource.setrlimit(resource.RLIMIT_CORE, (0, 0))  # a core file would hold the patient's images
     if policy.memory_bytes is not None:
         resource.setrlimit(resource.RLIMIT_DATA, (policy.memory_bytes, policy.memory_bytes))
@@ -244,6 +254,9 @@ def _reason(workspace: Workspace, job: Job, error: BaseException) -> Failed | Hi
         name = printable(os.path.basename(error.filename))
         message = f"{name} of the input could not be read ({error.strerror}); was it moved meanwhile? Submit again"
         return Failed(uid, attempt, Unreadable.code, message)
+    if isinstance(error, OSError) and error.errno in _MAY_NOT and _is_below(error.filename, workspace.output_folder):
+        message = f"the output folder cannot be written to ({error.strerror}); give it back to this user and try again"
+        return Failed(uid, attempt, QueueUnusable.code, message)
     if isinstance(error, OSError) and error.errno == errno.EIO:
         message = "the disk reported an error while the result was written; look at the system's log"
         return Hindered(uid, attempt, DiskFailed.code, message)

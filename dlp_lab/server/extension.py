@@ -18,6 +18,7 @@ from traitlets.config import Application
 from dlp_lab.errors import ServerStopping
 from dlp_lab.jobs.executor_settings import ExecutorSettings
 from dlp_lab.jobs.slots import default_slots
+from dlp_lab.jobs.worker_policy import DEFAULT_NICENESS, LARGEST_NICENESS
 from dlp_lab.server import job_routes, v1_health, v1_jobs, v1_openapi, v1_results, v1_series, v1_tasks, v1_volumes
 from dlp_lab.server.api_handler import (
     ENDINGS_SETTING,
@@ -100,6 +101,12 @@ class DlpLabApp(ExtensionApp):
         min=0.0,
         help="How much memory in GiB each process of a job may have before the job fails; 0 is as much as there is.",
     ).tag(config=True)
+    job_niceness = Int(
+        DEFAULT_NICENESS,
+        min=0,
+        max=LARGEST_NICENESS,
+        help="How far the processes of jobs stand back behind others (man 2 nice): 0 not at all, 19 most.",
+    ).tag(config=True)
     executor = Enum(
         ["local", "dask"],
         "local",
@@ -139,6 +146,7 @@ class DlpLabApp(ExtensionApp):
             dask_cert_file=_absolute(self.dask_cert_file),
             dask_key_file=_absolute(self.dask_key_file),
             max_job_memory_gib=self.max_job_memory_gib,
+            job_niceness=self.job_niceness,
         )
         os.environ |= self._executor_settings.to_environment()
         self._service: JobService | None = None

@@ -63,8 +63,16 @@ class Workspace:
         """The workspace of a notebook or a shell: `root`, else `$DLP_LAB_ROOT`, else the current folder.
 
         A Jupyter server with the extension sets the variable for its kernels, so that their jobs are the server's jobs.
+
+        Raises:
+            PathRefused: As the class; also where the current folder is meant, and was removed.
         """
-        chosen = root if root is not None else os.environ.get(ROOT_VARIABLE, os.getcwd())
+        chosen = os.environ.get(ROOT_VARIABLE) if root is None else root
+        if chosen is None:
+            try:
+                chosen = os.getcwd()
+            except FileNotFoundError:
+                raise PathRefused("the current folder was removed; go to another one, or name the root") from None
         return cls(Path(chosen), os.environ.get(OUTPUT_VARIABLE, DEFAULT_OUTPUT))
 
     @property

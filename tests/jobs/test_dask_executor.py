@@ -28,6 +28,7 @@ from dlp_lab.jobs.job import Job, JobRequest
 from dlp_lab.jobs.local_executor import LocalExecutor
 from dlp_lab.jobs.service import JobService
 from dlp_lab.jobs.updates import Cancelled, Failed, Hindered, Progress, Succeeded
+from dlp_lab.jobs.worker_policy import DEFAULT_NICENESS
 from dlp_lab.store.workspace import Workspace
 from dlp_lab.tasks import all_tasks
 from tests.contracts.executor_contract import ExecutorContract
@@ -206,7 +207,8 @@ class TestDaskExecutor(ExecutorContract):
         executor.start(self.job(journal, seconds=ENDLESS_S, act="child"))
         child = psutil.Process(first_child(journal))
         assert "spawn_main" not in " ".join(child.parent().cmdline())
-        assert os.getpriority(os.PRIO_PROCESS, child.ppid()) == 19
+        own = os.getpriority(os.PRIO_PROCESS, 0)
+        assert os.getpriority(os.PRIO_PROCESS, child.ppid()) == min(own + DEFAULT_NICENESS, 19)
 
     def test_a_cancellation_that_gets_lost_on_its_way_is_sent_again(
         self, executor: DaskExecutor, journal: Path, monkeypatch: pytest.MonkeyPatch

@@ -149,7 +149,7 @@ def test_without_the_packages_it_is_said_how_to_get_them(workspace: Workspace, m
 def test_the_environment_says_which_executor_a_service_has(
     workspace: Workspace, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    settings = ExecutorSettings("dask", "tls://node1:8786", "a", "b", "c", 1.5)
+    settings = ExecutorSettings("dask", "tls://node1:8786", "a", "b", "c", 1.5, 3)
     assert ExecutorSettings.from_environment(settings.to_environment()) == settings
     assert ExecutorSettings.from_environment({}) == ExecutorSettings()
     assert isinstance(ExecutorSettings().new_executor(workspace, 1, None), LocalExecutor)
@@ -164,6 +164,11 @@ def test_the_environment_says_which_executor_a_service_has(
     for memory in ("much", "-1", "inf"):
         monkeypatch.setenv("DLP_LAB_MAX_JOB_MEMORY_GIB", memory)
         with pytest.raises(ExecutorUnusable, match="memory"):
+            JobService(workspace)
+    monkeypatch.delenv("DLP_LAB_MAX_JOB_MEMORY_GIB")
+    for niceness in ("very", "-1", "20"):
+        monkeypatch.setenv("DLP_LAB_JOB_NICENESS", niceness)
+        with pytest.raises(ExecutorUnusable, match="niceness"):
             JobService(workspace)
 
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from datetime import UTC, datetime, timedelta, tzinfo
 from pathlib import Path
 
@@ -175,6 +176,35 @@ def test_a_job_that_crashes_too_often_fails_with_the_reason(store: JobStore) -> 
         states.append(store.get(uid).state)
     assert states == ["queued", "queued", "failed"]
     assert (store.get(uid).error_code, store.get(uid).message) == ("SOME_CODE", "why")
+
+
+def test_that_servers_stopped_is_counted_apart_from_crashes_of_the_job_and_limited_too(store: JobStore) -> None:
+    uid = store.add(REQUEST).uid
+    attempts = iter(range(1, 10))
+
+    def end(how: Callable[..., bool], allowed: int) -> tuple[str, str | None]:
+        assert store.claim_next()
+        assert how(uid, next(attempts), how.__name__, "why", attempts_allowed=allowed)
+        job = store.get(uid)
+        return job.state, job.error_code
+
+    assert end(store.record_server_stop, 3) == ("queued", None)
+    assert end(store.record_server_stop, 3) == ("queued", None)
+    assert end(store.record_crash, 2) == ("queued", None)  # the job's first
+    assert end(store.record_server_stop, 3) == ("failed", "record_server_stop")
+    store.retry(uid)
+    assert end(store.record_server_stop, 3) == ("queued", None)  # counted anew
+    assert end(store.record_crash, 2) == ("queued", None)
+    assert end(store.record_crash, 2) == ("failed", "record_crash")
+
+
+def test_a_server_that_stopped_ends_no_attempt_that_is_over(store: JobStore) -> None:
+    uid = store.add(REQUEST).uid
+    store.claim_next()
+    store.put_back(uid, 1)
+    store.claim_next()
+    assert not store.record_server_stop(uid, 1, "X", "late", attempts_allowed=1)
+    assert store.get(uid).state == "running"
 
 
 def test_an_unknown_uid_is_no_such_job(store: JobStore) -> None:

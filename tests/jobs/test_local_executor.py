@@ -15,12 +15,13 @@ import msgspec
 import pytest
 
 from dlp_lab.jobs.earlier_attempt import wait_for_earlier_attempt
+from dlp_lab.jobs.executor_settings import ExecutorSettings
 from dlp_lab.jobs.job import Job
 from dlp_lab.jobs.job_log import MAX_LOG_BYTES
 from dlp_lab.jobs.job_processes import is_stopped
 from dlp_lab.jobs.local_executor import LocalExecutor
 from dlp_lab.jobs.updates import Cancelled, Crashed, Failed, Hindered, Succeeded
-from dlp_lab.jobs.worker_policy import WorkerPolicy
+from dlp_lab.jobs.worker_policy import DEFAULT_NICENESS, WorkerPolicy
 from dlp_lab.jobs.worker_process import WorkerProcess
 from dlp_lab.store.workspace import Workspace
 from tests.contracts.executor_contract import ExecutorContract
@@ -151,7 +152,7 @@ class TestLocalExecutor(ExecutorContract):
         self.endings(executor, 1)
         assert "threads 2" in journal.read_text()
 
-    def test_a_worker_has_the_lowest_priority_a_session_of_its_own_and_makes_no_core_files(
+    def test_a_worker_stands_back_has_a_session_of_its_own_and_makes_no_core_files(
         self, executor: LocalExecutor, journal: Path
     ) -> None:
         job = self.job(journal, seconds=ENDLESS_S, act="child")
@@ -161,7 +162,8 @@ class TestLocalExecutor(ExecutorContract):
         status = Path(f"/proc/{child}/status").read_text()
         worker = int(re.findall(r"PPid:\s+(\d+)", status)[0])
         assert os.getsid(worker) == worker
-        assert os.getpriority(os.PRIO_PROCESS, worker) == 19
+        own = os.getpriority(os.PRIO_PROCESS, 0)
+        assert os.getpriority(os.PRIO_PROCESS, worker) == min(own + DEFAULT_NICENESS, 19)
         assert re.search(r"Max core file size +0 +0 ", Path(f"/proc/{worker}/limits").read_text())
 
     def test_an_attempt_waits_until_the_process_of_the_one_before_is_gone(
@@ -345,6 +347,17 @@ class TestLocalExecutor(ExecutorContract):
         executor.close()
         assert isinstance(ending, Failed)
         assert ending.code == "OUT_OF_MEMORY"
+
+    def test_a_job_and_all_it_starts_stand_back_as_far_as_the_settings_say(
+        self, workspace: Workspace, probe_package: Path, journal: Path
+    ) -> None:
+        executor = ExecutorSettings(job_niceness=7).new_executor(workspace, 1, None)
+        executor.start(self.job(journal, act="child", seconds=60))
+        wait_until(lambda: journal.exists() and "child " in journal.read_text())
+        (child,) = (int(line.split()[1]) for line in journal.read_text().splitlines() if line.startswith("child"))
+        own = os.getpriority(os.PRIO_PROCESS, 0)
+        assert os.getpriority(os.PRIO_PROCESS, child) == min(own + 7, 19)
+        executor.close()
 
     def test_at_least_one_slot_is_needed(self, workspace: Workspace) -> None:
         with pytest.raises(ValueError, match="at least 1"):

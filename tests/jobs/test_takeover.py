@@ -66,7 +66,7 @@ def test_what_a_killed_server_left_of_a_result_is_removed_though_the_job_is_give
     store = JobStore(workspace.queue_database)
     for _ in range(dispatcher.ATTEMPTS_AFTER_SERVER_STOP - 1):
         job = store.claim_next()
-        assert job and store.record_crash(uid, job.attempts, "SERVER_STOPPED", "", attempts_allowed=9)
+        assert job and store.record_server_stop(uid, job.attempts, "SERVER_STOPPED", "", attempts_allowed=9)
     assert store.claim_next()
     left = workspace.output_folder / f".{uid}.partial-1"
     left.mkdir()
