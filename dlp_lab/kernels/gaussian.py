@@ -12,7 +12,7 @@ from dlp_lab.kernels.blocks import BLOCK, Floats
 from dlp_lab.kernels.compiled import compiled_passes
 from dlp_lab.kernels.edges import EdgeMode, inside
 from dlp_lab.kernels.passes import BandedPasses, Passes, PlainPasses, Result, round_into
-from dlp_lab.kernels.separable import Convolution
+from dlp_lab.kernels.separable import Convolution, SlabConvolution
 
 _SLAB_BYTES = 2 * 2**20
 _AS_IT_IS: Floats = np.ones(1, np.float32)
@@ -79,6 +79,25 @@ def gaussian_filter(
     return result
 
 
+def gaussian_in_slabs(
+    shape_kji: Sequence[int], sigma_kji: Sequence[float], *, truncate: float, mode: EdgeMode, threads: int
+) -> SlabConvolution | None:
+    """`gaussian_filter` of a volume whose slices come slab by slab, in order; its bits are those of the whole volume's.
+
+    Args:
+        shape_kji: Of the volume. Without machine code its values must be finite: in one that is not, other voxels than
+            in scipy become so too.
+        sigma_kji, truncate, mode, threads: As there.
+
+    Returns:
+        None where the volume is needed whole: its ends are next to each other, or a kernel is wider than its axis.
+    """
+    k, j, i = (gaussian_weights(sigma, truncate) for sigma in sigma_kji)
+    if mode == "wrap" or any(len(w) // 2 >= length > 1 for w, length in zip((k, j, i), shape_kji, strict=True)):
+        return None
+    return SlabConvolution(Convolution((k, j, i), mode, compiled_passes() or BandedPasses()), shape_kji, threads)
+
+
 def _check_result(result: Result, voxels: NDArray[Any]) -> None:
     if result.dtype not in (np.float32, np.int16) or result.shape != voxels.shape or not result.flags.c_contiguous:
         raise ValueError(
@@ -130,9 +149,15 @@ def _mixing_matrix(weights: Floats, length: int, mode: EdgeMode) -> Floats:
 
 
 def _mix_lines(values: Floats, axis: int, matrix: Floats) -> None:
-    """Multiply all lines along an axis by a matrix, in place, slab by slab."""
-    others = 0 if axis else 1
-    slab_slices = max(1, _SLAB_BYTES * values.shape[others] // values.nbytes)
-    for start in range(0, values.shape[others], slab_slices):
-        slab = values[(slice(None),) * others + (slice(start, start + slab_slices),)]
-        slab[...] = np.moveaxis(np.tensordot(matrix, slab, axes=(1, axis)), 0, axis)
+    """Multiply all lines along an axis by a matrix, in place; within slices one by one, so that slabs have the same."""
+    if axis == 1:
+        for plane in values:
+            plane[...] = matrix @ plane
+    elif axis == 2:
+        for plane in values:
+            plane[...] = plane @ matrix.T
+    else:
+        rows_at_once = max(1, _SLAB_BYTES * values.shape[1] // values.nbytes)
+        for start in range(0, values.shape[1], rows_at_once):
+            slab = values[:, start : start + rows_at_once]
+            slab[...] = np.tensordot(matrix, slab, axes=(1, 0))
