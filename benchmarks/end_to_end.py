@@ -45,7 +45,7 @@ LEFT_TO_GAIN = {
     "measuring": "a second look at the result, and at the source",
     "writing": "new pages of the files, and the header of each, which Python puts together",
     "flushing": "nothing in memory; on a disk, its own time",
-    "record": "the account of the folder assembles the series once more",
+    "record": "Python's, for each file that the account names",
     REST: "Python's, between the steps",
 }
 """Of each step: what it consists of, where it cannot vanish."""
