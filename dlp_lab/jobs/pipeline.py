@@ -184,7 +184,7 @@ def _record(
             "output_form": job.output_form,
             "read": msgspec.to_builtins(job.read),
         },
-        "ingestion": _without_descriptions(report_folder(scan, job.read)),
+        "ingestion": _without_descriptions(report_folder(scan, job.read, series)),
         "made_at": datetime.datetime.now(datetime.UTC).isoformat(timespec="seconds"),
         "software": software_versions(),
         "source": {

@@ -13,7 +13,7 @@ from dlp_lab.kernels.compiled import compiled_passes
 from dlp_lab.kernels.edges import EdgeMode, plain_mode
 from dlp_lab.kernels.gaussian_weights import AS_IT_IS, gaussian_weights
 from dlp_lab.kernels.passes import BandedPasses, Passes, PlainPasses, Result, round_into
-from dlp_lab.kernels.separable import Convolution
+from dlp_lab.kernels.separable import Convolution, SlabConvolution
 
 _WIDE_TAPS = 64
 """So many taps more than half of an axis has voxels take as long as a product with a matrix."""
@@ -61,12 +61,7 @@ def gaussian_filter(
         raise ValueError(f"sums of {cval:g}, which lies beyond the edge, may be too large for int16")
     if not voxels.size:
         return result
-    # a single plane, row or column is all there is, unless a constant lies beyond it
-    is_alone = [length == 1 and plain_mode(mode) != "constant" for length in voxels.shape]
-    kernels = [
-        AS_IT_IS if alone else gaussian_weights(sigma, truncate)
-        for sigma, alone in zip(sigma_kji, is_alone, strict=True)
-    ]
+    kernels = _kernels(voxels.shape, sigma_kji, truncate, mode)
     is_wide = wide_axes(kernels, voxels)
     steps = 2 if any(is_wide) else 1
     report(0.0, "smoothing")
@@ -90,19 +85,63 @@ def gaussian_filter(
     return result
 
 
+def gaussian_in_slabs(
+    shape_kji: Sequence[int],
+    sigma_kji: Sequence[float],
+    *,
+    truncate: float,
+    mode: EdgeMode,
+    threads: int,
+    cval: float = 0.0,
+) -> SlabConvolution | None:
+    """`gaussian_filter` of a volume whose slices come slab by slab, in order; its bits are those of the whole volume's.
+
+    Args:
+        shape_kji: Of the volume. Without machine code its values must be finite: in one that is not, other voxels than
+            in scipy become so too.
+        sigma_kji, truncate, mode, threads, cval: As there.
+
+    Returns:
+        None where the volume is needed whole: its ends are next to each other, or a kernel is as wide as its axis.
+    """
+    k, j, i = kernels = _kernels(shape_kji, sigma_kji, truncate, mode)
+    if plain_mode(mode) == "wrap" or len(k) // 2 >= shape_kji[0] > 1 or any(_wide_by_shape(kernels, shape_kji)):
+        return None
+    return SlabConvolution(Convolution((k, j, i), mode, compiled_passes() or BandedPasses(), cval), shape_kji, threads)
+
+
+def _kernels(
+    shape_kji: Sequence[int], sigma_kji: Sequence[float], truncate: float, mode: EdgeMode
+) -> tuple[Floats, Floats, Floats]:
+    # a single plane, row or column is all there is, unless a constant lies beyond it
+    is_alone = [length == 1 and plain_mode(mode) != "constant" for length in shape_kji]
+    k, j, i = (
+        AS_IT_IS if alone else gaussian_weights(sigma, truncate)
+        for sigma, alone in zip(sigma_kji, is_alone, strict=True)
+    )
+    return k, j, i
+
+
 def wide_axes(kernels: Sequence[Floats], voxels: NDArray[Any]) -> list[bool]:
-    """Which axes are better multiplied by matrices.
+    """Which axes are better multiplied by matrices."""
+    is_wide = _wide_by_shape(kernels, voxels.shape)
+    known = [
+        wide and len(weights) // 2 >= length
+        for wide, weights, length in zip(is_wide, kernels, voxels.shape, strict=True)
+    ]
+    # what is not finite reaches as far as its taps, and in a product all of its line
+    return is_wide if is_wide == known or _are_finite(voxels) else known
+
+
+def _wide_by_shape(kernels: Sequence[Floats], shape_kji: Sequence[int]) -> list[bool]:
+    """Which axes those are, if all values are finite.
 
     Across planes, only where the kernel reaches all of them: a slab has fewer, and its values are those of the volume,
     bit for bit.
     """
-    axes = list(zip(kernels, voxels.shape, strict=True))
-    reaches_all = [len(weights) // 2 >= length for weights, length in axes]
-    has_many_taps = [len(weights) > _WIDE_TAPS + length // 2 for weights, length in axes]
-    is_wide = [has_many_taps[0] and reaches_all[0], *has_many_taps[1:]]
-    known = [wide and all_ for wide, all_ in zip(is_wide, reaches_all, strict=True)]
-    # what is not finite reaches as far as its taps, and in a product all of its line
-    return is_wide if is_wide == known or _are_finite(voxels) else known
+    axes = list(zip(kernels, shape_kji, strict=True))
+    planes, *others = (len(weights) > _WIDE_TAPS + length // 2 for weights, length in axes)
+    return [planes and len(kernels[0]) // 2 >= shape_kji[0], *others]
 
 
 def _check_result(result: Result, voxels: NDArray[Any]) -> None:
