@@ -168,8 +168,8 @@ class _CompiledStrip:
         self._summed = _aligned((code.high, line))[:, reach_up - reach_i :]
         self._line = line
 
-    def window(self) -> Floats:
-        return _aligned((self._plan.slots, self._plan.rows, self._line))
+    def windows(self, count: int) -> Floats:
+        return _aligned((count, self._plan.slots, self._plan.rows, self._line))
 
     def convolve(
         self, voxels: NDArray[Any], result: NDArray[Any], rows: slice, schedule: Schedule, window: Floats

@@ -51,8 +51,8 @@ class LineStrip:
         self._width = width
         self._within_reach = np.zeros((plan.planes_at_once + 2 * plan.reach_kji[0], plan.rows, width), np.float32)
 
-    def window(self) -> Floats:
-        return np.zeros((self._plan.slots, self._plan.rows, self._width), np.float32)
+    def windows(self, count: int) -> Floats:
+        return np.zeros((count, self._plan.slots, self._plan.rows, self._width), np.float32)
 
     def convolve(
         self, voxels: NDArray[Any], result: NDArray[Any], rows: slice, schedule: Schedule, window: Floats
