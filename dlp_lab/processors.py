@@ -7,7 +7,7 @@ import itertools
 import os
 from collections import deque
 from collections.abc import Callable, Generator, Iterable, Iterator
-from concurrent.futures import Future, ThreadPoolExecutor, wait
+from concurrent.futures import Future, ThreadPoolExecutor
 from contextvars import ContextVar
 from typing import TypeVar
 
@@ -18,24 +18,14 @@ _VOXELS_WORTH_A_THREAD = 2**20
 """Worked on in some ten milliseconds; to start threads and wait for them takes several, time and again in a job."""
 
 _threads: ContextVar[int | None] = ContextVar("threads", default=None)
-_helpers: ContextVar[tuple[int, ThreadPoolExecutor] | None] = ContextVar("helpers", default=None)
-"""The process that has them, for a forked one has not, and threads that take parts."""
 
 
 @contextlib.contextmanager
 def shared_processors(threads: int | None) -> Iterator[None]:
-    """Within the block, what is done on several threads uses this many; None for as many as there are processors.
-
-    They are started when they are first needed, once for all that is done in parts, and end with the block.
-    """
+    """Within the block, what is done on several threads uses this many; None for as many as there are processors."""
     token = _threads.set(threads)
     try:
-        with ThreadPoolExecutor(max(1, threads_to_use() - 1), thread_name_prefix="dlp-lab-parts") as helpers:
-            token_of_helpers = _helpers.set((os.getpid(), helpers))
-            try:
-                yield
-            finally:
-                _helpers.reset(token_of_helpers)
+        yield
     finally:
         _threads.reset(token)
 
@@ -53,8 +43,9 @@ def threads_worth_starting(threads: int | None, voxels: int) -> int | None:
 def in_parts(work: Callable[[int, int], None], length: int) -> None:
     """Do `work(first, end)` for parts that together are `range(length)`, each on a thread of its own.
 
-    Worth it where the work is numpy's on large arrays, which lets go of the interpreter's lock. Outside of a block of
-    `shared_processors` the threads end with it, for a process that is to take another job must have none left.
+    Worth it where the work is numpy's on large arrays, which lets go of the interpreter's lock. The threads end with
+    it, for a process that is to take another job must have none left. Nor would threads that are kept save time: beside
+    other programs a job took half as long again with them, though a little less of the processors.
 
     Raises:
         Exception: What the work raised.
@@ -64,18 +55,11 @@ def in_parts(work: Callable[[int, int], None], length: int) -> None:
     if count == 1:
         work(0, length)
         return
-    pid, helpers = _helpers.get() or (None, None)
-    if helpers is None or pid != os.getpid():
-        with shared_processors(_threads.get()):
-            in_parts(work, length)
-        return
-    others = [helpers.submit(work, first, end) for first, end in itertools.pairwise(ends[1:])]
-    try:
-        work(0, ends[1])
-    finally:
-        wait(others)  # none may be at work on what is the caller's again
-    for other in others:
-        other.result()
+    with ThreadPoolExecutor(count - 1) as threads:
+        others = [threads.submit(work, first, end) for first, end in itertools.pairwise(ends[1:])]
+        work(0, ends[1])  # raises when the others are done, which may be at work on what is the caller's
+        for other in others:
+            other.result()
 
 
 def in_turns(work: Callable[[int], None], length: int) -> None:
