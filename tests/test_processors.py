@@ -1,6 +1,7 @@
 from __future__ import annotations
 
 import threading
+import time
 
 import pytest
 
@@ -47,3 +48,35 @@ def test_what_is_raised_in_a_thread_is_raised_to_the_caller() -> None:
 
     with shared_processors(2), pytest.raises(ValueError, match="number"):
         in_turns(refuse, 10)
+
+
+def test_threads_end_with_the_parts_that_they_do() -> None:
+    before = threading.active_count()
+    with shared_processors(3):
+        in_parts(lambda first, end: None, 12)
+        assert threading.active_count() == before
+
+
+def test_parts_within_parts_are_done_too() -> None:
+    done: list[int] = []
+    with shared_processors(2):
+        in_turns(lambda number: in_turns(lambda inner: done.append(10 * number + inner), 5), 5)
+    assert sorted(done) == [10 * number + inner for number in range(5) for inner in range(5)]
+
+
+def test_no_thread_is_at_work_any_more_when_one_has_raised() -> None:
+    at_work = threading.Event()
+    done: list[int] = []
+
+    def work(first: int, end: int) -> None:
+        if first == 0:
+            at_work.wait(30)
+            raise ValueError("enough")
+        at_work.set()
+        time.sleep(0.05)
+        done.append(first)
+
+    with shared_processors(2):
+        with pytest.raises(ValueError, match="enough"):
+            in_parts(work, 2)
+        assert done == [1]
