@@ -173,9 +173,7 @@ class _Watched(Sequence[NDArray[Any]]):
             self.ranges += found
             stored = self._stored(values, found)
             self._watcher.see(first, values, found, stored)
-            # what does not fit is told by the ranges; until then it may overflow
-            with np.errstate(invalid="ignore", over="ignore"):
-                yield from stored
+            yield from stored
             del values, stored  # a view would keep its slab in memory while the next one is computed
 
     def _stored(self, values: NDArray[Any], ranges: Sequence[ValueRange]) -> NDArray[Any]:

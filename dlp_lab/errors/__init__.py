@@ -60,6 +60,7 @@ from dlp_lab.errors.jobs import (
     ServerStopping,
     TaskResultInvalid,
     TimedOut,
+    TooManyFiles,
     WorkerCrashed,
     WorkerLost,
 )
@@ -144,6 +145,7 @@ __all__ = [
     "TemplateMismatch",
     "TimedOut",
     "TooLarge",
+    "TooManyFiles",
     "Truncated",
     "UnknownTask",
     "Unreadable",
