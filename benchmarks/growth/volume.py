@@ -14,7 +14,7 @@ from numpy.typing import NDArray
 from benchmarks.blur_job import blur, blur_and_keep_hdf5
 from benchmarks.growth.curve import FLAT, Curve, Growth
 from benchmarks.read_write import read
-from benchmarks.rounds import Times, give_memory_back
+from benchmarks.rounds import Times, leave_free_pages
 from benchmarks.scanner_series import COLUMNS, ROWS, write_scanner_series
 from dlp_lab.kernels.gaussian import gaussian_filter
 from dlp_lab.result_memory import new_array
@@ -62,7 +62,7 @@ def measure(folder: Path, is_short: bool) -> Growth:
         runs[name, depths[0]]()
     for _ in range(rounds):
         for key, run in runs.items():
-            give_memory_back()  # of a small volume, the result would else lie where the last one did
+            leave_free_pages(4 * key[1] * ROWS * COLUMNS)  # one would else find what another left
             times[key].add(run)
     curves = [
         Curve(
