@@ -86,6 +86,7 @@ def write_segmentation(
     Raises:
         ModelsMissing: highdicom is not installed.
         TemplateMismatch: The labels do not lie on the source's grid, in its frame of reference.
+        Malformed: What the source says of patient or study cannot be carried over.
         TooLarge: There are more frames than a file can hold.
     """
     require_highdicom()
