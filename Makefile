@@ -47,14 +47,17 @@ lint: $(VENV)/.test
 	$(BIN)/mypy
 	$(BIN)/lint-imports
 
+# Each worker takes tests that follow each other, so what a module or the session sets up is made once in most of them.
+PYTEST_AT_ONCE := $(BIN)/python -m pytest --dist worksteal
+
 test-python: $(VENV)/.test $(DEMO_SLICES)
-	$(BIN)/python -m pytest --ignore=tests/ui
+	$(PYTEST_AT_ONCE) --numprocesses auto --maxprocesses 8 --ignore=tests/ui
 
 test-frontend: $(VENV)/.frontend
 	cd labextension && jlpm lint:check && jlpm test
 
 test-ui: $(VENV)/.test $(DEMO_SLICES)
-	$(BIN)/python -m pytest -rs tests/ui
+	$(PYTEST_AT_ONCE) --numprocesses 2 -rs tests/ui
 
 screenshots: $(VENV)/.test $(DEMO_SLICES)
 	$(BIN)/python -m tools.screenshots

@@ -42,7 +42,7 @@ LEFT_TO_GAIN = {
     "headers": "Python's, for each file: its path, its fields, its place among the others",
     "reading": "the system's copy of each file into memory that is there",
     "Gaussian": "slices beside each slab are smoothed twice; the rest is multiply-adds",
-    "measuring": "a second look at the result; it could be made where a slice is rounded, in machine code",
+    "measuring": "a second look at the result, and at the source",
     "writing": "new pages of the files, and the header of each, which Python puts together",
     "flushing": "nothing in memory; on a disk, its own time",
     "record": "the account of the folder assembles the series once more",

@@ -11,7 +11,7 @@ from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from typing import Any
 
-from dlp_lab.dicom import rescale, slab_reader, write_image
+from dlp_lab.dicom import rescale, slab_reader, write_image, write_streamed
 from dlp_lab.jobs import pipeline
 from dlp_lab.store import provenance, workspace
 from dlp_lab.tasks import gaussian
@@ -23,7 +23,11 @@ STEPS: dict[str, tuple[tuple[Any, str], ...]] = {
     "headers": ((pipeline, "find_series"), (pipeline, "choose_series")),
     "reading": ((slab_reader, "read_slices"),),
     "Gaussian": ((gaussian, "gaussian_filter"),),
-    "measuring": ((provenance.ValueProfiles, "add"), (rescale.ValueRange, "of_slices")),
+    "measuring": (
+        (provenance.ValueProfiles, "add"),
+        (rescale.ValueRange, "of_slices"),
+        (write_streamed, "measured"),
+    ),
     "writing": ((write_image._FileWriter, "some"),),
     "flushing": ((workspace, "_flush_all_to_disk"),),
     "record": ((pipeline, "_record"), (pipeline, "write_json")),

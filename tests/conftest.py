@@ -4,8 +4,9 @@ from __future__ import annotations
 
 import os
 import sys
-from collections.abc import Iterator
+from collections.abc import Generator, Iterator
 from pathlib import Path
+from typing import Any
 
 import pytest
 
@@ -13,6 +14,25 @@ from dlp_lab.store.workspace import Workspace
 from dlp_lab.tasks import all_tasks
 from tests.phantom import write_phantom_series
 from tests.probe_package import install_probe_package
+
+
+@pytest.hookimpl(wrapper=True)
+def pytest_report_to_serializable() -> Generator[None, Any, Any]:
+    """What a test printed, logged or compared may be no UTF-8, without which a worker cannot send its report."""
+    return _in_utf8((yield))
+
+
+def _in_utf8(report: Any) -> Any:
+    match report:
+        case str():
+            return report.encode("utf-8", "backslashreplace").decode()
+        case dict():
+            return {_in_utf8(name): _in_utf8(part) for name, part in report.items()}
+        case list():
+            return [_in_utf8(part) for part in report]
+        case tuple():
+            return tuple(_in_utf8(part) for part in report)
+    return report
 
 
 @pytest.fixture(scope="session")

@@ -12,9 +12,8 @@ from dataclasses import dataclass
 import numpy as np
 from numpy.typing import NDArray
 
-from dlp_lab.dicom.raw_elements import raw_elements
+from dlp_lab.dicom.raw_elements import PREAMBLE_BYTES, raw_elements
 
-_PREAMBLE_BYTES = 132
 _COMPARED_BYTES = 2**18
 _MOST_LAYOUTS = 64
 """Layouts of longer headers are not kept, nor of more lengths at once; they are found again."""
@@ -77,14 +76,14 @@ class Layouts:
 
     def _found(self, encoded: bytes) -> _Known | None:
         # file meta information is explicit VR little endian as the data set is, so one walk leads through both
-        elements = raw_elements(encoded, _PREAMBLE_BYTES) if encoded[128:_PREAMBLE_BYTES] == b"DICM" else None
+        elements = raw_elements(encoded, PREAMBLE_BYTES) if encoded[128:PREAMBLE_BYTES] == b"DICM" else None
         if elements is None or not elements.complete:
             return None
         copied: list[tuple[int, slice]] = []
         parts: dict[str, list[slice]] = {}
         mask = bytearray(len(encoded))
-        mask[128:_PREAMBLE_BYTES] = b"\xff" * 4
-        start = _PREAMBLE_BYTES
+        mask[128:PREAMBLE_BYTES] = b"\xff" * 4
+        start = PREAMBLE_BYTES
         for tag, (vr, value, end) in elements.at.items():
             fate = self._fate(tag, vr, value == end)
             if fate is None:

@@ -8,7 +8,6 @@ from __future__ import annotations
 
 import math
 import os
-import struct
 from collections.abc import Callable, Iterable, Iterator, Sequence
 from io import BytesIO
 from pathlib import Path
@@ -22,6 +21,7 @@ from pydicom.dataset import Dataset
 from pydicom.tag import BaseTag, Tag
 
 from dlp_lab.dicom.derived_header import code_item, derived_uid
+from dlp_lab.dicom.encoded_sequence import LARGEST_ELEMENT_BYTES, element_start
 from dlp_lab.dicom.header import Header
 from dlp_lab.dicom.rescale import Rescale
 from dlp_lab.errors import TooLarge
@@ -40,9 +40,6 @@ _NEVER_SHARED = (
     "UnassignedPerFrameConvertedAttributesSequence",
 )
 _WITH_TEXT = ("DerivationImageSequence", "FrameVOILUTSequence", "FrameAnatomySequence")
-_LARGEST_ELEMENT_BYTES = 2**32 - 2
-"""A length of all ones means undefined, and lengths are even (PS3.5 7.1.1)."""
-
 _SPACING_TOLERANCE = 0.01
 _EXPLICIT_LITTLE_ENDIAN = (False, True)
 
@@ -215,7 +212,7 @@ def refuse_too_many_bytes(frames: int, frame_bytes: int, way_out: str) -> None:
     Raises:
         TooLarge: They do not.
     """
-    if frames * frame_bytes > _LARGEST_ELEMENT_BYTES:
+    if frames * frame_bytes > LARGEST_ELEMENT_BYTES:
         raise TooLarge(
             f"{frames} frames of {frame_bytes} bytes do not fit into one file (PS3.5 7.1.1: 4 GiB); {way_out}"
         )
@@ -254,20 +251,20 @@ def save_frames(
     padding = length % 2
     tag = Tag(keyword)
     # encoded first, for pydicom takes the number from the error of a full disk
-    header = _encoded(ds)
+    header = encoded_file(ds)
     with open(path, "xb", opener=lambda name, flags: os.open(name, flags, 0o600)) as file:
         file.write(header)
-        file.write(struct.pack("<HH2sHI", tag.group, tag.element, vr.encode(), 0, length + padding))
+        file.write(element_start(tag, vr.encode(), length + padding))
         for frame in frames:
             file.write(frame.data)
         file.write(b"\0" * padding)
         if settle is not None:
             settle()
             file.seek(0)
-            file.write(_encoded(ds))
+            file.write(encoded_file(ds))
 
 
-def _encoded(ds: Dataset) -> memoryview:
+def encoded_file(ds: Dataset) -> memoryview:
     """The file of a data set, up to its last element."""
     encoded = BytesIO()
     pydicom.dcmwrite(encoded, ds, enforce_file_format=True, implicit_vr=False, little_endian=True)

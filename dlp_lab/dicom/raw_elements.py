@@ -9,6 +9,9 @@ from __future__ import annotations
 from struct import Struct
 from typing import NamedTuple
 
+PREAMBLE_BYTES = 132
+"""In front of the first element of a file in the format of PS3.10."""
+
 _PIXELS = frozenset([0x7FE00008, 0x7FE00009, 0x7FE00010])
 
 _LONG_VRS = frozenset([b"OB", b"OD", b"OF", b"OL", b"OV", b"OW", b"SQ", b"SV", b"UC", b"UN", b"UR", b"UT", b"UV"])

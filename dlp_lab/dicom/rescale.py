@@ -11,6 +11,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from dlp_lab.dicom.header import Header
+from dlp_lab.kernels.measures import Measures, measured
 from dlp_lab.processors import in_parts
 
 LEAST_STEPS = 16
@@ -96,6 +97,8 @@ class ValueRange:
     @classmethod
     def of_slices(cls, voxels: NDArray[Any]) -> tuple[ValueRange, ...]:
         """Of each slice of a volume."""
+        if voxels.dtype == np.int16:
+            return cls.of_measures(measured(voxels))
         low, high = np.empty(len(voxels), voxels.dtype), np.empty(len(voxels), voxels.dtype)
 
         def find(first: int, end: int) -> None:
@@ -105,6 +108,15 @@ class ValueRange:
                 voxels[part].max(axis=(1, 2), out=high[part])
 
         in_parts(find, len(voxels))
+        return cls._of_ends(low, high)
+
+    @classmethod
+    def of_measures(cls, found: Measures) -> tuple[ValueRange, ...]:
+        """Of each slice that was measured."""
+        return cls._of_ends(found.low, found.high)
+
+    @classmethod
+    def _of_ends(cls, low: NDArray[Any], high: NDArray[Any]) -> tuple[ValueRange, ...]:
         return tuple(map(cls, low.astype(float).tolist(), high.astype(float).tolist()))
 
     @property

@@ -1,75 +1,52 @@
 """A label map as DICOM Segmentation (PS3.3 A.51, A.87), beside the series it was made from.
 
-Written by highdicom: functional groups, coded segments and the packing of single bits are the same for everyone, and no
-header of the source has to be carried over but those of patient, study and frame of reference.
+What does not depend on the frames is made by highdicom (`segmentation_template.py`). What is said of each frame, and
+its pixels, are made here while they are written, so that the memory need not hold them.
 """
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+import math
+import os
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import BinaryIO
 
 import numpy as np
-from numpy.typing import NDArray
 from pydicom.dataset import Dataset
 from pydicom.tag import Tag
-from pydicom.uid import CTImageStorage
 
-from dlp_lab import __version__
-from dlp_lab.dicom.derived_header import MANUFACTURER, Derivation, code_item, decimal, derived_uid
-from dlp_lab.dicom.frame_data_set import frame_data_set
-from dlp_lab.dicom.frame_groups import copied_tags
-from dlp_lab.dicom.header import Header
+from dlp_lab.dicom.derived_header import Derivation, derived_uid
+from dlp_lab.dicom.encoded_groups import PER_FRAME_GROUPS
+from dlp_lab.dicom.encoded_sequence import LARGEST_ELEMENT_BYTES, element_start, encoded_sequence
+from dlp_lab.dicom.frame_groups import encoded_file, refuse_too_many_bytes
 from dlp_lab.dicom.quiet import quiet
+from dlp_lab.dicom.raw_elements import PREAMBLE_BYTES, raw_elements
+from dlp_lab.dicom.segmentation_frames import SegmentationFrames
+from dlp_lab.dicom.segmentation_groups import (
+    REFERENCED_SERIES,
+    SOURCE_IMAGES,
+    FrameGroups,
+    encoded_references,
+    encoded_series,
+)
+from dlp_lab.dicom.segmentation_places import (
+    grid_digits,
+    matching_slices,
+    normal_of,
+    positions_lps_mm,
+    slice_digits,
+)
+from dlp_lab.dicom.segmentation_template import require_highdicom, segmentation_template
 from dlp_lab.dicom.series import HeaderSource
-from dlp_lab.errors import ModelsMissing, TemplateMismatch
-from dlp_lab.label_map import Algorithm, Code, Label, LabelMap, SegmentationForm
-from dlp_lab.large_arrays import volume_array
-
-if TYPE_CHECKING:
-    import highdicom
+from dlp_lab.errors import TemplateMismatch, TooLarge
+from dlp_lab.geometry import FloatArray
+from dlp_lab.label_map import Algorithm, LabelMap, SegmentationForm
 
 FILE_NAME = "segmentation.dcm"
-
-_ARTIFICIAL_INTELLIGENCE = Code("123110", "DCM", "Artificial Intelligence")  # CID 7162
-_LATERALITY = {"left": ("7771000", "SCT", "Left"), "right": ("24028007", "SCT", "Right")}
-_SERIES_OFFSET = 2
-"""Added to a hundred times the source's SeriesNumber; derived images have 1."""
-
-_MAY_BE_EMPTY = (
-    "PatientName",
-    "PatientID",
-    "PatientBirthDate",
-    "PatientSex",
-    "StudyDate",
-    "StudyTime",
-    "StudyID",
-    "AccessionNumber",
-    "ReferringPhysicianName",
-    "PositionReferenceIndicator",
-)
-"""Type 2 of patient, study and frame of reference: absent from some files, where they must be present and empty."""
-
-_OF_EACH_IMAGE = (
-    "SOPClassUID",
-    "SOPInstanceUID",
-    "StudyInstanceUID",
-    "SeriesInstanceUID",
-    "FrameOfReferenceUID",
-    "ImagePositionPatient",
-    "ImageOrientationPatient",
-    "PixelSpacing",
-    "SliceThickness",
-    "SpacingBetweenSlices",
-    "Rows",
-    "Columns",
-)
-"""What highdicom looks at in every image; all the rest it takes from the first."""
-
-_SEXES = ("M", "F", "O")
-"""Defined by PS3.3 C.7.1.1."""
+_PIXELS = int(Tag("PixelData"))
+_WAY_OUT = "segment fewer slices at a time"
 
 
 @dataclass(frozen=True)
@@ -87,14 +64,6 @@ class WrittenSegmentation:
     indices: tuple[int, ...]
 
 
-def require_highdicom() -> None:
-    """Raises `ModelsMissing` where segmentations cannot be written."""
-    try:
-        import highdicom  # noqa: F401
-    except ImportError:
-        raise ModelsMissing("segmentations need highdicom: pip install 'dlp-lab[models]'") from None
-
-
 def write_segmentation(
     source: HeaderSource,
     label_map: LabelMap,
@@ -109,209 +78,121 @@ def write_segmentation(
         source: The series it was made from; its headers are read again.
         label_map: On the source's grid.
         algorithm: What made it.
-        form: "binary" has a frame for each label and slice where it occurs, "labelmap" one for each slice,
-            "fractional" as binary, with how surely in 255 steps.
+        form: "binary" has a frame for each label and slice where it occurs, "labelmap" one for each slice where any
+            does, "fractional" as binary, with how surely in 255 steps.
         folder: Existing folder; it gets `segmentation.dcm`.
         derivation: Names the result.
 
     Raises:
         ModelsMissing: highdicom is not installed.
         TemplateMismatch: The labels do not lie on the source's grid, in its frame of reference.
+        TooLarge: There are more frames than a file can hold.
     """
     require_highdicom()
-    import highdicom
-
     if not label_map.geometry.matches(source.geometry):
         raise TemplateMismatch("the labels do not lie on the grid of their source, in its frame of reference")
     series_uid = derived_uid(derivation.uid_seed, source.headers[0].series_instance_uid)
     ks = tuple(range(source.geometry.shape[0])) if source.resampling is not None else source.indices
     path = folder / FILE_NAME
     with quiet():
-        images = _source_images(source, series_uid)
-        segmentation = highdicom.seg.Segmentation(
-            source_images=images,
-            pixel_array=_pixels(label_map, form, ks),
-            segmentation_type=form.upper(),
-            segment_descriptions=[
-                _segment(label, number, algorithm, series_uid) for number, label in enumerate(label_map.labels, start=1)
-            ],
-            series_instance_uid=series_uid,
-            series_number=_series_number(images[0]),
-            sop_instance_uid=derived_uid(series_uid, "0"),
-            instance_number=1,
-            manufacturer=MANUFACTURER,
-            manufacturer_model_name=derivation.label[:64],
-            software_versions=__version__,
-            device_serial_number=algorithm.version[:64],
-            content_label="SEGMENTATION",
-            content_description=derivation.description[:64],
-            series_description=f"{derivation.label}: {derivation.description}"[:64],
-            **_places(source, ks),
-        )
-        _settle_uids(segmentation, series_uid)
-        if source.headers[0].frame is not None:
-            _name_frames(segmentation, source)
-        # of source and arguments highdicom takes the source's, and scanners write the gap between slices here
-        measures = segmentation.SharedFunctionalGroupsSequence[0].PixelMeasuresSequence[0]
-        tilt = np.radians(source.geometry.tilt_degrees)
-        measures.SpacingBetweenSlices = decimal(source.geometry.spacing_kji_mm[0] * np.cos(tilt))  # along the normal
-        _name_other_series(segmentation, derivation.other_sources)
-        segmentation.ContentCreatorName = None  # Type 2 (PS3.3 Table 10-12): nobody, and present
-        segmentation.save_as(path)
+        ds = segmentation_template(source, label_map, algorithm, form, series_uid, derivation)
+        positions = positions_lps_mm(source, ks)
+        normal = normal_of(ds.SharedFunctionalGroupsSequence[0].PlaneOrientationSequence[0].ImageOrientationPatient)
+        frames = SegmentationFrames(label_map, form, ks, (positions @ normal).argsort(kind="stable").tolist())
+        if form == "labelmap" or len(label_map.labels) == 1:
+            _say_whether_evenly_spaced(ds, positions[sorted(frames.planes)])
+        groups = _frame_groups(ds, source, ks, positions, normal, frames)
+        bits_allocated = int(ds.BitsAllocated)
+        pixel_bits = source.geometry.shape[1] * source.geometry.shape[2] * bits_allocated
+        refuse_too_many_bytes(len(frames), math.ceil(pixel_bits / 8), _WAY_OUT)
+        ds.NumberOfFrames = len(frames)
+        references = {
+            SOURCE_IMAGES: encoded_sequence(SOURCE_IMAGES, encoded_references(source.headers)),
+            REFERENCED_SERIES: encoded_series(source.headers, derivation.other_sources),
+        }
+        for tag in (*references, PER_FRAME_GROUPS):
+            del ds[tag]
+        del ds.PixelData
+        # encoded first, for pydicom takes the number from the error of a full disk
+        header = _with_elements(bytes(encoded_file(ds)), references)
+    pixel_bytes = math.ceil(len(frames) * pixel_bits / 8)
+    path.unlink(missing_ok=True)
+    with open(path, "xb", opener=lambda name, flags: os.open(name, flags, 0o600)) as file:
+        file.write(header)
+        _write_groups(file, map(groups.encoded, frames))
+        file.write(element_start(_PIXELS, b"OB" if bits_allocated <= 8 else b"OW", pixel_bytes + pixel_bytes % 2))
+        for pixels in frames.encoded_pixels(bits_allocated):
+            file.write(pixels)
+        file.write(b"\0" * (pixel_bytes % 2))
     return WrittenSegmentation(series_uid, path, ks)
 
 
-def _pixels(label_map: LabelMap, form: SegmentationForm, ks: Sequence[int]) -> NDArray[Any]:
-    """Labels, or how surely in 0 to 1 with the label last, of the slices that are written."""
-    if form != "fractional" or label_map.fractions is None:
-        if len(ks) == len(label_map.voxels) == label_map.geometry.shape[0] and _is_numbered_without_gaps(label_map):
-            return label_map.voxels
-        numbers = np.zeros(label_map.labels[-1].number + 1, label_map.voxels.dtype)
-        for place, label in enumerate(label_map.labels):
-            numbers[label.number] = place + 1  # segments are numbered from 1 without gaps
-        segments = volume_array((len(ks), *label_map.voxels.shape[1:]), label_map.voxels.dtype)
-        for segment, k in zip(segments, ks, strict=True):
-            segment[...] = numbers[label_map.voxels[k]]
-        return segments
-    shares: NDArray[Any] = np.moveaxis(label_map.fractions[:, list(ks)], 0, -1) / np.float32(255)
-    return shares
-
-
-def _is_numbered_without_gaps(label_map: LabelMap) -> bool:
-    return [label.number for label in label_map.labels] == [*range(1, len(label_map.labels) + 1)]
-
-
-def _source_images(source: HeaderSource, series_uid: str) -> list[Dataset]:
-    """The headers of all slices, each with what a segmentation needs of them; that of the first is whole."""
-    files: dict[Path, Dataset] = {}
-    images: list[Dataset] = []
-    for number, header in enumerate(source.headers):
-        if header.frame is None:
-            image = source.dataset(number)
-        else:
-            if header.path not in files:
-                files[header.path] = source.dataset(number)
-            image = frame_data_set(files[header.path], header)
-        for keyword in _MAY_BE_EMPTY:
-            if keyword not in image:
-                setattr(image, keyword, None)
-        if image.PatientSex not in _SEXES:
-            image.PatientSex = None  # what DICOM does not define, neither highdicom nor a checker takes
-        # a frame is handed over as an image of one, which `_name_frames` makes good
-        image.SOPClassUID = header.sop_class_uid if header.frame is None else CTImageStorage
-        image.SOPInstanceUID = header.sop_instance_uid
-        if not image.get("FrameOfReferenceUID"):
-            # the references to the images say where it belongs; a frame of reference must be there (PS3.3 C.7.4.1)
-            image.FrameOfReferenceUID = derived_uid(series_uid, "frame of reference")
-        # a header is a hundred times as large as what is needed of most
-        images.append(
-            copied_tags(image, [Tag(keyword) for keyword in _OF_EACH_IMAGE if keyword in image]) if images else image
-        )
-    return images
-
-
-def _places(source: HeaderSource, ks: Sequence[int]) -> dict[str, Any]:
-    """Where the slices lie: as their source says, digit for digit, or on the grid that they were resampled to."""
+def _say_whether_evenly_spaced(ds: Dataset, positions: FloatArray) -> None:
+    """Frames that are told apart by their place alone may be a volume (PS3.3 C.7.6.17)."""
     import highdicom
 
-    geometry = source.geometry
-    positions: list[tuple[float, ...]]
-    orientation: tuple[float, ...]
-    if source.resampling is None:
-        positions = [header.position_lps_mm or () for header in source.headers]
-        orientation = source.headers[0].orientation or ()
+    orientation = ds.SharedFunctionalGroupsSequence[0].PlaneOrientationSequence[0].ImageOrientationPatient
+    if len(positions) > 1:
+        spacing, _ = highdicom.spatial.get_volume_positions(positions.tolist(), orientation, sort=False)
+        if spacing is not None and spacing > 0:
+            ds.DimensionOrganizationType = "3D"
+
+
+def _frame_groups(
+    ds: Dataset,
+    source: HeaderSource,
+    ks: Sequence[int],
+    positions: FloatArray,
+    normal: FloatArray,
+    frames: SegmentationFrames,
+) -> FrameGroups:
+    """The groups of frames that lie in these planes; what is said of the template's one frame tells of all."""
+    told = ds.PerFrameFunctionalGroupsSequence[0].DerivationImageSequence
+    is_in_place = bool(told) and told[0].SourceImageSequence[0].SpatialLocationsPreserved == "YES"
+    slices = None
+    if told:
+        sources = np.array([header.position_lps_mm for header in source.headers], float)
+        if is_in_place:
+            slices = matching_slices(positions, sources, normal, in_place=True)
+        if slices is None:
+            is_in_place = False
+            slices = matching_slices(positions, sources, normal, in_place=False)
+    if is_in_place and slices is not None:
+        of_slices = slice_digits(source, [slices[plane][0] for plane in frames.planes])
+        digits = {plane: of_slices[slices[plane][0]] for plane in frames.planes}
     else:
-        positions = [tuple(float(decimal(mm)) for mm in geometry.positions_lps_mm((k, 0, 0))) for k in ks]
-        steps = geometry.affine_kji_to_lps[:3, :3] / np.asarray(geometry.spacing_kji_mm)
-        orientation = (*steps[:, 2].tolist(), *steps[:, 1].tolist())
-    spacing = geometry.spacing_kji_mm
-    return {
-        "plane_positions": [highdicom.PlanePositionSequence("PATIENT", position) for position in positions],
-        "plane_orientation": highdicom.PlaneOrientationSequence("PATIENT", orientation),
-        "pixel_measures": highdicom.PixelMeasuresSequence(
-            pixel_spacing=[float(decimal(mm)) for mm in spacing[1:]],
-            slice_thickness=float(decimal(spacing[0])),
-            spacing_between_slices=float(decimal(spacing[0])),
-        ),
-    }
+        of_grid = grid_digits(source, [ks[plane] for plane in frames.planes])
+        digits = {plane: of_grid[ks[plane]] for plane in frames.planes}
+    is_identified = len(ds.SegmentSequence) > 1
+    return FrameGroups(source.headers, digits, slices, in_place=is_in_place, identified=is_identified)
 
 
-def _segment(label: Label, number: int, algorithm: Algorithm, series_uid: str) -> highdicom.seg.SegmentDescription:
-    import highdicom
-
-    made_by = highdicom.AlgorithmIdentificationSequence(
-        name=algorithm.name[:64],
-        family=_coded(_ARTIFICIAL_INTELLIGENCE),
-        version=algorithm.version[:64],
-        source=algorithm.source,
-        parameters=dict(algorithm.parameters) or None,
-    )
-    segment = highdicom.seg.SegmentDescription(
-        segment_number=number,
-        segment_label=label.name[:64],
-        segmented_property_category=_coded(label.category),
-        segmented_property_type=_coded(label.type),
-        algorithm_type="AUTOMATIC",
-        algorithm_identification=made_by,
-        tracking_uid=derived_uid(series_uid, "segment", str(number)),
-        tracking_id=f"{algorithm.name} {label.name}"[:64],
-        display_color=None if label.colour_rgb is None else highdicom.color.CIELabColor.from_rgb(*label.colour_rgb),
-    )
-    if label.laterality is not None:
-        segment.SegmentedPropertyTypeCodeSequence[0].SegmentedPropertyTypeModifierCodeSequence = [
-            code_item(*_LATERALITY[label.laterality])
-        ]
-    return segment
+def _with_elements(encoded: bytes, added: Mapping[int, bytes]) -> bytes:
+    """An encoded file with elements put where their tags belong."""
+    elements = raw_elements(encoded, PREAMBLE_BYTES)
+    assert elements is not None, "pydicom writes what can be walked over"
+    parts, done = [], 0
+    for tag in sorted(added):
+        place = max((end for other, (_, _, end) in elements.at.items() if other < tag), default=PREAMBLE_BYTES)
+        parts += [encoded[done:place], added[tag]]
+        done = place
+    return b"".join([*parts, encoded[done:]])
 
 
-def _coded(code: Code) -> highdicom.sr.CodedConcept:
-    import highdicom
+def _write_groups(file: BinaryIO, items: Iterable[bytes]) -> None:
+    """Write the groups of each frame, and then how long they are.
 
-    return highdicom.sr.CodedConcept(code.value, code.scheme, code.meaning)
-
-
-def _series_number(image: Dataset) -> int:
-    """Follows from the source's, so that a job that is run again gives the same one."""
-    try:
-        number = int(str(image.get("SeriesNumber") or 0))
-    except ValueError:
-        number = 0
-    return number * 100 + _SERIES_OFFSET if 0 <= number < 2**31 // 100 - 1 else _SERIES_OFFSET
-
-
-def _settle_uids(segmentation: Dataset, series_uid: str) -> None:
-    """Replace the one UID that highdicom draws by chance."""
-    organization = derived_uid(series_uid, "dimensions")
-    for item in (*segmentation.DimensionOrganizationSequence, *segmentation.DimensionIndexSequence):
-        item.DimensionOrganizationUID = organization
-
-
-def _name_frames(segmentation: Dataset, source: HeaderSource) -> None:
-    """Say which frame of a multi-frame source each frame was made from; highdicom took each for a file."""
-    frame_at = {header.position_lps_mm: (header.frame or 0) + 1 for header in source.headers}
-    for groups in segmentation.PerFrameFunctionalGroupsSequence:
-        position = tuple(float(mm) for mm in groups.PlanePositionSequence[0].ImagePositionPatient)
-        for derivation in groups.DerivationImageSequence:
-            for reference in derivation.SourceImageSequence:
-                reference.ReferencedFrameNumber = frame_at[position]
-                reference.ReferencedSOPClassUID = source.headers[0].sop_class_uid
-    for series in segmentation.ReferencedSeriesSequence:
-        once = {str(item.ReferencedSOPInstanceUID): item for item in series.ReferencedInstanceSequence}
-        series.ReferencedInstanceSequence = list(once.values())
-        for item in once.values():
-            item.ReferencedSOPClassUID = source.headers[0].sop_class_uid
-
-
-def _name_other_series(segmentation: Dataset, others: Sequence[Header]) -> None:
-    """List the images of the other series that were looked at (PS3.3 C.12.2)."""
-    by_series: dict[str, dict[str, Dataset]] = {}
-    for header in others:
-        item = Dataset()
-        item.ReferencedSOPClassUID = header.sop_class_uid
-        item.ReferencedSOPInstanceUID = header.sop_instance_uid
-        by_series.setdefault(header.series_instance_uid, {})[header.sop_instance_uid] = item
-    for series_uid, images in by_series.items():
-        listed = Dataset()
-        listed.SeriesInstanceUID = series_uid
-        listed.ReferencedInstanceSequence = list(images.values())
-        segmentation.ReferencedSeriesSequence.append(listed)
+    Raises:
+        TooLarge: They do not fit into one element.
+    """
+    start = file.tell()
+    file.write(element_start(PER_FRAME_GROUPS, b"SQ", 0))
+    first = file.tell()
+    for item in items:
+        file.write(item)
+    end = file.tell()
+    if end - first > LARGEST_ELEMENT_BYTES:
+        raise TooLarge(f"what is said of each frame does not fit into one file (PS3.5 7.1.1: 4 GiB); {_WAY_OUT}")
+    file.seek(start)
+    file.write(element_start(PER_FRAME_GROUPS, b"SQ", end - first))
+    file.seek(end)

@@ -28,6 +28,7 @@ from dlp_lab.dicom.write_derived import refuse_form, written_form
 from dlp_lab.dicom.write_image import DerivedSeries, write_planned_series
 from dlp_lab.dicom.write_multiframe import write_planned_multiframe
 from dlp_lab.dicom.write_parametric_map import write_map_of_slices
+from dlp_lab.kernels.measures import LineSums, measured
 from dlp_lab.processors import in_parts
 
 _SLICES_AT_ONCE = 16
@@ -39,12 +40,19 @@ class Watcher(Protocol):
     """Sees what is written. `begin` is called before the first slice, and again if all are made anew.
 
     `see` is given values, the range of each slice, and the values as they are stored: rounded where they become whole
-    numbers of the source's unit, or the same array.
+    numbers of the source's unit, or the same array; then also the sums of their lines, where these are known.
     """
 
     def begin(self, rescales: Sequence[Rescale]) -> None: ...
 
-    def see(self, first: int, slices: NDArray[Any], ranges: Sequence[ValueRange], stored: NDArray[Any]) -> None: ...
+    def see(
+        self,
+        first: int,
+        slices: NDArray[Any],
+        ranges: Sequence[ValueRange],
+        stored: NDArray[Any],
+        sums: LineSums | None,
+    ) -> None: ...
 
 
 class SlicesOnDemand(Sequence[NDArray[Any]]):
@@ -168,15 +176,23 @@ class _Watched(Sequence[NDArray[Any]]):
         self.ranges = []
         for first in range(0, len(self), _SLICES_AT_ONCE):
             values = np.asarray(self._slices[first : first + _SLICES_AT_ONCE])
-            found = ValueRange.of_slices(values)
-            refuse_unwritable_values(found)
+            found, stored, sums = self._looked_at(values)
             self.ranges += found
-            stored = self._stored(values, found)
-            self._watcher.see(first, values, found, stored)
+            self._watcher.see(first, values, found, stored, sums)
             # what does not fit is told by the ranges; until then it may overflow
             with np.errstate(invalid="ignore", over="ignore"):
                 yield from stored
             del values, stored  # a view would keep its slab in memory while the next one is computed
+
+    def _looked_at(self, values: NDArray[Any]) -> tuple[tuple[ValueRange, ...], NDArray[Any], LineSums | None]:
+        """Ranges of some slices, their values as they are stored, and the sums of these where they are int16."""
+        if values.dtype == np.int16:  # whose range and sums are seen at one look
+            measures = measured(values)
+            return ValueRange.of_measures(measures), values, measures.sums
+        found = ValueRange.of_slices(values)
+        refuse_unwritable_values(found)
+        stored = self._stored(values, found)
+        return found, stored, measured(stored).sums if stored.dtype == np.int16 else None
 
     def _stored(self, values: NDArray[Any], ranges: Sequence[ValueRange]) -> NDArray[Any]:
         """Half to even, in memory that is used again for the next ones; values as they are where that is no gain."""

@@ -54,12 +54,20 @@ class JobFilter(msgspec.Struct, frozen=True, kw_only=True):
             ('"group" = ?', self.group),
             ("submitted_at > ?", self.submitted_after and utc_text(self.submitted_after)),
             ("submitted_at < ?", self.submitted_before and utc_text(self.submitted_before)),
-            ("(owner IS NULL OR owner = ?)", self.visible_to),
         ):
             if value is not None:
                 conditions.append(text)
                 values.append(value)
+        if self.visible_to is not None:
+            # not as two comparisons: SQLite would look up both in an index and then sort all that it found
+            conditions.append("ifnull(owner, ?) = ?")
+            values += [self.visible_to, self.visible_to]
         return " AND ".join(conditions), values
+
+    @property
+    def is_of_kept_counts(self) -> bool:
+        """Whether the queue keeps count of such jobs, by their state and owner; then the condition fits its counts."""
+        return msgspec.structs.replace(self, states=(), visible_to=None) == ALL_JOBS
 
 
 ALL_JOBS = JobFilter()

@@ -1,4 +1,4 @@
-"""The queue's rows as jobs: opened and closed, found, ended. What both halves of `JobStore` stand on."""
+"""The queue's rows as jobs: opened and closed, found, ended. What all parts of `JobStore` stand on."""
 
 from __future__ import annotations
 

@@ -8,18 +8,17 @@ from __future__ import annotations
 
 import hashlib
 import secrets
-from collections.abc import Collection, Sequence
 from dataclasses import dataclass
-from datetime import UTC, datetime
+from datetime import datetime
 
 import msgspec
 
 from dlp_lab.errors import IdempotencyKeyReused, JobAlreadyEnded, JobNotEnded, JobNotFailed, QueueFull
-from dlp_lab.jobs.job import JOB_STATES, GroupCounts, Job, JobRequest, JobState, checked_key
+from dlp_lab.jobs.job import Job, JobRequest, checked_key
 from dlp_lab.jobs.job_attempts import JobAttempts
-from dlp_lab.jobs.job_filter import ALL_JOBS, JobFilter, utc_text
+from dlp_lab.jobs.job_filter import JobFilter, utc_text
+from dlp_lab.jobs.job_listings import JobListings
 from dlp_lab.jobs.job_rows import job_of, now
-from dlp_lab.jobs.job_times import with_times
 
 _QUEUED = JobFilter(states=("queued",))
 
@@ -51,7 +50,7 @@ class IdempotencyKey:
         return cls(checked_key(key), hashlib.sha256(msgspec.json.encode(asked, order="sorted")).hexdigest(), owner)
 
 
-class JobStore(JobAttempts):
+class JobStore(JobAttempts, JobListings):
     """All jobs of a workspace.
 
     Safe for use from several threads and several processes. Additions, cancellations and endings are on the disk when
@@ -128,81 +127,6 @@ class JobStore(JobAttempts):
                 "the idempotency key came before, with another request; send a new key with each new job"
             )
         return self.get(rows[0]["uid"])
-
-    def newest(self, limit: int, wanted: JobFilter = ALL_JOBS, before: str | None = None) -> list[Job]:
-        """The jobs last submitted, newest first.
-
-        Args:
-            limit: How many at most.
-            wanted: Which jobs.
-            before: Only jobs that were submitted before the one of this uid.
-
-        Raises:
-            NoSuchJob: There is no job of the uid `before`.
-        """
-        condition, values = self._condition(wanted, before)
-        rows = self._rows(f"SELECT * FROM jobs WHERE {condition} ORDER BY seq DESC LIMIT ?", (*values, limit))
-        moment = datetime.now(UTC)
-        jobs = [with_times(job_of(row), moment) for row in rows]
-        if msgspec.structs.replace(wanted, states=()) == ALL_JOBS:
-            return self._with_positions(jobs)
-        return self._with_positions_of_some(jobs)
-
-    def _with_positions_of_some(self, jobs: Sequence[Job]) -> list[Job]:
-        """Jobs among which some are left out, with their places in the queue."""
-        if not any(job.state == "queued" for job in jobs):
-            return list(jobs)
-        rows = self._rows(
-            "SELECT uid, row_number() OVER (ORDER BY priority DESC, seq) AS position FROM jobs WHERE state = 'queued'"
-        )
-        positions = {row["uid"]: row["position"] for row in rows}
-        return [msgspec.structs.replace(job, position=positions.get(job.uid)) for job in jobs]
-
-    def _with_positions(self, jobs: Sequence[Job]) -> list[Job]:
-        """Jobs that were submitted one after the other, newest first, with their places in the queue."""
-        placed: list[Job] = []
-        last: dict[int, int] = {}  # of each priority, for those behind are next in line
-        for job in reversed(jobs):
-            if job.state == "queued":
-                position = 1 + (last[job.priority] if job.priority in last else self._ahead_of(job.uid))
-                last[job.priority] = position
-                job = msgspec.structs.replace(job, position=position)
-            placed.append(job)
-        return placed[::-1]
-
-    def count(self, wanted: JobFilter = ALL_JOBS, before: str | None = None) -> int:
-        """How many jobs there are that `newest` would list without a limit."""
-        condition, values = self._condition(wanted, before)
-        return int(self._rows(f"SELECT count(*) FROM jobs WHERE {condition}", values)[0][0])
-
-    def count_by_state(self) -> dict[JobState, int]:
-        """How many jobs there are in each state."""
-        counts: dict[JobState, int] = dict.fromkeys(JOB_STATES, 0)
-        for row in self._rows("SELECT state, count(*) AS jobs FROM jobs GROUP BY state"):
-            counts[row["state"]] = row["jobs"]
-        return counts
-
-    def count_groups(self, groups: Collection[str], wanted: JobFilter = ALL_JOBS) -> list[GroupCounts]:
-        """How many of the wanted jobs there are in each state, for each of some groups that has any."""
-        if not groups:
-            return []
-        condition, values = wanted.condition()
-        rows = self._rows(
-            f'SELECT "group", state, count(*) AS jobs FROM jobs WHERE "group" IN ({", ".join("?" * len(groups))})'
-            f' AND {condition} GROUP BY "group", state',
-            (*groups, *values),
-        )
-        counts: dict[str, dict[str, int]] = {}
-        for row in rows:
-            counts.setdefault(row["group"], {})[row["state"]] = row["jobs"]
-        return [GroupCounts(group=group, **states) for group, states in counts.items()]
-
-    def _condition(self, wanted: JobFilter, before: str | None) -> tuple[str, list[object]]:
-        condition, values = wanted.condition()
-        if before is not None:
-            condition += " AND seq < ?"
-            values += self._existing(before, "seq")
-        return condition, values
 
     def request_cancel(self, uid: str) -> Job:
         """A waiting job is cancelled at once; a running one is marked, for the dispatcher to stop.
@@ -306,4 +230,5 @@ class JobStore(JobAttempts):
             )
 
     def _queued_of(self, owner: str) -> int:
-        return int(self._rows("SELECT count(*) FROM jobs WHERE owner = ? AND state = 'queued'", (owner,))[0][0])
+        kept = "SELECT ifnull(sum(jobs), 0) FROM job_counts WHERE owner = ? AND state = 'queued'"
+        return int(self._rows(kept, (owner,))[0][0])

@@ -61,7 +61,65 @@ STEPS: tuple[tuple[str, ...], ...] = (
         'ALTER TABLE jobs ADD COLUMN "group" TEXT',
         'CREATE INDEX jobs_by_group ON jobs ("group", seq)',
     ),
+    # how many jobs there are, kept as they come, change and go, so that a listing of some looks at no others; an index
+    # takes one NULL for another than the next, and an owner without a name is not nobody
+    (
+        "DROP INDEX jobs_by_owner",
+        """CREATE TABLE job_counts (
+            state TEXT NOT NULL, priority INTEGER NOT NULL, owner TEXT, jobs INTEGER NOT NULL CHECK (jobs >= 0)
+        ) STRICT""",
+        "CREATE UNIQUE INDEX job_counts_of ON job_counts (state, priority, owner IS NULL, ifnull(owner, ''))",
+        """CREATE TABLE group_counts (
+            "group" TEXT NOT NULL, state TEXT NOT NULL, owner TEXT, jobs INTEGER NOT NULL CHECK (jobs >= 0)
+        ) STRICT""",
+        "CREATE UNIQUE INDEX group_counts_of ON group_counts (\"group\", state, owner IS NULL, ifnull(owner, ''))",
+        "INSERT INTO job_counts SELECT state, priority, owner, count(*) FROM jobs GROUP BY state, priority, owner",
+        'INSERT INTO group_counts SELECT "group", state, owner, count(*) FROM jobs WHERE "group" IS NOT NULL'
+        ' GROUP BY "group", state, owner',
+        """CREATE TRIGGER job_comes AFTER INSERT ON jobs BEGIN
+            INSERT INTO job_counts VALUES (new.state, new.priority, new.owner, 1)
+                ON CONFLICT (state, priority, owner IS NULL, ifnull(owner, '')) DO UPDATE SET jobs = jobs + 1;
+        END""",
+        """CREATE TRIGGER job_changes AFTER UPDATE OF state, priority, owner ON jobs BEGIN
+            UPDATE job_counts SET jobs = jobs - 1
+                WHERE state = old.state AND priority = old.priority AND owner IS old.owner;
+            INSERT INTO job_counts VALUES (new.state, new.priority, new.owner, 1)
+                ON CONFLICT (state, priority, owner IS NULL, ifnull(owner, '')) DO UPDATE SET jobs = jobs + 1;
+        END""",
+        """CREATE TRIGGER job_goes AFTER DELETE ON jobs BEGIN
+            UPDATE job_counts SET jobs = jobs - 1
+                WHERE state = old.state AND priority = old.priority AND owner IS old.owner;
+        END""",
+        """CREATE TRIGGER job_of_group_comes AFTER INSERT ON jobs WHEN new."group" IS NOT NULL BEGIN
+            INSERT INTO group_counts VALUES (new."group", new.state, new.owner, 1)
+                ON CONFLICT ("group", state, owner IS NULL, ifnull(owner, '')) DO UPDATE SET jobs = jobs + 1;
+        END""",
+        """CREATE TRIGGER job_of_group_changes AFTER UPDATE OF state, owner ON jobs WHEN new."group" IS NOT NULL BEGIN
+            UPDATE group_counts SET jobs = jobs - 1
+                WHERE "group" = old."group" AND state = old.state AND owner IS old.owner;
+            INSERT INTO group_counts VALUES (new."group", new.state, new.owner, 1)
+                ON CONFLICT ("group", state, owner IS NULL, ifnull(owner, '')) DO UPDATE SET jobs = jobs + 1;
+        END""",
+        """CREATE TRIGGER job_of_group_goes AFTER DELETE ON jobs WHEN old."group" IS NOT NULL BEGIN
+            UPDATE group_counts SET jobs = jobs - 1
+                WHERE "group" = old."group" AND state = old.state AND owner IS old.owner;
+            DELETE FROM group_counts WHERE "group" = old."group" AND jobs = 0;
+        END""",
+    ),
     # attempts during which the server ended without a word
     ("ALTER TABLE jobs ADD COLUMN server_stops INTEGER NOT NULL DEFAULT 0",),
 )
 SCHEMA_VERSION = len(STEPS)
+
+MISCOUNTED = """
+    SELECT 1 FROM (
+        SELECT state, priority, owner, count(*) FROM jobs GROUP BY state, priority, owner
+        EXCEPT SELECT * FROM job_counts)
+    UNION ALL SELECT 1 FROM (
+        SELECT "group", state, owner, count(*) FROM jobs WHERE "group" IS NOT NULL GROUP BY "group", state, owner
+        EXCEPT SELECT * FROM group_counts)
+    UNION ALL SELECT 1 WHERE
+        (SELECT total(jobs) FROM job_counts) <> (SELECT count(*) FROM jobs)
+        OR (SELECT total(jobs) FROM group_counts) <> (SELECT count(*) FROM jobs WHERE "group" IS NOT NULL)
+    LIMIT 1"""
+"""Has a row where jobs and counts do not agree, which SQLite cannot see."""

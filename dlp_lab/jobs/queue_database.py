@@ -16,7 +16,7 @@ from pathlib import Path
 
 from dlp_lab.errors import DiskFull, QueueUnusable
 from dlp_lab.jobs.filesystem import is_on_network
-from dlp_lab.jobs.job_store_schema import SCHEMA_VERSION, STEPS
+from dlp_lab.jobs.job_store_schema import MISCOUNTED, SCHEMA_VERSION, STEPS
 
 _LEAST_ROOM_BYTES = 64 * 2**10
 _SECONDS_TO_WAIT = 30
@@ -190,6 +190,8 @@ def _bring_up_to_date(connection: sqlite3.Connection) -> None:
         )
     if version < SCHEMA_VERSION:
         _take_steps(connection, version)
+    if connection.execute(MISCOUNTED).fetchone() is not None:
+        raise sqlite3.DatabaseError("there are not as many jobs in it as it says")
 
 
 def _take_steps(connection: sqlite3.Connection, version: int) -> None:

@@ -138,7 +138,7 @@ class JobService:
             jobs=jobs,
             older=older,
             next_before=jobs[-1].uid if older else None,
-            groups=self._store.count_groups({job.group for job in jobs if job.group is not None}, visible),
+            groups=self._store.count_groups({job.group for job in jobs if job.group is not None}, wanted.visible_to),
             running=self._store.count(msgspec.structs.replace(visible, states=("running",))),
             queued=self._store.count(msgspec.structs.replace(visible, states=("queued",))),
         )

@@ -23,6 +23,7 @@ from dlp_lab.jobs.derived_slabs import DerivedSlabs
 from dlp_lab.jobs.image_result import ExpectedValues, on_steps, shared_steps, told_of_computation, told_of_image
 from dlp_lab.jobs.job import Job
 from dlp_lab.jobs.memory_share import fits, slab_thickness
+from dlp_lab.kernels.measures import LineSums
 from dlp_lab.store.metadata import described
 from dlp_lab.store.provenance import ValueProfiles
 from dlp_lab.tasks.task import ImageResult, Report, Task
@@ -158,10 +159,17 @@ class _SeenValues:
         if self._kept is not None:
             self._kept.restart_result()
 
-    def see(self, first: int, slices: NDArray[Any], ranges: Sequence[ValueRange], stored: NDArray[Any]) -> None:
+    def see(
+        self,
+        first: int,
+        slices: NDArray[Any],
+        ranges: Sequence[ValueRange],
+        stored: NDArray[Any],
+        sums: LineSums | None,
+    ) -> None:
         low, high = self.value_range
         self.value_range = min(low, *(found.low for found in ranges)), max(high, *(found.high for found in ranges))
-        self._profiles.add(first, stored)
+        self._profiles.add(first, stored, sums)
         if self._kept is not None:
             self._kept.see_result(first, slices)
 

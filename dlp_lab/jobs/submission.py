@@ -8,9 +8,9 @@ import msgspec
 
 from dlp_lab.dicom.folder import find_series, folder_state
 from dlp_lab.dicom.options import OutputForm
+from dlp_lab.dicom.segmentation_template import require_highdicom
 from dlp_lab.dicom.series import Series, choose_series
 from dlp_lab.dicom.write_derived import refuse_form
-from dlp_lab.dicom.write_segmentation import require_highdicom
 from dlp_lab.errors import BadParameters
 from dlp_lab.jobs.channel_series import info_of, other_channels
 from dlp_lab.jobs.job import JobRequest

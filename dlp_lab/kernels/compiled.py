@@ -27,6 +27,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from dlp_lab.kernels.blocks import BLOCK, Floats, whole_blocks
+from dlp_lab.kernels.edges import BEYOND
 from dlp_lab.kernels.passes import Strip
 from dlp_lab.kernels.strip_plan import Places, StripPlan
 
@@ -50,6 +51,11 @@ def compiled_passes() -> CompiledPasses | None:
         return None
 
 
+def passes_made_before() -> CompiledPasses | None:
+    """`compiled_passes`, if they were asked for before: what is over sooner than machine code is made takes no part."""
+    return compiled_passes() if compiled_passes.cache_info().currsize else None
+
+
 class CompiledPasses:
     """`Passes` in machine code.
 
@@ -62,7 +68,7 @@ class CompiledPasses:
     def __init__(self) -> None:
         from llvmlite import binding, ir
 
-        from dlp_lab.kernels import strip_code, weighted_sums
+        from dlp_lab.kernels import measuring_code, strip_code, weighted_sums
 
         _refuse_where_code_is_forbidden()
         binding.initialize_native_target()
@@ -80,6 +86,7 @@ class CompiledPasses:
         for kind in strip_code.SOURCES:
             strip_code.ReadRow(module, kind, lanes)
         strip_code.StripSums(module, "strip", along_rows, along_columns)
+        measuring_code.Measuring(module, "measure", lanes)
         machine = binding.Target.from_default_triple().create_target_machine(
             cpu=binding.get_host_cpu_name(), features=features.flatten(), opt=3, jit=True
         )
@@ -96,11 +103,32 @@ class CompiledPasses:
             },
         )
 
+        places, counts = [ctypes.c_void_p] * 5, [ctypes.c_int64] * 5
+        self._measure = ctypes.CFUNCTYPE(None, *places, *counts)(address("measure"))
+
     def planes_at_once(self, reach: int) -> int:
         return _PLANES_AT_ONCE
 
     def strip(self, plan: StripPlan) -> Strip:
         return _CompiledStrip(self._code, plan)
+
+    def measure(
+        self,
+        planes: NDArray[np.int16],
+        low: NDArray[np.int16],
+        high: NDArray[np.int16],
+        of_rows: NDArray[np.int32],
+        of_columns: NDArray[np.int32],
+    ) -> None:
+        """Find the ends of the values of each plane, and the sums of its rows and of its columns, at one look.
+
+        Args:
+            planes: `(n, rows, columns)` array with columns beside each other.
+            low, high: `(n,)` arrays for least and greatest values.
+            of_rows, of_columns: C-contiguous `(n, rows)` and `(n, columns)` arrays for sums.
+        """
+        places = [array.ctypes.data for array in (planes, low, high, of_rows, of_columns)]
+        self._measure(*places, *planes.shape, *planes.strides[:2])
 
 
 @dataclass(frozen=True)
@@ -130,23 +158,29 @@ class _CompiledStrip:
         _, reach_j, reach_i = plan.reach_kji
         columns = plan.places_of_columns
         places = np.arange(len(columns))
-        is_beyond = columns != places - reach_i
-        self._beyond, self._within = places[is_beyond].astype(np.int64), columns[is_beyond] + reach_i
+        is_beyond = (columns != places - reach_i) | (columns == BEYOND)
         reach_up = whole_blocks(reach_i)
         line = whole_blocks(whole_blocks(plan.shape_kji[2]) + reach_i) + reach_up
+        line += BLOCK if plan.is_constant_beyond else 0  # for the constant, at the end of a line of sums
         # an odd number of blocks: neighbours of a column would else share the same few places of the cache
         line += 0 if line // BLOCK % 2 else BLOCK
         self._tile = _aligned((plan.rows + 2 * reach_j, line))
         # sums along rows begin where a vector does, after those beyond the edge
         self._summed = _aligned((code.high, line))[:, reach_up - reach_i :]
-        self._window = _aligned((plan.slots, plan.rows, line))
+        self._summed[:, -1] = plan.beyond
+        self._beyond = places[is_beyond].astype(np.int64)
+        of = columns[is_beyond]
+        self._within = np.where(of == BEYOND, self._summed.shape[1] - 1, of + reach_i)
+        self._window = _aligned((plan.slots + plan.is_constant_beyond, plan.rows, line))
+        self._window[plan.slots :] = plan.beyond
 
     def convolve(self, voxels: NDArray[Any], result: NDArray[Any], rows: slice) -> Iterator[None]:
         places = self._plan.places_of_rows(rows)
+        self._tile[: len(places)][places == BEYOND] = self._plan.beyond
         if voxels.dtype not in self._code.readers or voxels.strides[2] != voxels.itemsize:
             # what machine code cannot read is copied as it could
             voxels = np.stack([plane[places].astype(np.float32) for plane in voxels])
-            places = np.arange(len(places), dtype=np.int64)
+            places = np.where(places == BEYOND, BEYOND, np.arange(len(places)))
         numbers = self._numbers(voxels, result[:, rows], places)
         for first in range(0, self._plan.steps, _STEPS_IN_A_CALL):
             numbers |= {"first_step": first, "last_step": min(first + _STEPS_IN_A_CALL, self._plan.steps)}

@@ -10,7 +10,7 @@ from numpy.typing import NDArray
 
 from dlp_lab.kernels.blocks import BLOCK, Floats
 from dlp_lab.kernels.compiled import compiled_passes
-from dlp_lab.kernels.edges import EdgeMode, inside
+from dlp_lab.kernels.edges import BEYOND, EdgeMode, inside, plain_mode
 from dlp_lab.kernels.passes import BandedPasses, Passes, PlainPasses, Result, round_into
 from dlp_lab.kernels.separable import Convolution
 
@@ -31,6 +31,7 @@ def gaussian_filter(
     mode: EdgeMode,
     threads: int,
     report: Callable[[float, str], None],
+    cval: float = 0.0,
     result: Result | None = None,
 ) -> Result:
     """Gaussian filter: `scipy.ndimage.gaussian_filter(voxels.astype(float32), ...)` but for the rounding of float32.
@@ -45,10 +46,11 @@ def gaussian_filter(
         mode: What lies beyond the edge, as in scipy.
         threads: How many to use.
         report: Called with the fraction done and the step's name; what it raises ends the work.
+        cval: The value beyond the edge where the mode is constant or grid-constant; other modes do not look at it.
         result: Where to write: a C-contiguous `(k, j, i)` array that shares no memory with `voxels`. One of float32
             takes the sums; one of int16 takes them rounded, half to even, which needs a source whose values are all of
-            int16: weights have the sum 1, so that no sum leaves the range of the source. Where a kernel is wider than
-            its axis, sums are kept in float32 until they are rounded.
+            int16, and so must `cval` be: weights have the sum 1, so that no sum leaves the range of the source. Where a
+            kernel is wider than its axis, sums are kept in float32 until they are rounded.
 
     Returns:
         `result`, or a new float32 array.
@@ -59,6 +61,8 @@ def gaussian_filter(
     if result is None:
         result = np.empty(voxels.shape, np.float32)
     _check_result(result, voxels)
+    if result.dtype == np.int16 and plain_mode(mode) == "constant" and not -(2**15) <= cval < 2**15:
+        raise ValueError(f"sums of {cval:g}, which lies beyond the edge, may be too large for int16")
     if not voxels.size:
         return result
     kernels = [gaussian_weights(sigma, truncate) for sigma in sigma_kji]
@@ -67,11 +71,11 @@ def gaussian_filter(
     k, j, i = (_AS_IT_IS if long else weights for weights, long in zip(kernels, is_long, strict=True))
     # what is mixed afterwards is rounded once, at the end
     sums: Any = np.empty(voxels.shape, np.float32) if any(is_long) and result.dtype != np.float32 else result
-    Convolution((k, j, i), mode, _passes(voxels)).apply(voxels, sums, threads, report)
+    Convolution((k, j, i), mode, _passes(voxels), cval).apply(voxels, sums, threads, report)
     for axis, weights in enumerate(kernels):
         if is_long[axis]:
             report(1.0, f"smoothing along axis {axis + 1} of 3")
-            _mix_lines(sums, axis, _mixing_matrix(weights, voxels.shape[axis], mode))
+            _mix_lines(sums, axis, *_mixing_matrix(weights, voxels.shape[axis], mode, cval))
     if sums is not result:
         for plane, rounded in zip(sums, result, strict=True):
             round_into(rounded, plane)
@@ -120,19 +124,23 @@ def _passes(voxels: NDArray[Any]) -> Passes:
     return BandedPasses() if is_finite else PlainPasses()
 
 
-def _mixing_matrix(weights: Floats, length: int, mode: EdgeMode) -> Floats:
-    """`(length, length)` matrix that takes a line to its sums, with what lies beyond its ends."""
+def _mixing_matrix(weights: Floats, length: int, mode: EdgeMode, cval: float) -> tuple[Floats, Floats]:
+    """What takes a line to its sums: a `(length, length)` matrix, and what a constant beyond its ends adds to them."""
     reach = len(weights) // 2
-    matrix = np.zeros((length, length))
+    matrix = np.zeros((length, length + 1))
     for n, row in enumerate(matrix):
-        np.add.at(row, inside(np.arange(n - reach, n + reach + 1), length, mode), weights)
-    return matrix.astype(np.float32)
+        np.add.at(row, inside(np.arange(n - reach, n + reach + 1), length, mode), weights)  # `BEYOND` is the last
+    return matrix[:, :length].astype(np.float32), (cval * matrix[:, BEYOND]).astype(np.float32)
 
 
-def _mix_lines(values: Floats, axis: int, matrix: Floats) -> None:
-    """Multiply all lines along an axis by a matrix, in place, slab by slab."""
-    others = 0 if axis else 1
-    slab_slices = max(1, _SLAB_BYTES * values.shape[others] // values.nbytes)
-    for start in range(0, values.shape[others], slab_slices):
-        slab = values[(slice(None),) * others + (slice(start, start + slab_slices),)]
-        slab[...] = np.moveaxis(np.tensordot(matrix, slab, axes=(1, axis)), 0, axis)
+def _mix_lines(values: Floats, axis: int, matrix: Floats, added: Floats) -> None:
+    """Multiply all lines along an axis by a matrix and add to them, in place, slab by slab.
+
+    Each plane is a product of its own, and none depends on which planes are beside it: BLAS rounds a sum by its place.
+    """
+    slabs = np.moveaxis(values, 1, 0) if axis == 0 else values
+    slab_slices = max(1, _SLAB_BYTES * len(slabs) // values.nbytes)
+    for start in range(0, len(slabs), slab_slices):
+        slab = slabs[start : start + slab_slices]
+        mixed = np.matmul(slab, matrix.T) if axis == 2 else np.matmul(matrix, slab)
+        np.add(mixed, added if axis == 2 else added[:, np.newaxis], out=slab)

@@ -9,6 +9,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from dlp_lab.kernels.blocks import Floats, whole_blocks
+from dlp_lab.kernels.edges import BEYOND
 from dlp_lab.kernels.strip_plan import Places, StripPlan
 
 _PLANES_AT_ONCE = 8
@@ -21,8 +22,8 @@ class LinePasses(Protocol):
     """Sums of padded lines, `sums[n] = weights @ lines[n : n + taps]` along one axis:
 
     * Arrays are float32, with neighbours along the last axis beside each other; `lines` stays as it is.
-    * The number of sums along rows and columns is a multiple of `BLOCK`.
-    * A sum along planes has the same bits in a stack that begins a multiple of `BLOCK` planes elsewhere.
+    * The number of sums along rows and columns is a multiple of `BLOCK`, and so is that of rows summed along columns.
+    * A sum has the same bits in arrays that begin a multiple of `BLOCK` rows or planes elsewhere.
     """
 
     def along_rows(self, lines: Floats, weights: Floats, sums: Floats) -> None:
@@ -42,13 +43,16 @@ class LineStrip:
         self._passes, self._plan = passes, plan
         _, reach_j, reach_i = plan.reach_kji
         places = np.arange(len(plan.places_of_columns))
-        is_beyond = plan.places_of_columns != places - reach_i
-        self._beyond = list(_copies(places[is_beyond], plan.places_of_columns[is_beyond] + reach_i))
+        is_copied = (plan.places_of_columns != places - reach_i) & (plan.places_of_columns != BEYOND)
+        self._beyond = list(_copies(places[is_copied], plan.places_of_columns[is_copied] + reach_i))
+        # beside the columns, and the same for all that is summed
+        self._constant = (slice(reach_i), slice(reach_i + plan.shape_kji[2], None)) if plan.is_constant_beyond else ()
         width = whole_blocks(plan.shape_kji[2]) + _EXTRA_COLUMNS
         self._tile = np.zeros((_PLANES_AT_ONCE, plan.rows + 2 * reach_j, width), np.float32)
         self._rows = np.zeros((_PLANES_AT_ONCE, plan.rows, width + 2 * reach_i), np.float32)
         self._columns = np.zeros((_PLANES_AT_ONCE, plan.rows, width), np.float32)
-        self._window = np.zeros((plan.slots, plan.rows, width), np.float32)
+        self._window = np.zeros((plan.slots + plan.is_constant_beyond, plan.rows, width), np.float32)
+        self._window[plan.slots :] = plan.beyond
         self._within_reach = np.zeros((plan.planes_at_once + 2 * plan.reach_kji[0], plan.rows, width), np.float32)
 
     def convolve(self, voxels: NDArray[Any], result: NDArray[Any], rows: slice) -> Iterator[None]:
@@ -73,13 +77,19 @@ class LineStrip:
         height, width = len(places) - len(weights_j) + 1, whole_blocks(voxels.shape[2])
         reach = len(weights_i) // 2
         tile, summed = self._tile[: len(planes), : len(places)], self._rows[: len(planes), :height]
+        is_within = places != BEYOND
+        first, last = int(np.argmax(is_within)), len(places) - int(np.argmax(is_within[::-1]))
+        tile[:, ~is_within] = self._plan.beyond
+        picked = places[first:last]
         # rows in the order of the volume, as within it, need not be picked one by one
-        chosen: Any = slice(places[0], places[-1] + 1) if np.all(np.diff(places) == 1) else places
+        chosen: Any = slice(picked[0], picked[-1] + 1) if np.all(np.diff(picked) == 1) else picked
         for k, plane in enumerate(planes):
-            tile[k, :, : voxels.shape[2]] = voxels[plane, chosen]
+            tile[k, first:last, : voxels.shape[2]] = voxels[plane, chosen]
         self._passes.along_rows(tile[..., :width], weights_j, summed[..., reach : reach + width])
         for beyond, within in self._beyond:
             summed[..., beyond] = summed[..., within]
+        for beyond in self._constant:
+            summed[..., beyond] = self._plan.beyond
         sums = self._columns[: len(planes), :height, :width]
         self._passes.along_columns(summed[..., : width + 2 * reach], weights_i, sums)
         self._window[slots, :height, :width] = sums

@@ -77,6 +77,22 @@ class Code:
         order = ir.Constant(ir.VectorType(ir.IntType(32), lanes), list(range(1, lanes + 1)))
         return self.builder.shuffle_vector(vector, following, order)
 
+    def of(self, intrinsic: str, *values: Any) -> Any:
+        """What an intrinsic of LLVM's, such as "smin", gives for values of one type."""
+        return self._intrinsic(intrinsic, values[0].type, values)
+
+    def reduced(self, operation: str, vector: Any) -> Any:
+        """The values of a vector, made one by "add", "smin" or "smax"."""
+        return self._intrinsic(f"vector.reduce.{operation}", vector.type.element, (vector,))
+
+    def _intrinsic(self, name: str, made: Any, values: Sequence[Any]) -> Any:
+        module, kind = self.function.module, values[0].type
+        full_name = f"llvm.{name}.{_name_of(kind)}"
+        function = module.globals.get(full_name) or ir.Function(
+            module, ir.FunctionType(made, [kind] * len(values)), full_name
+        )
+        return self.builder.call(function, values)
+
     def each(self, start: Any, stop: Any, step: Any, body: Callable[[Any], None]) -> None:
         """`for n in range(start, stop, step): body(n)`."""
 
@@ -112,6 +128,13 @@ class Code:
         builder.branch(head)
         builder.position_at_end(after)
         return current
+
+
+def _name_of(kind: Any) -> str:
+    """Of a type, as the names of intrinsics have it."""
+    if isinstance(kind, ir.VectorType):
+        return f"v{kind.count}{_name_of(kind.element)}"
+    return f"f{8 * _bytes_of(kind)}" if kind in (FLOAT, ir.DoubleType()) else str(kind)
 
 
 def _bytes_of(element: Any) -> int:

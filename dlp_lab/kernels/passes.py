@@ -64,6 +64,10 @@ class BandedPasses:
 
     Half of the products are with zeros, yet it is some four times as fast as a loop over taps in numpy or scipy. Values
     must be finite, for nan times 0 is not 0. The number of sums along rows and columns is a multiple of `BLOCK`.
+
+    How BLAS rounds a sum may depend on the shape of its product and on where in it the sum is: OpenBLAS for Haswell and
+    Zen adds in another order at the ends of a product than within. So a voxel's sum is always at the same place of a
+    product of the same shape, whatever strip or stack it is in.
     """
 
     def planes_at_once(self, reach: int) -> int:
@@ -75,13 +79,11 @@ class BandedPasses:
     def along_rows(self, lines: Floats, weights: Floats, sums: Floats) -> None:
         band = _band(weights)
         for piece in _pieces(lines.shape[2], band.shape[1]):
-            np.matmul(band, _blocks(lines, 1, band.shape[1])[..., piece], out=_blocks(sums, 1, BLOCK)[..., piece])
+            np.matmul(band, _blocks(lines, band.shape[1])[..., piece], out=_blocks(sums, BLOCK)[..., piece])
 
     def along_columns(self, lines: Floats, weights: Floats, sums: Floats) -> None:
         band = np.ascontiguousarray(_band(weights).T)
-        blocks, results = (_blocks(array, 2, length) for array, length in ((lines, len(band)), (sums, BLOCK)))
-        for piece in _pieces(lines.shape[1], len(band)):
-            np.matmul(blocks[:, :, piece], band, out=results[:, :, piece])
+        np.matmul(_squares(lines, len(band)), band, out=_squares(sums, BLOCK))
 
     def along_planes(self, lines: Floats, weights: Floats, sums: NDArray[Any]) -> None:
         if sums.dtype == np.int16:
@@ -141,12 +143,19 @@ def _band(weights: Floats) -> Floats:
     return band
 
 
-def _blocks(array: Floats, axis: int, length: int) -> Floats:
-    """`(planes, blocks, rows, columns)` view of `length` elements from every `BLOCK`th on along rows or columns."""
+def _blocks(array: Floats, length: int) -> Floats:
+    """`(planes, blocks, length, columns)` view of `length` rows from every `BLOCK`th on."""
     planes, rows, columns = array.shape
-    size = (planes, (array.shape[axis] - length) // BLOCK + 1, *((length, columns) if axis == 1 else (rows, length)))
-    steps = array.strides
-    return as_strided(array, size, (steps[0], BLOCK * steps[axis], *steps[1:]))
+    plane, row, column = array.strides
+    return as_strided(array, (planes, (rows - length) // BLOCK + 1, length, columns), (plane, BLOCK * row, row, column))
+
+
+def _squares(array: Floats, length: int) -> Floats:
+    """`(planes, blocks along rows, blocks along columns, BLOCK, length)` view, for `_blocks` of `BLOCK` rows each."""
+    planes, rows, columns = array.shape
+    size = (planes, rows // BLOCK, (columns - length) // BLOCK + 1, BLOCK, length)
+    plane, row, column = array.strides
+    return as_strided(array, size, (plane, BLOCK * row, BLOCK * column, row, column))
 
 
 def _multiply_planes(band: Floats, lines: Floats, sums: NDArray[Any]) -> None:

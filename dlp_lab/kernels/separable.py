@@ -38,11 +38,13 @@ class Convolution:
         weights_kji: Of an odd number of taps for each axis; a single 1 leaves an axis as it is.
         mode: What lies beyond the edge.
         passes: Who makes the sums.
+        beyond: The value beyond the edge, where the mode is a constant.
     """
 
     weights_kji: tuple[Floats, Floats, Floats]
     mode: EdgeMode
     passes: Passes
+    beyond: float = 0.0
 
     def apply(
         self, voxels: NDArray[Any], result: NDArray[Any], threads: int, report: Callable[[float, str], None]
@@ -86,4 +88,4 @@ class Convolution:
         at_once = self.passes.planes_at_once(reach)
         fitting = min(_ROWS_OF_A_STRIP, _WINDOW_BYTES // ((at_once + 2 * reach) * columns * 4), -(-rows // threads))
         height = max(BLOCK, fitting // BLOCK * BLOCK)
-        return StripPlan(self.weights_kji, self.mode, (planes, rows, columns), height, at_once)
+        return StripPlan(self.weights_kji, self.mode, (planes, rows, columns), height, at_once, self.beyond)

@@ -6,6 +6,7 @@ from typing import Any, Final
 
 from llvmlite import ir
 
+from dlp_lab.kernels.edges import BEYOND
 from dlp_lab.kernels.machine_code import BYTE, COUNT, FLOAT, Code, vector_of
 from dlp_lab.kernels.weighted_sums import HIGH, Sums, SumsAcrossPlanes
 
@@ -38,7 +39,8 @@ RECORD: Final = (*COUNTS, *POINTERS)
 * height, whole_height: Rows of the strip, alone and in whole blocks; width: columns, in whole blocks.
 * taps_k, weights_k, ...: Weights of each axis.
 * slots_of_taps, fill_planes, fill_slots, fill_ends: The plan's schedule, with places of slots as multiples of `slot`.
-* places, places_count: Rows of the volume for those of the strip and its neighbours.
+* places, places_count: Rows of the volume for those of the strip and its neighbours; those of the tile for which
+  there is `BEYOND` stay as they are.
 * beyond, within, beyond_count: Columns that are copied to those beyond the edge.
 * source, source_plane, source_row: The volume, and distances in bytes.
 * result, result_plane, result_row, result_bytes: The strip's part of it, distances in elements, and their size.
@@ -124,8 +126,10 @@ class StripSums(Code):
         reader = self._pointer("read_row", ir.FunctionType(ir.VoidType(), _READ_ROW))
 
         def read(r: Any) -> None:
-            row = self.at(plane, (self._listed("places", r), numbers["source_row"]))
-            self.builder.call(reader, [self.at(tile, (r, line)), row, numbers["columns"]])
+            place = self._listed("places", r)
+            with self.builder.if_then(self.builder.icmp_signed("!=", place, self.number(BEYOND))):
+                row = self.at(plane, (place, numbers["source_row"]))
+                self.builder.call(reader, [self.at(tile, (r, line)), row, numbers["columns"]])
 
         self.each(0, numbers["places_count"], 1, read)
         slot = self.at(self._pointer("window", FLOAT), (self._listed("fill_slots", n), numbers["slot"]))

@@ -14,7 +14,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from dlp_lab.kernels.blocks import Floats, whole_blocks
-from dlp_lab.kernels.edges import EdgeMode, inside
+from dlp_lab.kernels.edges import BEYOND, EdgeMode, inside, plain_mode
 
 Places = NDArray[np.int64]
 
@@ -29,6 +29,7 @@ class StripPlan:
         shape_kji: Of the volume.
         rows: How many a strip has at most, in whole blocks.
         planes_at_once: How many planes of the result come from the window at a time.
+        beyond: The value beyond the edge, where the mode is a constant.
     """
 
     weights_kji: tuple[Floats, Floats, Floats]
@@ -36,6 +37,12 @@ class StripPlan:
     shape_kji: tuple[int, int, int]
     rows: int
     planes_at_once: int
+    beyond: float = 0.0
+
+    @property
+    def is_constant_beyond(self) -> bool:
+        """Whether what lies beyond the edge is a value and no voxel; places there are told as `edges.BEYOND`."""
+        return plain_mode(self.mode) == "constant"
 
     @property
     def reach_kji(self) -> tuple[int, int, int]:
@@ -45,7 +52,7 @@ class StripPlan:
 
     @property
     def slots(self) -> int:
-        """How many planes the window holds."""
+        """How many planes of the volume the window holds; one of the constant, if there is one, comes after them."""
         return min(self.shape_kji[0], self.planes_at_once + 2 * self.reach_kji[0])
 
     @property
@@ -78,10 +85,10 @@ class StripPlan:
             for plane in slot_of.keys() - set(needed):
                 free.append(slot_of.pop(plane))
             for plane in needed:
-                if plane not in slot_of:
+                if plane != BEYOND and plane not in slot_of:
                     slot_of[plane] = free.pop()
                     fills.append((plane, slot_of[plane]))
-            slots[k : k + len(needed)] = [slot_of[plane] for plane in needed]
+            slots[k : k + len(needed)] = [slot_of.get(plane, self.slots) for plane in needed]
             ends.append(len(fills))
         fill_planes, fill_slots = np.array(fills, np.int64).T.copy()
         return Schedule(slots, fill_planes, fill_slots, np.array(ends, np.int64))

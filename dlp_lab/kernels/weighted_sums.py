@@ -115,20 +115,12 @@ class Sums(Code):
         element = place.type.pointee
         if element == FLOAT:
             return value
-        kind, wide = f"v{lanes}" if lanes > 1 else "", vector_of(ir.IntType(32), lanes)
-        whole = self.builder.fptosi(self._of(f"llvm.rint.{kind}f32", value), wide)
+        wide = ir.IntType(32)
+        whole = self.builder.fptosi(self.of("rint", value), vector_of(wide, lanes))
         # a sum lies between its values, but for the rounding of float32, which may not carry it out of int16
         for name, end in (("smin", 2 ** (element.width - 1) - 1), ("smax", -(2 ** (element.width - 1)))):
-            whole = self._of(f"llvm.{name}.{kind}i32", whole, self.repeated(ir.IntType(32)(end), lanes))
+            whole = self.of(name, whole, self.repeated(wide(end), lanes))
         return self.builder.trunc(whole, vector_of(element, lanes))
-
-    def _of(self, intrinsic: str, *values: Any) -> Any:
-        """What an intrinsic of LLVM gives for values of one type."""
-        module, kind = self.function.module, values[0].type
-        function = module.globals.get(intrinsic) or ir.Function(
-            module, ir.FunctionType(kind, [kind] * len(values)), intrinsic
-        )
-        return self.builder.call(function, values)
 
 
 class SumsAcrossPlanes(Sums):

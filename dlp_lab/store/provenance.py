@@ -12,6 +12,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from dlp_lab import __version__
+from dlp_lab.kernels.measures import LineSums, line_sums
 from dlp_lab.processors import in_parts
 
 FloatArray = NDArray[np.float64]
@@ -24,10 +25,6 @@ RECORD = "job.json"
 _SLICES_AT_ONCE = 64
 _SLICES_OF_A_CALL = 4
 """Fewer keep threads waiting for each other, more leave the cache."""
-_SUMMED_AT_ONCE = 128
-"""So many whole numbers of 17 bits have a sum that float32 holds, in whatever order they are added."""
-_LINES_OF_A_PRODUCT = 64
-"""Larger ones BLAS would cut up for threads of its own, which cost more than the sums."""
 _PACKAGES = ("numpy", "scipy", "pydicom", "imagecodecs", "h5py")
 _WHERE_INSTALLED = ("llvmlite", "onnxruntime", "highdicom")
 
@@ -75,33 +72,51 @@ class ValueProfiles:
         self._of_slices, self._of_rows, self._of_columns = np.zeros(slices), np.zeros(rows), np.zeros(columns)
         self._step, self._offset = step, offset
 
-    def add(self, first: int, planes: NDArray[Any]) -> None:
-        """Take in the slices from `first` on, `(n, j, i)`, each once; they are measured on several threads."""
-        of_rows, of_columns = np.zeros(planes.shape[:2]), np.zeros((len(planes), planes.shape[2]))
+    def add(self, first: int, planes: NDArray[Any], sums: LineSums | None = None) -> None:
+        """Take in the slices from `first` on, `(n, j, i)`, each once; they are measured on several threads.
 
-        def measure(start: int, end: int) -> None:
-            for k in range(start, end, _SLICES_OF_A_CALL):
-                part = slice(k, min(k + _SLICES_OF_A_CALL, end))
-                of_rows[part], of_columns[part] = self._means_of(planes[part])
+        Args:
+            first: Index of the first.
+            planes: Their values.
+            sums: Of these as they are, where they are known already.
+        """
+        if sums is not None and self._rounds_values_themselves and planes.dtype.kind in "iu":
+            of_rows, of_columns = self._means(sums, planes.shape, 0.0)
+        else:
+            of_rows, of_columns = np.empty(planes.shape[:2]), np.empty((len(planes), planes.shape[2]))
 
-        in_parts(measure, len(planes))
+            def measure(start: int, end: int) -> None:
+                for k in range(start, end, _SLICES_OF_A_CALL):
+                    part = slice(k, min(k + _SLICES_OF_A_CALL, end))
+                    of_rows[part], of_columns[part] = self._means_of(planes[part])
+
+            in_parts(measure, len(planes))
         slices = len(self._of_slices)
-        for k, (rows, columns) in enumerate(zip(of_rows, of_columns, strict=True), first):
-            self._of_slices[k] = rows.mean()
-            self._of_rows += rows / slices
-            self._of_columns += columns / slices
+        self._of_slices[first : first + len(planes)] = of_rows.mean(axis=1)
+        # in the order of the slices, so that the bits do not depend on how many come at a time
+        for rows, columns in zip(of_rows / slices, of_columns / slices, strict=True):
+            self._of_rows += rows
+            self._of_columns += columns
+
+    @property
+    def _rounds_values_themselves(self) -> bool:
+        """Whether values are rounded to whole numbers, half to even: from an even offset that is the same as from 0."""
+        return self._step in (None, 1) and self._offset % 2 == 0
 
     def _means_of(self, planes: NDArray[Any]) -> SliceMeans:
         if self._step is None and planes.dtype.kind == "f":
             values = planes.astype(np.float64)
             return values.mean(axis=2), values.mean(axis=1)
-        step, offset = 1.0 if self._step is None else self._step, self._offset
-        if step == 1 and offset % 2 == 0:  # half to even from there is half to even from 0
-            steps, offset = planes if planes.dtype.kind in "iu" else np.rint(planes), 0.0
-        else:
-            steps = _steps(planes, step, offset)
-        of_rows, of_columns = _sums(steps)
-        return of_rows / planes.shape[2] * step + offset, of_columns / planes.shape[1] * step + offset
+        if self._rounds_values_themselves:
+            whole = planes if planes.dtype.kind in "iu" else np.rint(planes)
+            return self._means(line_sums(whole), planes.shape, 0.0)
+        steps = _steps(planes, 1.0 if self._step is None else self._step, self._offset)
+        return self._means(line_sums(steps), planes.shape, self._offset)
+
+    def _means(self, sums: LineSums, shape: tuple[int, ...], offset: float) -> SliceMeans:
+        """Of lines whose sums are told in steps from the offset."""
+        step = 1.0 if self._step is None else self._step
+        return sums.of_rows / shape[2] * step + offset, sums.of_columns / shape[1] * step + offset
 
     def means(self) -> dict[str, list[float]]:
         """What `value_profiles` returns, of all slices."""
@@ -116,22 +131,3 @@ def _steps(planes: NDArray[Any], step: float, offset: float) -> FloatArray:
     steps -= offset
     steps /= step
     return np.rint(steps, out=steps)
-
-
-def _sums(steps: NDArray[Any]) -> SliceMeans:
-    """Sums of the rows and of the columns of some slices of whole numbers; exact where they have 17 bits.
-
-    Products with ones in float32 take a quarter of the time of sums in float64, for no more than so many terms.
-    """
-    slices, rows, columns = steps.shape
-    shape = slices, _whole_sums(rows), _whole_sums(columns)
-    values = np.empty(shape, np.float32) if shape == steps.shape else np.zeros(shape, np.float32)
-    values[:, :rows, :columns] = steps
-    ones, few = np.ones(_SUMMED_AT_ONCE, np.float32), _SUMMED_AT_ONCE // 8
-    of_rows = (values.reshape(-1, _LINES_OF_A_PRODUCT, _SUMMED_AT_ONCE) @ ones).reshape(*values.shape[:2], -1)
-    of_columns = (ones[:few] @ values.reshape(-1, few, values.shape[2])).reshape(slices, -1, values.shape[2])
-    return of_rows.sum(axis=2, dtype=np.float64)[:, :rows], of_columns.sum(axis=1, dtype=np.float64)[:, :columns]
-
-
-def _whole_sums(length: int) -> int:
-    return -(-length // _SUMMED_AT_ONCE) * _SUMMED_AT_ONCE

@@ -2,13 +2,14 @@
 
 from __future__ import annotations
 
-from typing import Annotated, ClassVar, Literal
+from typing import Annotated, Any, ClassVar
 
 import numpy as np
 from msgspec import Meta
 
 from dlp_lab.errors import Sheared
 from dlp_lab.geometry import TILT_TOLERANCE_DEGREES, Geometry
+from dlp_lab.kernels.edges import EdgeMode, plain_mode
 from dlp_lab.kernels.gaussian import gaussian_filter, halo_slices, radius_voxels
 from dlp_lab.processors import threads_to_use
 from dlp_lab.result_memory import result_array
@@ -42,12 +43,23 @@ class Gaussian3D(Task, frozen=True):
         Meta(gt=0, le=100, title="Truncate", description="The kernel is cut off at this many standard deviations."),
     ] = 4.0
     mode: Annotated[
-        Literal["nearest", "reflect", "mirror", "wrap"],
+        EdgeMode,
         Meta(
             title="Edge",
-            description="How the volume goes on beyond its edge, as in scipy: nearest repeats the outermost voxel.",
+            description="How the volume goes on beyond its edge, as in scipy: nearest repeats the outermost voxel, "
+            "constant is one value; grid-mirror, grid-wrap and grid-constant are other words for reflect, wrap and "
+            "constant.",
         ),
     ] = "nearest"
+    cval: Annotated[
+        float,
+        Meta(
+            ge=-1e30,
+            le=1e30,
+            title="Value beyond the edge",
+            description="In the unit of the voxels; only where the edge is constant.",
+        ),
+    ] = 0.0
 
     def check(self, geometry: Geometry) -> None:
         if geometry.tilt_degrees > TILT_TOLERANCE_DEGREES:
@@ -59,7 +71,15 @@ class Gaussian3D(Task, frozen=True):
     def halo_slices(self, geometry: Geometry) -> int | None:
         radius = radius_voxels(self._sigma_kji(geometry)[0], self.truncate)
         # wrapped round, the last slices reach the first; a wider kernel reaches all
-        return None if self.mode == "wrap" or radius >= geometry.shape[0] else halo_slices(radius)
+        return None if self._wraps() or radius >= geometry.shape[0] else halo_slices(radius)
+
+    def _wraps(self) -> bool:
+        return plain_mode(self.mode) == "wrap"
+
+    def _may_be_rounded(self, dtype: np.dtype[Any]) -> bool:
+        """Whether no value of the result leaves the range of int16."""
+        is_beyond = plain_mode(self.mode) == "constant"
+        return np.can_cast(dtype, np.int16) and (not is_beyond or -(2**15) <= self.cval < 2**15)
 
     def _sigma_mm(self) -> list[float]:
         return self.sigma_mm if isinstance(self.sigma_mm, list) else [self.sigma_mm] * 3
@@ -78,7 +98,8 @@ class Gaussian3D(Task, frozen=True):
             mode=self.mode,
             threads=threads_to_use(),
             report=report,
-            result=result_array(volume.voxels.shape, may_be_rounded=np.can_cast(volume.voxels.dtype, np.int16)),
+            cval=self.cval,
+            result=result_array(volume.voxels.shape, may_be_rounded=self._may_be_rounded(volume.voxels.dtype)),
         )
         width = " x ".join(f"{mm:g}" for mm in (sigma_mm if len(set(sigma_mm)) > 1 else sigma_mm[:1]))
         return ImageResult(
@@ -86,5 +107,5 @@ class Gaussian3D(Task, frozen=True):
             description=f"3D Gaussian sigma {width} mm",
             derivation_code=("113088", "DCM", "Gaussian blur"),
             # wrapped round, the last slices reach the first
-            reach_slices=None if self.mode == "wrap" else radius_voxels(sigma_kji[0], self.truncate),
+            reach_slices=None if self._wraps() else radius_voxels(sigma_kji[0], self.truncate),
         )

@@ -103,11 +103,6 @@ def gpu_package(probe_package: Path, tmp_path: Path, monkeypatch: pytest.MonkeyP
 
 
 @pytest.fixture
-def journal(tmp_path: Path) -> Path:
-    return tmp_path / "journal"
-
-
-@pytest.fixture
 def processes(tmp_path: Path, probe_package: Path) -> Iterator[DaskProcesses]:
     with DaskProcesses(tmp_path / "dask") as processes:
         yield processes

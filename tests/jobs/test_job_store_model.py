@@ -7,6 +7,7 @@ from __future__ import annotations
 
 import os
 import tempfile
+from collections import Counter
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -16,13 +17,15 @@ from hypothesis import strategies as st
 from hypothesis.stateful import Bundle, RuleBasedStateMachine, invariant, rule
 
 from dlp_lab.errors import JobAlreadyEnded, JobNotEnded, JobNotFailed, NoSuchJob
-from dlp_lab.jobs.job import ENDED, JobRequest, JobState
+from dlp_lab.jobs.job import ENDED, JOB_STATES, JobRequest, JobState
+from dlp_lab.jobs.job_filter import JobFilter
 from dlp_lab.jobs.job_store import IdempotencyKey, JobStore
 
 SEQUENCES = int(os.environ.get("DLP_LAB_SEQUENCES", "1000"))
 ATTEMPTS_ALLOWED = 2
 
 which = st.integers(0, 1)
+states = st.sampled_from([(), ("queued",), ("failed", "running"), ("cancelled", "queued")])
 
 
 @dataclass
@@ -31,6 +34,8 @@ class ModelJob:
 
     seq: int
     priority: int
+    owner: str | None = None
+    group: str | None = None
     state: JobState = "queued"
     attempts: int = 0
     crashes: int = 0
@@ -59,17 +64,26 @@ class QueueMachine(RuleBasedStateMachine):
         queued = [(uid, job) for uid, job in self.jobs.items() if job.state == "queued"]
         return [uid for uid, job in sorted(queued, key=lambda item: (-item[1].priority, item[1].seq))]
 
-    @rule(target=uids, store=which, priority=st.sampled_from([0, 0, 0, 5, -5]), key=st.sampled_from([None, "a", "b"]))
-    def add(self, store: int, priority: int, key: str | None) -> str:
-        request = JobRequest(task="3dblur", input_dir="case", priority=0 if key else priority)
+    @rule(
+        target=uids,
+        store=which,
+        priority=st.sampled_from([0, 0, 0, 5, -5]),
+        key=st.sampled_from([None, "a", "b"]),
+        owner=st.sampled_from([None, "ann", "bob", ""]),
+        group=st.sampled_from([None, "heads", "knees"]),
+    )
+    def add(self, store: int, priority: int, key: str | None, owner: str | None, group: str | None) -> str:
+        if key:
+            priority, owner, group = 0, None, None
+        request = JobRequest(task="3dblur", input_dir="case", priority=priority, group=group)
         named = None if key is None else IdempotencyKey.of(key, request)
-        uid = self.stores[store].add(request, named).uid
+        uid = self.stores[store].add(request, named, owner=owner).uid
         if key in self.keys:
             assert uid == self.keys[key]
         else:
             assert uid not in self.jobs
             self.added += 1
-            self.jobs[uid] = ModelJob(self.added, request.priority)
+            self.jobs[uid] = ModelJob(self.added, priority, owner, group)
             if key:
                 self.keys[key] = uid
         return uid
@@ -175,6 +189,33 @@ class QueueMachine(RuleBasedStateMachine):
             assert {job.uid: job.position for job in listed if job.position is not None} == positions
             assert all(0 <= job.progress <= 1 for job in listed)
             assert set(store.cancel_requests()) == to_be_cancelled
+
+    @rule(store=which, user=st.sampled_from([None, "ann", "eve"]), states=states, limit=st.integers(1, 4))
+    def list_a_part(self, store: int, user: str | None, states: tuple[JobState, ...], limit: int) -> None:
+        """Page by page, with what is told beside a page."""
+        own, wanted = self.stores[store], JobFilter(visible_to=user, states=states)
+        visible = {
+            uid: job for uid, job in reversed(self.jobs.items()) if user in (None, job.owner) or job.owner is None
+        }
+        left = [uid for uid, job in visible.items() if job.state in (states or JOB_STATES)]
+        assert own.count(wanted) == len(left)
+        turns = self.waiting()
+        last = None
+        while page := own.newest(limit, wanted, before=last):
+            assert [job.uid for job in page] == left[:limit]
+            assert all(job.position == (1 + turns.index(job.uid) if job.state == "queued" else None) for job in page)
+            last, left = page[-1].uid, left[limit:]
+            assert own.count(wanted, before=last) == len(left)
+        assert left == []
+        groups = Counter((job.group, job.state) for job in visible.values() if job.group is not None)
+        told = own.count_groups(["heads", "knees"], visible_to=user)
+        assert {
+            (counts.group, state): getattr(counts, state)
+            for counts in told
+            for state in JOB_STATES
+            if getattr(counts, state)
+        } == groups
+        assert {counts.group for counts in told} == {group for group, _ in groups}
 
 
 TestQueue = pytest.mark.timeout(3000)(QueueMachine.TestCase)

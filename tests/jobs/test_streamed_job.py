@@ -25,7 +25,7 @@ from dlp_lab.dicom.options import OutputForm, ReadOptions
 from dlp_lab.dicom.read import read_volume
 from dlp_lab.dicom.series import one_series
 from dlp_lab.dicom.slab_reader import SlabReader
-from dlp_lab.errors import FileChanged, JobCancelled, TaskResultInvalid, Truncated
+from dlp_lab.errors import FileChanged, JobCancelled, TaskResultInvalid
 from dlp_lab.jobs import memory_share, pipeline, streamed_job
 from dlp_lab.jobs.derived_slabs import DerivedSlabs
 from dlp_lab.jobs.job import Job
@@ -112,22 +112,24 @@ def root(tmp_path_factory):
 @given(
     thickness=st.integers(1, 50),
     sigma_mm=st.sampled_from([0.0, 1.0, 2.5, 6.0, 11.0]),
-    mode=st.sampled_from(["nearest", "reflect", "mirror"]),
+    mode=st.sampled_from(["nearest", "reflect", "mirror", "constant"]),
+    cval=st.sampled_from([0.0, -1024.0, 77.7, 40000.0]),
 )
-def test_slabs_of_any_thickness_give_the_same_files_and_record(root, in_slabs, thickness, sigma_mm, mode):
+def test_slabs_of_any_thickness_give_the_same_files_and_record(root, in_slabs, thickness, sigma_mm, mode, cval):
     in_slabs(thickness)
-    request, uid = {"params": {"sigma_mm": [sigma_mm, 2.0, 1.0], "mode": mode}}, next(UIDS)
+    request, uid = {"params": {"sigma_mm": [sigma_mm, 2.0, 1.0], "mode": mode, "cval": cval}}, next(UIDS)
     assert done(root, uid, **request) == whole(root, uid, **request)
 
 
 @pytest.mark.parametrize("thickness", [16, 32])
 @pytest.mark.parametrize("sigma_mm", [0.0, 2.5, 6.0, 11.0])
+@pytest.mark.parametrize("mode", ["nearest", "constant"])
 @pytest.mark.parametrize("installed", [True, False], ids=["with llvmlite", "without"])
-def test_values_of_slabs_are_those_of_the_volume_bit_for_bit(root, monkeypatch, installed, sigma_mm, thickness):
+def test_values_of_slabs_are_those_of_the_volume_bit_for_bit(root, monkeypatch, installed, mode, sigma_mm, thickness):
     if not installed:
         monkeypatch.setattr(gaussian, "compiled_passes", lambda: None)
     series = one_series(root / "case")
-    task = Gaussian3D(sigma_mm=[sigma_mm, 2.0, 1.0])
+    task = Gaussian3D(sigma_mm=[sigma_mm, 2.0, 1.0], mode=mode, cval=-1024)
     halo = task.halo_slices(series.geometry)
     slabs = DerivedSlabs(task, series, SlabReader(series, decoded_here), thickness, halo, no_report)
     expected = task.run(read_volume(series), no_report).volume.voxels
@@ -251,6 +253,7 @@ def test_values_that_need_a_wider_type_only_later_are_kept_as_they_are(tmp_path,
 def test_what_cannot_be_done_in_slabs_is_done_whole(root, in_slabs, monkeypatch):
     monkeypatch.setattr(pipeline, "run_in_slabs", None)
     assert "0001.dcm" in done(root, next(UIDS), params={"mode": "wrap"})
+    assert "0001.dcm" in done(root, next(UIDS), params={"mode": "grid-wrap"})
 
 
 def test_padded_slices_are_done_whole(tmp_path, in_slabs, monkeypatch):
@@ -315,14 +318,14 @@ def test_values_that_are_not_finite_are_refused(root, in_slabs):
         done(root, next(UIDS), task="scale", params={"factor": 1e39})
 
 
-def test_a_truncated_file_is_named(tmp_path, in_slabs):
+def test_a_file_that_is_cut_off_once_its_header_is_read_is_named(tmp_path, in_slabs):
     phantom = write_phantom_series(tmp_path / "case", shape=(8, 6, 7))
     series = one_series(phantom.folder)
     last = series.headers[-1].path
     last.write_bytes(last.read_bytes()[:-20])
     reader = SlabReader(series, decoded_here)
     reader.read(0, 4)
-    with pytest.raises(Truncated, match=last.name):
+    with pytest.raises(FileChanged, match=last.name):
         reader.read(4, 8)
 
 

@@ -14,7 +14,7 @@ from scipy import ndimage
 from dlp_lab.errors import JobCancelled
 from dlp_lab.kernels import gaussian, separable
 from dlp_lab.kernels.compiled import CompiledPasses
-from dlp_lab.kernels.edges import EdgeMode
+from dlp_lab.kernels.edges import EdgeMode, plain_mode
 from dlp_lab.kernels.gaussian import gaussian_filter, gaussian_weights
 from dlp_lab.kernels.passes import BandedPasses, PlainPasses
 from dlp_lab.tasks.task import no_report
@@ -22,9 +22,9 @@ from dlp_lab.tasks.task import no_report
 WAYS = {"machine code": CompiledPasses(), "BLAS": BandedPasses(), "scipy": PlainPasses()}
 
 
-def filtered(voxels, sigma_kji, *, truncate=4.0, mode="nearest", threads=2, report=no_report, result=None):
+def filtered(voxels, sigma_kji, *, truncate=4.0, mode="nearest", threads=2, report=no_report, cval=0.0, result=None):
     return gaussian_filter(
-        voxels, sigma_kji, truncate=truncate, mode=mode, threads=threads, report=report, result=result
+        voxels, sigma_kji, truncate=truncate, mode=mode, threads=threads, report=report, cval=cval, result=result
     )
 
 
@@ -51,12 +51,15 @@ sigmas = st.one_of(st.just(0.0), st.floats(0.01, 3), st.floats(3, 60))
     view=st.sampled_from(["as it is", "transposed", "backwards", "every other"]),
     passes=st.sampled_from(list(WAYS)),
     threads=st.integers(1, 3),
+    cval=st.floats(-250, 250),
 )
-@example((1, 1, 1), (3.0, 3.0, 3.0), "mirror", 4.0, np.int16, "as it is", "machine code", 1)
-@example((33, 64, 48), (9.0, 0.0, 2.0), "wrap", 4.0, np.float32, "transposed", "BLAS", 2)
-@example((2, 90, 3), (50.0, 40.0, 0.3), "reflect", 4.0, np.int16, "every other", "machine code", 2)
+@example((1, 1, 1), (3.0, 3.0, 3.0), "mirror", 4.0, np.int16, "as it is", "machine code", 1, 0.0)
+@example((33, 64, 48), (9.0, 0.0, 2.0), "wrap", 4.0, np.float32, "transposed", "BLAS", 2, 0.0)
+@example((2, 90, 3), (50.0, 40.0, 0.3), "reflect", 4.0, np.int16, "every other", "machine code", 2, 0.0)
+@example((2, 90, 32), (50.0, 2.0, 4.0), "constant", 4.0, np.int16, "backwards", "machine code", 3, 100.0)
+@example((40, 33, 16), (1.5, 8.1, 4.0), "grid-constant", 4.0, np.uint8, "every other", "BLAS", 3, -3.5)
 def test_it_is_scipys_for_any_volume_within_a_ten_thousandth_of_its_range(
-    shape, sigma_kji, mode, truncate, dtype, view, passes, threads
+    shape, sigma_kji, mode, truncate, dtype, view, passes, threads, cval
 ):
     voxels = some_voxels(shape, dtype)
     voxels = {"transposed": voxels.T, "backwards": voxels[::-1, :, ::-1], "every other": voxels[:, ::2]}.get(
@@ -65,8 +68,8 @@ def test_it_is_scipys_for_any_volume_within_a_ten_thousandth_of_its_range(
     before = voxels.copy()
     with pytest.MonkeyPatch.context() as patch:
         patch.setattr(gaussian, "_passes", lambda _: WAYS[passes])
-        result = filtered(voxels, sigma_kji, truncate=truncate, mode=mode, threads=threads)
-    reference = ndimage.gaussian_filter(voxels.astype(np.float32), sigma_kji, mode=mode, truncate=truncate)
+        result = filtered(voxels, sigma_kji, truncate=truncate, mode=mode, threads=threads, cval=cval)
+    reference = ndimage.gaussian_filter(voxels.astype(np.float32), sigma_kji, mode=mode, truncate=truncate, cval=cval)
     np.testing.assert_allclose(result, reference, rtol=0, atol=1e-4 * 250)
     assert result.dtype == np.float32
     np.testing.assert_array_equal(voxels, before)
@@ -96,7 +99,8 @@ def test_a_plane_is_summed_once_however_often_it_stands_beyond_the_edge(mode, pl
 
     monkeypatch.setattr(gaussian, "_passes", lambda voxels: Counting())
     filtered(some_voxels((planes, 16, 16)), (3, 1, 1), mode=mode)
-    again = 24 if mode == "wrap" else 0  # the last planes come before the first, and the first after the last
+    # the last planes come before the first, and the first after the last
+    again = 24 if plain_mode(mode) == "wrap" else 0
     assert sum(summed) == planes + again
 
 
@@ -199,6 +203,8 @@ def test_memory_that_cannot_take_the_result_is_refused():
     voxels = some_voxels((5, 6, 7), np.uint16)
     with pytest.raises(ValueError, match="uint16 may be too large for int16"):
         filtered(voxels, (1, 1, 1), result=np.empty(voxels.shape, np.int16))
+    with pytest.raises(ValueError, match="sums of 32768, which lies beyond the edge, may be too large"):
+        filtered(voxels.astype(np.int16), (1, 1, 1), mode="constant", cval=2**15, result=np.empty((5, 6, 7), np.int16))
     floats = voxels.astype(np.float32)
     for memory, why in (
         (np.empty((5, 6, 8), np.float32), r"shape \(5, 6, 7\), not float32 of \(5, 6, 8\)"),

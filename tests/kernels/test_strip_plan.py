@@ -8,7 +8,7 @@ import numpy as np
 from hypothesis import given
 from hypothesis import strategies as st
 
-from dlp_lab.kernels.edges import EdgeMode, inside
+from dlp_lab.kernels.edges import BEYOND, EdgeMode, inside, plain_mode
 from dlp_lab.kernels.strip_plan import StripPlan
 
 
@@ -21,7 +21,7 @@ def plan(planes, reach, at_once, mode="mirror"):
 @given(st.integers(1, 60), st.integers(0, 59), st.integers(1, 32), st.sampled_from(get_args(EdgeMode)))
 def test_each_tap_finds_its_plane_in_its_slot(planes, reach, at_once, mode):
     made = plan(planes, reach, at_once, mode)
-    schedule, window = made.schedule, {}
+    schedule, window = made.schedule, {made.slots: BEYOND}
     taps = inside(np.arange(-reach, planes + reach), planes, mode)
     assert made.steps == len(schedule.fill_ends) - 1
     for step in range(made.steps):
@@ -29,12 +29,13 @@ def test_each_tap_finds_its_plane_in_its_slot(planes, reach, at_once, mode):
             window[int(schedule.fill_slots[n])] = int(schedule.fill_planes[n])
         seen = slice(step * at_once, min(planes, (step + 1) * at_once) + 2 * reach)
         assert [window[slot] for slot in schedule.slots_of_taps[seen].tolist()] == taps[seen].tolist()
+    assert window.pop(made.slots) == BEYOND
     assert all(0 <= slot < made.slots for slot in window)
 
 
 def test_a_plane_is_filled_once_but_for_those_that_wrap_round():
     for mode in get_args(EdgeMode):
-        again = 10 if mode == "wrap" else 0
+        again = 10 if plain_mode(mode) == "wrap" else 0
         assert len(plan(40, 5, 4, mode).schedule.fill_planes) == 40 + again
 
 

@@ -72,7 +72,7 @@ async def test_a_submitted_job_is_answered_with_its_record_and_its_address(fetch
     assert answer.code == 201
     job = msgspec.json.decode(answer.body, type=Job)
     assert job.state in ("queued", "running")
-    assert job.params == {"sigma_mm": 1.0, "truncate": 4.0, "mode": "nearest"}
+    assert job.params == {"sigma_mm": 1.0, "truncate": 4.0, "mode": "nearest", "cval": 0.0}
     assert answer.headers["Location"] == f"{jp_base_url}dlp-lab/api/v1/jobs/{job.uid}"
     assert answer.headers["Content-Type"].startswith("application/json")
     job = await ended(fetch, job.uid)

@@ -6,14 +6,24 @@ import resource
 
 import numpy as np
 
+from dlp_lab.geometry import Geometry
 from dlp_lab.store.hdf5_headers import StoredHeaders
 from dlp_lab.volume import Volume
 from tests.test_geometry import oblique_geometry
 
+IMAGE = "entry/volume/image"
+SHAPE = (7, 5, 6)
+
 
 def volume() -> Volume:
-    voxels = np.random.default_rng(0).integers(-1024, 3000, (7, 5, 6), dtype=np.int16)
+    voxels = np.random.default_rng(0).integers(-1024, 3000, SHAPE, dtype=np.int16)
     return Volume(voxels, oblique_geometry(), "HU", "CT", "1.2.3.4")
+
+
+def of_shape(shape: tuple[int, int, int], dtype: str) -> Volume:
+    """Noise."""
+    values = np.random.default_rng(1).normal(0, 300, shape).astype(dtype)
+    return Volume(values, Geometry(shape, volume().geometry.affine_kji_to_lps), "HU")
 
 
 def headers() -> StoredHeaders:

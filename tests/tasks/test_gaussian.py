@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from typing import get_args
+
 import numpy as np
 import pytest
 from hypothesis import given, settings
@@ -11,6 +13,7 @@ from scipy import ndimage
 from dlp_lab import run
 from dlp_lab.errors import BadParameters, UnknownTask
 from dlp_lab.geometry import Geometry
+from dlp_lab.kernels.edges import EdgeMode
 from dlp_lab.tasks.gaussian import Gaussian3D
 from dlp_lab.volume import Volume
 from tests.test_geometry import oblique_geometry
@@ -24,16 +27,18 @@ def volume_of(dtype: type = np.int16) -> Volume:
 @settings(max_examples=60, deadline=None)
 @given(
     sigma_mm=st.one_of(st.floats(0, 6), st.lists(st.floats(0, 6), min_size=3, max_size=3)),
-    mode=st.sampled_from(["nearest", "reflect", "mirror", "wrap"]),
+    mode=st.sampled_from(get_args(EdgeMode)),
     truncate=st.floats(0.5, 6),
     dtype=st.sampled_from([np.int16, np.uint16, np.int32, np.float32]),
+    cval=st.floats(-1000, 2000),
 )
-def test_it_equals_scipy_for_any_parameters(sigma_mm, mode, truncate, dtype):
+def test_it_equals_scipy_for_any_parameters(sigma_mm, mode, truncate, dtype, cval):
     volume = volume_of(dtype)
-    result = run("3dblur", volume, sigma_mm=sigma_mm, mode=mode, truncate=truncate)
+    result = run("3dblur", volume, sigma_mm=sigma_mm, mode=mode, truncate=truncate, cval=cval)
     per_axis = sigma_mm if isinstance(sigma_mm, list) else [sigma_mm] * 3
     sigma = [mm / spacing for mm, spacing in zip(per_axis, (2.5, 0.8, 0.5), strict=True)]
-    expected = ndimage.gaussian_filter(volume.voxels.astype(np.float32), sigma, mode=mode, truncate=truncate)
+    source = volume.voxels.astype(np.float32)
+    expected = ndimage.gaussian_filter(source, sigma, mode=mode, truncate=truncate, cval=cval)
     np.testing.assert_allclose(result.voxels, expected, rtol=0, atol=1e-6 * float(np.ptp(volume.voxels.astype(float))))
     assert result.voxels.dtype == np.float32
 
@@ -79,6 +84,7 @@ def test_the_reach_is_what_one_voxel_can_change():
         ({"sigma_mm": "wide"}, "sigma_mm"),
         ({"mode": "zero"}, "mode"),
         ({"truncate": 0}, "truncate"),
+        ({"cval": 1e31}, "cval"),
         ({"sigma": 1}, "sigma"),
     ],
 )
@@ -95,7 +101,7 @@ def test_an_unknown_task_is_refused_with_those_there_are():
 def test_the_schema_gives_every_parameter_a_title_a_help_and_a_default():
     schema = Gaussian3D.json_schema()
     assert schema["title"] == "3-D Gaussian blur"
-    assert set(schema["properties"]) == {"sigma_mm", "truncate", "mode"}
+    assert set(schema["properties"]) == {"sigma_mm", "truncate", "mode", "cval"}
     for parameter in schema["properties"].values():
         assert {"title", "description", "default"} <= set(parameter)
     assert schema["properties"]["sigma_mm"]["unit"] == "mm"
