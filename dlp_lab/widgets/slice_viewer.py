@@ -48,7 +48,8 @@ class SliceViewer(anywidget.AnyWidget):
             in a notebook that was saved, exported or opened without its kernel.
 
     Raises:
-        VolumeError: The labels do not lie on the grid of the volume, or the two volumes in one frame of reference.
+        VolumeError: Something else than a volume is given; the labels do not lie on the grid of the volume, or the two
+            volumes in one frame of reference.
     """
 
     _esm = (_STATIC / "slice_viewer.js").read_text(encoding="utf-8")
@@ -73,6 +74,11 @@ class SliceViewer(anywidget.AnyWidget):
     ) -> None:
         given = {"before": before, "after": after, "labels": labels}
         self._volumes = {role: volume for role, volume in given.items() if volume is not None}
+        for role, volume in self._volumes.items():
+            if not isinstance(volume, Volume):
+                raise VolumeError(
+                    f"{role} is of type {type(volume).__name__}; give a volume, such as dlp.read_series(folder)"
+                )
         self._grid = before.geometry
         if labels is not None and not labels.geometry.matches(before.geometry):
             raise VolumeError("the labels do not lie on the grid of the volume they are shown over")
