@@ -16,7 +16,7 @@ import msgspec
 from dlp_lab.errors import DlpError, VolumeError
 from dlp_lab.viewing.resampled_plane import check_same_frame
 from dlp_lab.viewing.shown_values import resampled_info, shown_plane, volume_info
-from dlp_lab.volume import Volume
+from dlp_lab.volume import Volume, refuse_other_than_volumes
 from dlp_lab.widgets.planes import plane_along, planes_png
 
 try:
@@ -73,12 +73,8 @@ class SliceViewer(anywidget.AnyWidget):
         still: bool = False,
     ) -> None:
         given = {"before": before, "after": after, "labels": labels}
+        refuse_other_than_volumes(given)
         self._volumes = {role: volume for role, volume in given.items() if volume is not None}
-        for role, volume in self._volumes.items():
-            if not isinstance(volume, Volume):
-                raise VolumeError(
-                    f"{role} is of type {type(volume).__name__}; give a volume, such as dlp.read_series(folder)"
-                )
         self._grid = before.geometry
         if labels is not None and not labels.geometry.matches(before.geometry):
             raise VolumeError("the labels do not lie on the grid of the volume they are shown over")
