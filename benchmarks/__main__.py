@@ -58,6 +58,7 @@ BENCHMARKS = (
     Benchmark("streaming", ("500", "1500")),
     Benchmark("compressed", short=None),
     Benchmark("segment"),
+    Benchmark("segment_streaming", ("300",)),
     Benchmark("segment_peers", ("--length", "160", "--rounds", "2", "--channels", "25"), needs_peers=True),
     Benchmark("job_overhead", ("--limit-ms", "inf")),
     Benchmark("cold_start"),

@@ -41,11 +41,11 @@ OURS, FLOOR, FLOOR_ON_TWO = "dlp-lab", "floor: the bytes", "floor, on two thread
 LEFT_TO_GAIN = {
     "headers": "Python's, for each file: its path, its fields, its place among the others",
     "reading": "the system's copy of each file into memory that is there",
-    "Gaussian": "slices beside each slab are smoothed twice; the rest is multiply-adds",
+    "Gaussian": "multiply-adds, and the windows' way to the memory and back between slabs",
     "measuring": "a second look at the result, and at the source",
     "writing": "new pages of the files, and the header of each, which Python puts together",
     "flushing": "nothing in memory; on a disk, its own time",
-    "record": "the account of the folder assembles the series once more",
+    "record": "Python's, for each file that the account names",
     REST: "Python's, between the steps",
 }
 """Of each step: what it consists of, where it cannot vanish."""

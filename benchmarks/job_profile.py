@@ -13,6 +13,7 @@ from typing import Any
 
 from dlp_lab.dicom import rescale, slab_reader, write_image, write_streamed
 from dlp_lab.jobs import pipeline
+from dlp_lab.kernels import separable
 from dlp_lab.store import provenance, workspace
 from dlp_lab.tasks import gaussian
 
@@ -22,7 +23,7 @@ REST = "the rest"
 STEPS: dict[str, tuple[tuple[Any, str], ...]] = {
     "headers": ((pipeline, "find_series"), (pipeline, "choose_series")),
     "reading": ((slab_reader, "read_slices"),),
-    "Gaussian": ((gaussian, "gaussian_filter"),),
+    "Gaussian": ((gaussian, "gaussian_filter"), (separable.SlabConvolution, "take")),
     "measuring": (
         (provenance.ValueProfiles, "add"),
         (rescale.ValueRange, "of_slices"),

@@ -6,6 +6,8 @@ not matter.
 
 from __future__ import annotations
 
+import ctypes
+import gc
 import statistics
 import time
 from collections.abc import Callable, Mapping
@@ -24,9 +26,10 @@ class Times:
     def add(self, run: Callable[[], object]) -> None:
         """One more round."""
         wall, cpu = time.perf_counter(), time.process_time()
-        run()
+        result = run()
         self.wall_s.append(time.perf_counter() - wall)
         self.cpu_s.append(time.process_time() - cpu)
+        del result  # after the clock: to give pages back takes time, and is not what was asked for
 
     @property
     def wall(self) -> float:
@@ -39,15 +42,30 @@ class Times:
         return statistics.median(self.cpu_s)
 
 
-def in_turn(runs: Mapping[str, Callable[[], object]], rounds: int) -> dict[str, Times]:
-    """Each once to warm up, then all in turn, `rounds` times."""
+def in_turn(
+    runs: Mapping[str, Callable[[], object]], rounds: int, before: Callable[[], object] = lambda: None
+) -> dict[str, Times]:
+    """Each once to warm up, then all in turn, `rounds` times; `before` each, off the clock, something is done."""
     for run in runs.values():
         run()
     times = {name: Times() for name in runs}
     for _ in range(rounds):
         for name, run in runs.items():
+            before()
             times[name].add(run)
     return times
+
+
+def give_memory_back() -> None:
+    """Leave the system all memory that is nobody's, so that whoever asks for some gets pages that were never touched.
+
+    The C library keeps what was freed for who asks next, and one finds there what another left. (glibc; of others it is
+    not known.)
+    """
+    gc.collect()
+    trim = getattr(ctypes.CDLL(None), "malloc_trim", None)
+    if trim is not None:
+        trim(0)
 
 
 def comparison(title: str, times: Mapping[str, Times], *, reference: str, voxels: int, note: str = "") -> Table:

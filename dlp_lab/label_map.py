@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from typing import Any, Literal
 
 import numpy as np
@@ -69,6 +69,8 @@ class LabelMap:
         geometry: Where the voxels lie.
         labels: Every structure that could be there, also those that no voxel belongs to; in order of their numbers.
         fractions: `(label, k, j, i)` uint8, 255 for certain, in the order of `labels`; None if not known.
+        slice_counts: `(k, label)` how many voxels of each slice each label has, in the order of `labels`. They are
+            counted once, so the voxels stay as they are.
 
     Raises:
         VolumeError: Shape, type or numbers do not fit each other.
@@ -78,6 +80,7 @@ class LabelMap:
     geometry: Geometry
     labels: tuple[Label, ...]
     fractions: NDArray[np.uint8] | None = None
+    slice_counts: NDArray[np.int64] = field(init=False, repr=False)
 
     def __post_init__(self) -> None:
         if self.voxels.shape != self.geometry.shape:
@@ -87,18 +90,26 @@ class LabelMap:
         numbers = [label.number for label in self.labels]
         if not numbers or numbers != sorted(set(numbers)) or numbers[0] < 1:
             raise VolumeError(f"labels are numbered from 1, each number once and in growing order; got {numbers}")
-        unknown = set(np.flatnonzero(self.voxel_counts())) - {0, *numbers}
-        if unknown:
-            raise VolumeError(f"voxels have labels {sorted(unknown)[:10]}, of which nothing is known")
+        object.__setattr__(self, "slice_counts", self._counted(numbers))
         if self.fractions is not None and self.fractions.shape != (len(numbers), *self.geometry.shape):
             raise VolumeError(f"{len(numbers)} labels on {self.geometry.shape} do not fit {self.fractions.shape}")
 
-    def voxel_counts(self) -> NDArray[np.int64]:
-        """How many voxels have each value, from 0 to the greatest that occurs."""
-        counts = np.zeros(int(self.voxels.max(initial=0)) + 1, np.int64)
-        for plane in self.voxels:  # one by one, for bincount makes wider numbers of them
-            counts += np.bincount(plane.ravel(), minlength=len(counts))
+    def _counted(self, numbers: list[int]) -> NDArray[np.int64]:
+        counts = np.empty((len(self.voxels), len(numbers)), np.int64)
+        unknown: set[int] = set()
+        for k, plane in enumerate(self.voxels):  # one by one, for bincount makes wider numbers of them
+            found = np.bincount(plane.ravel(), minlength=numbers[-1] + 1)
+            counts[k] = found[numbers]
+            unknown.update(np.flatnonzero(found).tolist())
+        unknown -= {0, *numbers}
+        if unknown:
+            raise VolumeError(f"voxels have labels {sorted(unknown)[:10]}, of which nothing is known")
         return counts
+
+    @property
+    def voxel_counts(self) -> tuple[int, ...]:
+        """How many voxels each label has, in the order of `labels`."""
+        return tuple(self.slice_counts.sum(axis=0).tolist())
 
     @property
     def voxel_ml(self) -> float:

@@ -39,6 +39,11 @@ def arrays_in_files(folder: Path | None) -> Iterator[None]:
         _folder.reset(token)
 
 
+def are_in_files() -> bool:
+    """Whether arrays that are made now lie in files if they are large, so that what they take is room on a disk."""
+    return _folder.get() is not None
+
+
 def volume_array(shape: tuple[int, ...], dtype: DTypeLike) -> NDArray[Any]:
     """A new array of any values, which may be large.
 

@@ -61,6 +61,17 @@ def in_parts(work: Callable[[int, int], None], length: int) -> None:
             other.result()
 
 
+def in_turns(work: Callable[[int], None], length: int) -> None:
+    """`work(0)`, `work(1)`, ... of `range(length)` as `in_parts` does it, but that each thread takes what is next."""
+    waiting = iter(range(length))
+
+    def take(first: int, end: int) -> None:
+        for number in waiting:  # each comes to one thread
+            work(number)
+
+    in_parts(take, min(threads_to_use(), length))
+
+
 def each_in_parts(work: Callable[[int], Found], length: int) -> list[Found]:
     """`work(0)`, `work(1)`, ... of `range(length)` by `in_parts`; in order, so that the threads change nothing."""
     found: dict[int, Found] = {}

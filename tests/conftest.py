@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+import subprocess
 import sys
 from collections.abc import Generator, Iterator
 from pathlib import Path
@@ -14,6 +15,18 @@ from dlp_lab.store.workspace import Workspace
 from dlp_lab.tasks import all_tasks
 from tests.phantom import write_phantom_series
 from tests.probe_package import install_probe_package
+
+
+@pytest.hookimpl(wrapper=True)
+def pytest_runtest_makereport(call: pytest.CallInfo[None]) -> Generator[None, pytest.TestReport, pytest.TestReport]:
+    """What a program printed that did not do as it should is told where its test fails."""
+    report = yield
+    error = call.excinfo.value if call.excinfo else None
+    if isinstance(error, subprocess.CalledProcessError | subprocess.TimeoutExpired):
+        for name, printed in (("output", error.stdout), ("errors", error.stderr)):
+            text = printed.decode(errors="backslashreplace") if isinstance(printed, bytes) else printed
+            report.sections.append((f"{name} of the program", text or ""))
+    return report
 
 
 @pytest.hookimpl(wrapper=True)

@@ -70,7 +70,7 @@ class Probe(Task, frozen=True):
         if self.act == "stubborn":
             signal.signal(signal.SIGTERM, signal.SIG_IGN)
         if self.act in ("child", "child-crash"):
-            child = subprocess.Popen([sys.executable, "-c", "import time; time.sleep(120)"])
+            child = subprocess.Popen([sys.executable, "-c", "import time; time.sleep(10000)"])
             self.note(f"child {child.pid}")
             time.sleep(self.seconds)  # and reports nothing meanwhile
         if self.act.startswith("family"):
@@ -118,7 +118,7 @@ class Probe(Task, frozen=True):
         if self.act == "pid":
             self.note(f"pid {os.getpid()}")
         if self.act == "daemon":
-            child = subprocess.Popen([sys.executable, "-c", "import time; time.sleep(120)"], start_new_session=True)
+            child = subprocess.Popen([sys.executable, "-c", "import time; time.sleep(10000)"], start_new_session=True)
             self.note(f"child {child.pid}")
         if self.act == "state":
             import signal as signals

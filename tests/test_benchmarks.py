@@ -11,6 +11,7 @@ import time
 from collections.abc import Callable
 from functools import partial
 from pathlib import Path
+from types import SimpleNamespace
 
 import numpy as np
 import pytest
@@ -120,8 +121,8 @@ def test_a_row_of_another_length_is_refused() -> None:
 
 def test_functions_take_turns_after_one_round_that_does_not_count() -> None:
     seen: list[str] = []
-    times = in_turn({name: partial(seen.append, name) for name in "ab"}, 2)
-    assert seen == ["a", "b"] * 3
+    times = in_turn({name: partial(seen.append, name) for name in "ab"}, 2, before=partial(seen.append, "before"))
+    assert seen == ["a", "b", *["before", "a", "before", "b"] * 2]
     assert len(times["a"].wall_s) == len(times["b"].cpu_s) == 2
 
 
@@ -216,12 +217,15 @@ def test_curves_are_measured_and_drawn() -> None:
     assert (RESULTS / "short/curves.png").read_bytes().startswith(b"\x89PNG")
 
 
-def test_a_step_has_its_own_time_without_that_of_the_steps_within_it() -> None:
+def test_a_step_has_its_own_time_without_that_of_the_steps_within_it(monkeypatch: pytest.MonkeyPatch) -> None:
+    now = 0.0
+    clocks = SimpleNamespace(perf_counter=lambda: now, process_time=lambda: now / 2)
+    monkeypatch.setattr("benchmarks.job_profile.time", clocks)
     profile = JobProfile()
     with profile.step(REST), profile.step("writing"):
-        time.sleep(0.02)
+        now += 2
         with profile.step("reading"):
-            time.sleep(0.03)
-    assert profile.wall_s["reading"] >= 0.03
-    assert 0.02 <= profile.wall_s["writing"] < 0.03 + profile.wall_s["reading"]
-    assert profile.wall_s[REST] < profile.wall_s["writing"]
+            now += 3
+    steps = ("reading", "writing", REST)
+    assert [profile.wall_s[step] for step in steps] == [3, 2, 0]
+    assert [profile.cpu_s[step] for step in steps] == [1.5, 1, 0]

@@ -32,6 +32,9 @@ _GIVES_MEANING = frozenset(
     ]
 )
 _LAST_PRIVATE_CREATOR = 0xFF
+_MOST_KNOWN_BYTES = 2**21
+_BESIDE_AN_ELEMENT_BYTES = 500
+"""What its model and its places in tables take."""
 _ACQUISITION = (
     "KVP",
     "XRayTubeCurrent",
@@ -55,29 +58,37 @@ _ACQUISITION = (
 
 
 class HeaderModels:
-    """The headers of a series in the DICOM JSON model, added one by one."""
+    """The headers of a series in the DICOM JSON model, added one by one; none but the first is held."""
 
     def __init__(self) -> None:
         self._known = _KnownElements()
-        self._models: list[Model] = []
+        self._count = 0
+        self._first: Model = {}
         self._common: Model = {}
+        self._until: dict[str, int] = {}
 
-    def add(self, header: CutHeader) -> None:
-        """The next header."""
+    @property
+    def common(self) -> Model:
+        """The elements that are the same in all headers so far."""
+        return self._common
+
+    def add(self, header: CutHeader) -> Model:
+        """The next header, without the elements that are the same in this one and all before."""
         model = self._known.model(header.pieces) if header.walked else _model(decode_header(header.encoded))
-        if not self._models:
-            self._common = dict(model)
+        if not self._count:
+            self._first, self._common = model, dict(model)
         get = model.get
         # most are one and the same object, which a comparison of dictionaries would not notice
         other = [tag for tag, element in self._common.items() if get(tag) is not element and get(tag) != element]
         for tag in other:
             del self._common[tag]
-        self._models.append(model)
+            self._until[tag] = self._count
+        self._count += 1
+        return {tag: element for tag, element in model.items() if tag not in self._common}
 
-    def split(self) -> tuple[Model, list[Model]]:
-        """The elements that are the same in all headers, and for each header the others."""
-        common = self._common
-        return common, [{tag: element for tag, element in model.items() if tag not in common} for model in self._models]
+    def no_longer_common(self, number: int) -> Model:
+        """What the answer of `add` for a header left out that is not the same in all that came since."""
+        return {tag: self._first[tag] for tag, until in self._until.items() if number < until}
 
 
 def dicom_json(headers: Iterable[CutHeader]) -> tuple[Model, list[Model]]:
@@ -87,9 +98,13 @@ def dicom_json(headers: Iterable[CutHeader]) -> tuple[Model, list[Model]]:
         The elements that are the same in all of them, and for each of them the others.
     """
     models = HeaderModels()
-    for header in headers:
-        models.add(header)
-    return models.split()
+    own = [models.add(header) for header in headers]
+    return models.common, [in_order({**one, **models.no_longer_common(number)}) for number, one in enumerate(own)]
+
+
+def in_order(model: Model) -> Model:
+    """The model with its elements in the order of their tags, as PS3.18 F.2.2 has them."""
+    return dict(sorted(model.items()))
 
 
 class _KnownElements:
@@ -97,10 +112,11 @@ class _KnownElements:
 
     What equal bytes mean depends on a few other elements: the character set, the creators of private blocks, and what
     decides between two VRs where an archive had put down none (pydicom's `correct_ambiguous_vr_element`). Elements are
-    known beside these alone.
+    known beside these alone. Now and then all are forgotten, for some are different in each header.
     """
 
     def __init__(self) -> None:
+        self._size_bytes = 0
         self._seen: set[bytes] = set()
         self._giving_meaning: set[bytes] = set()
         self._models: dict[tuple[bytes, ...], dict[bytes, tuple[str, Model | None]]] = {}
@@ -108,9 +124,12 @@ class _KnownElements:
     def model(self, pieces: tuple[bytes, ...]) -> Model:
         """The model of a header that was walked."""
         start, *elements = pieces
+        if self._size_bytes > _MOST_KNOWN_BYTES:
+            self._size_bytes, self._seen, self._giving_meaning, self._models = 0, set(), set(), {}
         # by `filter` and `map`, for nearly all elements of all headers but the first are known already
         for element in filterfalse(self._seen.__contains__, elements):
             self._seen.add(element)
+            self._size_bytes += len(element) + _BESIDE_AN_ELEMENT_BYTES
             if _told_by_tag(element[:4])[1]:
                 self._giving_meaning.add(element)
         context = tuple(filter(self._giving_meaning.__contains__, elements))
@@ -178,4 +197,4 @@ def _model(ds: Dataset) -> Model:
         text = json.dumps(ds.to_json_dict(suppress_invalid_tags=True))
     # JSON has no NaN and no infinity: PS3.18 F.2.3 writes them as strings
     model: Model = json.loads(text, parse_constant=str)
-    return model
+    return in_order(model)

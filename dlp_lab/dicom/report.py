@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections import Counter, defaultdict
 from collections.abc import Sequence
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -12,7 +13,7 @@ from msgspec import Struct
 from dlp_lab.dicom.folder import FolderScan, file_name
 from dlp_lab.dicom.header import Header
 from dlp_lab.dicom.options import DEFAULT_OPTIONS, ReadOptions
-from dlp_lab.dicom.series import Series, assemble
+from dlp_lab.dicom.series import Series, assemble, noticed_around
 from dlp_lab.errors import DicomError
 from dlp_lab.notebook_html import facts_html, table_html
 
@@ -89,16 +90,23 @@ class FolderReport(Struct, frozen=True, kw_only=True):
         return table_html(header, rows) + facts_html({f"files {part}": f"{count}" for part, count in parts.items()})
 
 
-def report_folder(scan: FolderScan, options: ReadOptions = DEFAULT_OPTIONS) -> FolderReport:
+def report_folder(
+    scan: FolderScan, options: ReadOptions = DEFAULT_OPTIONS, chosen: Series | None = None
+) -> FolderReport:
     """Account for every file of a scanned folder.
 
     Args:
         scan: From `find_series`.
         options: The repairs that the verdicts take into account; `select` counts for the series it is meant for.
+        chosen: What `choose_series` made of both, where that is known already.
     """
     series, files = [], []
     for uid, headers in scan.series.items():
-        verdict = series_or_refusal(headers, _options_for(uid, options))
+        if chosen is not None and uid == chosen.first.series_instance_uid:
+            own_warnings = chosen.warnings[len(noticed_around(scan, uid)) :]
+            verdict: Series | DicomError = replace(chosen, warnings=own_warnings)
+        else:
+            verdict = series_or_refusal(headers, _options_for(uid, options))
         series.append(report_series(uid, headers, verdict))
         if isinstance(verdict, DicomError):
             files += [

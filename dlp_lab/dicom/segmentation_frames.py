@@ -79,15 +79,9 @@ class SegmentationFrames:
 
     def _occurrences(self) -> Mask:
         """Whether each segment occurs in each plane, `(plane, segment)`."""
-        labels = self._label_map.labels
-        occurs = np.zeros((len(self._ks), len(labels)), bool)
-        numbers = [label.number for label in labels]
-        for plane, k in enumerate(self._ks):
-            if self._fractions is not None:
-                occurs[plane] = [of_label[k].any() for of_label in self._fractions]
-            else:
-                occurs[plane] = np.bincount(self._label_map.voxels[k].ravel(), minlength=numbers[-1] + 1)[numbers] > 0
-        return occurs
+        if self._fractions is None:
+            return np.asarray(self._label_map.slice_counts[list(self._ks)] > 0)
+        return np.array([[of_label[k].any() for of_label in self._fractions] for k in self._ks])
 
     def _pixels(self, frame: Frame, dtype: np.dtype[Any]) -> NDArray[Any]:
         k = self._ks[frame.plane]

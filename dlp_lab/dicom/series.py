@@ -131,13 +131,18 @@ def choose_series(scan: FolderScan, options: ReadOptions = DEFAULT_OPTIONS) -> S
             "choose the folder with the slices of a series"
         )
     uid = _chosen_uid(scan, options)
+    return assemble(scan.series[uid], options, noticed_around(scan, uid))
+
+
+def noticed_around(scan: FolderScan, uid: str) -> list[str]:
+    """What `choose_series` notices beside the series it chooses, which its warnings begin with."""
     warnings = []
     if scan.ignored:
         warnings.append(f"files were ignored: {scan.why_ignored()}")
     others = sum(len(headers) for other, headers in scan.series.items() if other != uid)
     if others:
         warnings.append(f"{others} images of other series were left out")
-    return assemble(scan.series[uid], options, warnings)
+    return warnings
 
 
 def _chosen_uid(scan: FolderScan, options: ReadOptions) -> str:

@@ -22,7 +22,7 @@ from dlp_lab.dicom.rescale import Rescale
 from dlp_lab.dicom.series import HeaderSource
 from dlp_lab.dicom.writable import PlannedSlices, broken_elements_named, planned_slices
 from dlp_lab.dicom.write_enhanced import write_enhanced
-from dlp_lab.processors import in_parts
+from dlp_lab.processors import in_turns
 from dlp_lab.volume import Volume
 
 _SLICES_AT_ONCE = 16
@@ -132,13 +132,13 @@ class _FileWriter:
     def some(self, start: int, slices: Sequence[NDArray[Any]]) -> None:
         """Write the slices from the `start`th on."""
 
-        def write(first: int, end: int) -> None:
-            for number, values in enumerate(slices[first:end], start + first):
-                header = self._header(number)
-                stored = self._planned.rescales[number].store(values)
-                _write(self._files[number], header, np.ascontiguousarray(stored, stored.dtype.newbyteorder("<")))
+        def write(index: int) -> None:
+            number = start + index
+            header = self._header(number)
+            stored = self._planned.rescales[number].store(slices[index])
+            _write(self._files[number], header, np.ascontiguousarray(stored, stored.dtype.newbyteorder("<")))
 
-        in_parts(write, len(slices))
+        in_turns(write, len(slices))
 
     def _header(self, number: int) -> bytes:
         place = self._planned.places[number]

@@ -31,11 +31,10 @@ def write_measurements(
     """
     from highdicom import sr
 
-    counts = label_map.voxel_counts()
     found = [
-        (number, label, int(counts[label.number]))
-        for number, label in enumerate(label_map.labels, start=1)
-        if label.number < len(counts) and counts[label.number]
+        (number, label, voxels)
+        for number, (label, voxels) in enumerate(zip(label_map.labels, label_map.voxel_counts, strict=True), start=1)
+        if voxels
     ]
     if not found:
         return None

@@ -123,7 +123,8 @@ def stored_as_in_source(headers: Sequence[Header]) -> tuple[Rescale, ...] | None
     """How values are stored if they lie where those of the source may lie; None if its slices do not agree."""
     if len({(header.rescale_slope, header.rescale_intercept) for header in headers}) > 1:
         return None
-    ranges = [_possible_range(header) for header in headers]
+    alike = {(header.bits_stored, header.signed): header for header in headers}
+    ranges = [_possible_range(header) for header in alike.values()]
     # with fewer steps it would be decided by the values themselves
     return (
         choose_rescales(headers, (), ranges) if _span(ranges) / abs(headers[0].rescale_slope) >= LEAST_STEPS else None

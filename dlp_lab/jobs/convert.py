@@ -23,10 +23,10 @@ from dlp_lab.dicom.write_derived import write_derived
 from dlp_lab.dicom.write_image import DerivedSeries
 from dlp_lab.errors import Hdf5Error, MixedGrid, OutputExists, PathRefused
 from dlp_lab.jobs.isolated_decoder import decoded_apart
-from dlp_lab.jobs.stored_headers import SeriesHeaders
+from dlp_lab.jobs.stored_headers import header_reading
 from dlp_lab.store.hdf5 import Compression, Normalization, read_hdf5, read_hdf5_headers, write_hdf5
 from dlp_lab.store.metadata import shareable, volume_metadata, write_json
-from dlp_lab.store.workspace import published_folder
+from dlp_lab.store.workspace import make_private_folder, published_folder
 from dlp_lab.volume import Volume
 
 Headers = Literal["full", "none"]
@@ -124,14 +124,16 @@ def dicom_to_hdf5(
     chosen = read_options(options)
     series = one_series(_folder(folder), chosen)
     volume = read_volume(series, decode=decoded_apart)
-    found = SeriesHeaders.of(series, chosen)
-    metadata = {**volume_metadata(volume, normalize), "acquisition": found.acquisition(), "headers": headers}
-    if keep_phi:
-        metadata["dicom"] = {"common": found.common, "slices": found.slices}
-    if headers == "full":
-        write_hdf5(volume, Path(hdf5), normalize, slice_uids(series), found.stored(), compress)
-    else:
-        write_hdf5(shareable(volume), Path(hdf5), normalize, slice_uids(series), compress=compress)
+    make_private_folder(Path(hdf5).parent)
+    with header_reading(series, Path(hdf5).parent) as reading:
+        found = reading.finish(chosen)
+        metadata = {**volume_metadata(volume, normalize), "acquisition": found.acquisition(), "headers": headers}
+        if keep_phi:
+            metadata["dicom"] = {"common": found.common, "slices": found.slices()}
+        if headers == "full":
+            write_hdf5(volume, Path(hdf5), normalize, slice_uids(series), found.stored(), compress)
+        else:
+            write_hdf5(shareable(volume), Path(hdf5), normalize, slice_uids(series), compress=compress)
     try:
         write_json(metadata, Path(json))
     except BaseException:

@@ -13,6 +13,7 @@ from dlp_lab.dicom.writable import refuse_other_grid
 from dlp_lab.dicom.write_streamed import SlicesOnDemand
 from dlp_lab.errors import TaskResultInvalid
 from dlp_lab.jobs.memory_limit import limited_memory
+from dlp_lab.jobs.slab_way import Slab, SlabWay
 from dlp_lab.result_memory import ResultMemory
 from dlp_lab.tasks.task import ImageResult, Report, Task
 
@@ -22,23 +23,19 @@ class DerivedSlabs(SlicesOnDemand):
 
     Args:
         task: Makes them.
+        way: How.
         series: The source; each of its slices is one of the volume.
         reader: Of the series.
-        thickness: How many slices of the result are made at once.
-        halo: How many more of the source they need to either side.
         report: Told which slices are computed; may raise `JobCancelled`.
     """
 
-    def __init__(
-        self, task: Task, series: Series, reader: SlabReader, thickness: int, halo: int, report: Report
-    ) -> None:
+    def __init__(self, task: Task, way: SlabWay, series: Series, reader: SlabReader, report: Report) -> None:
         self._task = task
+        self._way = way
         self._series = series
         self._reader = reader
-        self._thickness = thickness
-        self._halo = halo
         self._report = report
-        self._memory = ResultMemory(thickness + 2 * halo, whole_numbers=False)
+        self._memory = ResultMemory(way.most_made, whole_numbers=False)
         self._slab = range(0)
         self._result: ImageResult | None = None
         self._inside = 0
@@ -61,9 +58,12 @@ class DerivedSlabs(SlicesOnDemand):
 
     def _some(self, indices: range) -> Sequence[NDArray[Any]]:
         """A view of a slab, where they are of one; it must be dropped before another slab is asked for."""
-        if not indices or indices.step != 1 or indices[0] // self._thickness != indices[-1] // self._thickness:
+        if not indices or indices.step != 1:
             return [self[k] for k in indices]
         voxels: Any = self.result_with(indices[0]).volume.voxels
+        if indices[-1] not in self._slab:
+            del voxels
+            return [self[k] for k in indices]
         view: Sequence[NDArray[Any]] = voxels[indices[0] - self._inside : indices[-1] + 1 - self._inside]
         return view
 
@@ -71,12 +71,21 @@ class DerivedSlabs(SlicesOnDemand):
         """The task's result for the slab that has slice `k`."""
         if self._result is None or k not in self._slab or self._memory.whole_numbers != self.whole_numbers:
             self._result = None  # its memory is needed for the next one
-            self._result = self._computed(k // self._thickness * self._thickness)
+            self._result = self._computed(k)
         return self._result
 
-    def _computed(self, start: int) -> ImageResult:
-        stop = min(start + self._thickness, len(self))
-        first, end = max(0, start - self._halo), min(len(self), stop + self._halo)
+    def _computed(self, k: int) -> ImageResult:
+        """The result of the slab that has slice `k`, after those that come before it where slabs follow each other."""
+        while True:
+            slab = self._way.slab_towards(k)
+            result = self._result_of(slab)
+            if k in slab.right:
+                self._slab, self._inside = slab.right, slab.made.start
+                return result
+            del result  # its memory is needed for the next one
+
+    def _result_of(self, slab: Slab) -> ImageResult:
+        start, stop = slab.right.start, slab.right.stop
         message = f"computing slices {start + 1} to {stop} of {len(self)}"
 
         def report(fraction: float, _: str) -> None:
@@ -84,16 +93,16 @@ class DerivedSlabs(SlicesOnDemand):
             self._report(start / len(self), message)
 
         report(0.0, message)
-        with limited_memory(sum(header.slice_bytes for header in self._series.headers[first:end])):
-            source = self._reader.read(first, end)
+        headers = self._series.headers[slab.source.start : slab.source.stop]
+        with limited_memory(sum(header.slice_bytes for header in headers)):
+            source = self._reader.read(slab.source.start, slab.source.stop)
         self._memory.whole_numbers = self.whole_numbers
         with self._memory.offered():
-            result = self._task.run(source, report)
+            result = self._way.compute(source, report)
         if not isinstance(result, ImageResult):
             raise TaskResultInvalid(
                 f"the task {self._task.name} makes labels, so it cannot be computed slab by slab; "
                 "its halo_slices must be None"
             )
-        refuse_other_grid(result.volume, source.geometry, source.unit)
-        self._slab, self._inside = range(start, stop), first
+        refuse_other_grid(result.volume, self._series.geometry.slab(slab.made.start, slab.made.stop), source.unit)
         return result

@@ -16,7 +16,7 @@ from numpy.typing import NDArray
 from dlp_lab.dicom.derived_slices import slice_uids
 from dlp_lab.dicom.options import ReadOptions
 from dlp_lab.dicom.series import Series
-from dlp_lab.jobs.stored_headers import HeaderReading
+from dlp_lab.jobs.stored_headers import header_reading
 from dlp_lab.store.hdf5_slabs import SlabFile, slab_file
 from dlp_lab.volume import Volume
 
@@ -29,7 +29,7 @@ class KeptSlabs:
         self._folder = folder
         self._files = files
         self._kept: dict[str, SlabFile] = {}
-        self._headers = HeaderReading(series)
+        self._headers = files.enter_context(header_reading(series, folder))
         self._headers_due = 0
 
     def see_source(self, first: int, slices: NDArray[Any]) -> None:

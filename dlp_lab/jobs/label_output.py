@@ -56,10 +56,8 @@ def told_of_algorithm(algorithm: Algorithm) -> dict[str, object]:
 
 def measurements(label_map: LabelMap) -> dict[str, object]:
     """Voxels and ml of each structure, also of those that were not found; `segment` is its number in the DICOM file."""
-    counts = label_map.voxel_counts()
     found = []
-    for segment, label in enumerate(label_map.labels, start=1):
-        voxels = int(counts[label.number]) if label.number < len(counts) else 0
+    for segment, (label, voxels) in enumerate(zip(label_map.labels, label_map.voxel_counts, strict=True), start=1):
         of_label = {"number": label.number, "segment": segment, "name": label.name}
         found.append({**of_label, "voxels": voxels, "ml": voxels * label_map.voxel_ml})
     return {"voxel_ml": label_map.voxel_ml, "labels": found}

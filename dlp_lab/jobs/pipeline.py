@@ -146,14 +146,15 @@ def _keep_hdf5(series: Series, source: Volume, result: Volume, folder: Path, opt
 
     The headers of the derived series would say twice, after the next derivation, what was done once.
     """
-    from dlp_lab.jobs.stored_headers import SeriesHeaders  # these load h5py
+    from dlp_lab.jobs.stored_headers import header_reading  # these load h5py
     from dlp_lab.store.hdf5 import write_hdf5
 
-    headers = SeriesHeaders.of(series, options)
     uids = slice_uids(series)
-    write_hdf5(source, folder / "source.h5", sop_instance_uids=uids, headers=headers.stored("source"))
-    write_hdf5(result, folder / "result.h5", sop_instance_uids=uids, headers=headers.stored("template"))
-    headers.write_metadata(folder, volume_metadata(source), volume_metadata(result))
+    with header_reading(series, folder) as reading:
+        headers = reading.finish(options)
+        write_hdf5(source, folder / "source.h5", sop_instance_uids=uids, headers=headers.stored("source"))
+        write_hdf5(result, folder / "result.h5", sop_instance_uids=uids, headers=headers.stored("template"))
+        headers.write_metadata(folder, volume_metadata(source), volume_metadata(result))
 
 
 def _part(report: Report, start: float, end: float) -> Callable[[float, str], None]:
@@ -183,7 +184,7 @@ def _record(
             "output_form": job.output_form,
             "read": msgspec.to_builtins(job.read),
         },
-        "ingestion": _without_descriptions(report_folder(scan, job.read)),
+        "ingestion": _without_descriptions(report_folder(scan, job.read, series)),
         "made_at": datetime.datetime.now(datetime.UTC).isoformat(timespec="seconds"),
         "software": software_versions(),
         "source": {

@@ -1,61 +1,62 @@
-"""The headers of a series of files, made ready to be stored with a volume."""
+"""The headers of a series of files, made ready to be stored with a volume.
+
+The memory holds next to nothing of each: what waits to be written lies in files without names.
+"""
 
 from __future__ import annotations
 
 import json
-from collections.abc import Mapping
-from dataclasses import dataclass, replace
-from functools import cached_property
+from collections.abc import Iterator, Mapping
+from contextlib import ExitStack, closing, contextmanager
+from dataclasses import dataclass
 from itertools import islice
 from pathlib import Path
 from typing import Any, Literal
 
 import msgspec
 
-from dlp_lab.dicom.header_archive import CutHeader, encode_header
-from dlp_lab.dicom.header_json import HeaderModels, Model, acquisition_facts
+from dlp_lab.dicom.header_archive import encode_header
+from dlp_lab.dicom.header_json import HeaderModels, Model, acquisition_facts, in_order
 from dlp_lab.dicom.options import ReadOptions
 from dlp_lab.dicom.series import Series
+from dlp_lab.store.folded_headers import FoldedHeaders
 from dlp_lab.store.hdf5_headers import StoredHeaders
 from dlp_lab.store.metadata import write_json
+from dlp_lab.waiting_bytes import WaitingBytes
 
 
 @dataclass(frozen=True)
 class SeriesHeaders:
-    """What the headers of a series say.
+    """What the headers of a series say, of `HeaderReading.finish`.
 
     Attributes:
-        pieces: For each file the pieces of its encoded header.
+        folded: Their encoded forms.
         common: DICOM JSON of the elements that all share.
-        slices: DICOM JSON of the other elements of each.
+        slice_json: DICOM JSON of the other elements of each, as texts.
         options: How the series was read.
         frames: For each slice the index of its file and of its frame; empty where files have one image.
     """
 
-    pieces: tuple[tuple[bytes, ...], ...]
+    folded: FoldedHeaders
     common: Model
-    slices: list[Model]
+    slice_json: WaitingBytes
     options: ReadOptions
     frames: tuple[tuple[int, int], ...]
 
-    @classmethod
-    def of(cls, series: Series, options: ReadOptions) -> SeriesHeaders:
-        """Read the headers of the series' files, whole."""
-        return HeaderReading(series).finish(options)
-
     def stored(self, origin: Literal["source", "template"] = "source") -> StoredHeaders:
         """As an HDF5 file keeps them."""
-        return replace(self._stored, origin=origin)
-
-    @cached_property
-    def _stored(self) -> StoredHeaders:
         return StoredHeaders(
-            self.pieces,
+            self.folded,
             json.dumps(self.common),
-            tuple(json.dumps(model) for model in self.slices),
-            read_options_json=msgspec.json.encode(self.options).decode(),
-            frames=self.frames,
+            self.slice_json,
+            origin,
+            msgspec.json.encode(self.options).decode(),
+            self.frames,
         )
+
+    def slices(self) -> list[Model]:
+        """DICOM JSON of the elements of each that not all share."""
+        return [json.loads(text) for text in self.slice_json]
 
     def acquisition(self) -> dict[str, float]:
         """Numbers of the acquisition, and nothing of the patient."""
@@ -76,39 +77,50 @@ class SeriesHeaders:
 
 
 class HeaderReading:
-    """The headers of a series' files, read part by part.
+    """The headers of a series' files, read part by part; see `header_reading`."""
 
-    Args:
-        series: Of files, or of frames of files.
-    """
-
-    def __init__(self, series: Series) -> None:
+    def __init__(self, series: Series, folder: Path, waiting: ExitStack) -> None:
         self._series = series
         self._files = {header.path: header for header in series.headers}
-        self._pieces: list[tuple[bytes, ...]] = []
         self._models = HeaderModels()
-        self._known: dict[bytes, bytes] = {}
+        self._folded = waiting.enter_context(closing(FoldedHeaders(folder)))
+        self._first_json = waiting.enter_context(closing(WaitingBytes(folder)))
+        self._slice_json = waiting.enter_context(closing(WaitingBytes(folder)))
 
     def read(self, count: int) -> None:
-        """Read on, until those of the first `count` files are there."""
-        for header in islice(self._files.values(), len(self._pieces), count):
-            encoded = _sharing(encode_header(header), self._known)
-            self._models.add(encoded)
-            self._pieces.append(encoded.pieces)
+        """Read on, until those of the first `count` files are there.
+
+        Raises:
+            OSError: A file cannot be read, or the disk has no room for what waits.
+        """
+        for header in islice(self._files.values(), len(self._folded), count):
+            encoded = encode_header(header)
+            self._folded.add(encoded.pieces)
+            self._first_json.append(json.dumps(self._models.add(encoded)).encode())
 
     def finish(self, options: ReadOptions) -> SeriesHeaders:
-        """Read what is left.
+        """Read what is left. What is told stays until the context of `header_reading` is left.
 
         Args:
             options: How the series was read.
         """
         self.read(len(self._files))
+        for number, text in enumerate(self._first_json):
+            late = self._models.no_longer_common(number)
+            whole = json.dumps(in_order({**json.loads(text), **late})).encode() if late else text
+            self._slice_json.append(whole)
         number_of = {path: number for number, path in enumerate(self._files)}
         frames = tuple((number_of[h.path], h.frame) for h in self._series.headers if h.frame is not None)
-        common, slices = self._models.split()
-        return SeriesHeaders(tuple(self._pieces), common, slices, options, frames)
+        return SeriesHeaders(self._folded, self._models.common, self._slice_json, options, frames)
 
 
-def _sharing(header: CutHeader, known: dict[bytes, bytes]) -> CutHeader:
-    """The same header, of pieces that are known where they are equal: what many headers have takes memory once."""
-    return CutHeader(tuple(known.setdefault(piece, piece) for piece in header.pieces), header.walked)
+@contextmanager
+def header_reading(series: Series, folder: Path) -> Iterator[HeaderReading]:
+    """The headers of a series' files, whole.
+
+    Args:
+        series: Of files, or of frames of files.
+        folder: Where they wait, if they are many.
+    """
+    with ExitStack() as waiting:
+        yield HeaderReading(series, folder, waiting)

@@ -22,7 +22,8 @@ from dlp_lab.dicom.write_streamed import are_whole_numbers, stored_as_in_source,
 from dlp_lab.jobs.derived_slabs import DerivedSlabs
 from dlp_lab.jobs.image_result import ExpectedValues, on_steps, shared_steps, told_of_computation, told_of_image
 from dlp_lab.jobs.job import Job
-from dlp_lab.jobs.memory_share import fits, slab_thickness
+from dlp_lab.jobs.memory_share import fits
+from dlp_lab.jobs.slab_way import slab_way
 from dlp_lab.kernels.measures import LineSums
 from dlp_lab.store.metadata import described
 from dlp_lab.store.provenance import ValueProfiles
@@ -109,10 +110,10 @@ def _run(
     pixels = series.geometry.shape[1] * series.geometry.shape[2]
     whole_numbers = not _keeps_fractions(job) and are_whole_numbers(stored_as_in_source(series.headers))
     result_bytes = _ROUNDED_BYTES if whole_numbers else _RESULT_BYTES
-    thickness = slab_thickness(pixels * (values_dtype(series).itemsize + result_bytes), halo)
+    way = slab_way(task, series.geometry, halo, pixels * (values_dtype(series).itemsize + result_bytes))
     see_source, settle = (None, None) if kept is None else (kept.see_source, kept.settle)
-    reader = SlabReader(series, partial(decoded_here, threads=threads), see_source, settle, thickness + 2 * halo)
-    slabs = DerivedSlabs(task, series, reader, thickness, halo, report)
+    reader = SlabReader(series, partial(decoded_here, threads=threads), see_source, settle, way.most_source)
+    slabs = DerivedSlabs(task, way, series, reader, report)
     slabs.whole_numbers = whole_numbers
     derivation, computation, unit = _about(job, slabs.result_with(0), kept)
     seen = _SeenValues(series.geometry.shape, kept)

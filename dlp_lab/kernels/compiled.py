@@ -29,7 +29,7 @@ from numpy.typing import NDArray
 from dlp_lab.kernels.blocks import BLOCK, Floats, whole_blocks
 from dlp_lab.kernels.edges import BEYOND
 from dlp_lab.kernels.passes import Strip
-from dlp_lab.kernels.strip_plan import Places, StripPlan
+from dlp_lab.kernels.strip_plan import Places, Schedule, StripPlan
 
 FORBIDDEN_VARIABLE = "DLP_LAB_NO_COMPILED_KERNELS"
 """Set to anything, it leaves machine code to the libraries that came with it."""
@@ -171,26 +171,34 @@ class _CompiledStrip:
         self._beyond = places[is_beyond].astype(np.int64)
         of = columns[is_beyond]
         self._within = np.where(of == BEYOND, self._summed.shape[1] - 1, of + reach_i)
-        self._window = _aligned((plan.slots + plan.is_constant_beyond, plan.rows, line))
-        self._window[plan.slots :] = plan.beyond
+        self._line = line
 
-    def convolve(self, voxels: NDArray[Any], result: NDArray[Any], rows: slice) -> Iterator[None]:
+    def window(self) -> Floats:
+        window = _aligned((self._plan.window_slots, self._plan.rows, self._line))
+        window[self._plan.slots :] = self._plan.beyond
+        return window
+
+    def convolve(
+        self, voxels: NDArray[Any], result: NDArray[Any], rows: slice, schedule: Schedule, window: Floats
+    ) -> Iterator[None]:
         places = self._plan.places_of_rows(rows)
         self._tile[: len(places)][places == BEYOND] = self._plan.beyond
         if voxels.dtype not in self._code.readers or voxels.strides[2] != voxels.itemsize:
             # what machine code cannot read is copied as it could
             voxels = np.stack([plane[places].astype(np.float32) for plane in voxels])
             places = np.where(places == BEYOND, BEYOND, np.arange(len(places)))
-        numbers = self._numbers(voxels, result[:, rows], places)
-        for first in range(0, self._plan.steps, _STEPS_IN_A_CALL):
-            numbers |= {"first_step": first, "last_step": min(first + _STEPS_IN_A_CALL, self._plan.steps)}
+        numbers = self._numbers(voxels, result[:, rows], places, schedule, window)
+        for first in range(0, schedule.steps, _STEPS_IN_A_CALL):
+            numbers |= {"first_step": first, "last_step": min(first + _STEPS_IN_A_CALL, schedule.steps)}
             record = np.array([numbers[name] for name in self._code.record], np.int64)
             self._code.strip(record.ctypes.data)
             yield
 
-    def _numbers(self, voxels: NDArray[Any], result: NDArray[Any], places: Places) -> dict[str, int]:
+    def _numbers(
+        self, voxels: NDArray[Any], result: NDArray[Any], places: Places, schedule: Schedule, window: Floats
+    ) -> dict[str, int]:
         """What machine code is told, but for which steps to make (`strip_code.RECORD`)."""
-        plan, schedule = self._plan, self._plan.schedule
+        plan = self._plan
         planes, height, columns = result.shape
         high, single = self._code.writers[result.dtype]
         weights_k, weights_j, weights_i = plan.weights_kji
@@ -201,7 +209,7 @@ class _CompiledStrip:
             "places": places,
             "tile": self._tile,
             "summed": self._summed,
-            "window": self._window,
+            "window": window,
             "beyond": self._beyond,
             "within": self._within,
             "weights_k": weights_k,
@@ -232,8 +240,8 @@ class _CompiledStrip:
             "result_plane": result_plane,
             "result_row": result_row,
             "result_bytes": result.itemsize,
-            "slot": self._window[0].size,
-            "line": self._window.shape[2],
+            "slot": window[0].size,
+            "line": self._line,
         }
 
 

@@ -10,17 +10,13 @@ from numpy.typing import NDArray
 
 from dlp_lab.kernels.blocks import BLOCK, Floats
 from dlp_lab.kernels.compiled import compiled_passes
-from dlp_lab.kernels.edges import BEYOND, EdgeMode, inside, plain_mode
+from dlp_lab.kernels.edges import EdgeMode, plain_mode
+from dlp_lab.kernels.gaussian_weights import AS_IT_IS, gaussian_weights
 from dlp_lab.kernels.passes import BandedPasses, Passes, PlainPasses, Result, round_into
-from dlp_lab.kernels.separable import Convolution
+from dlp_lab.kernels.separable import Convolution, SlabConvolution
 
-_SLAB_BYTES = 2 * 2**20
-_AS_IT_IS: Floats = np.ones(1, np.float32)
-
-
-def radius_voxels(sigma_voxels: float, truncate: float) -> int:
-    """Half width of the kernel, as `scipy.ndimage.gaussian_filter1d` has it."""
-    return int(truncate * sigma_voxels + 0.5) if sigma_voxels > 0 else 0
+_WIDE_TAPS = 64
+"""So many taps more than half of an axis has voxels take as long as a product with a matrix."""
 
 
 def gaussian_filter(
@@ -36,8 +32,8 @@ def gaussian_filter(
 ) -> Result:
     """Gaussian filter: `scipy.ndimage.gaussian_filter(voxels.astype(float32), ...)` but for the rounding of float32.
 
-    Axes whose kernel is shorter than they are go through `Convolution`, all at once. For a wider kernel every voxel of
-    a line counts for every other one, at any sigma: the pass is a product with a square matrix.
+    Axes go through `Convolution`, all at once, but for those with a kernel that is about as wide as they are: these go
+    through `wide_kernels` afterwards.
 
     Args:
         voxels: `(k, j, i)` array of any real dtype; not changed.
@@ -50,7 +46,7 @@ def gaussian_filter(
         result: Where to write: a C-contiguous `(k, j, i)` array that shares no memory with `voxels`. One of float32
             takes the sums; one of int16 takes them rounded, half to even, which needs a source whose values are all of
             int16, and so must `cval` be: weights have the sum 1, so that no sum leaves the range of the source. Where a
-            kernel is wider than its axis, sums are kept in float32 until they are rounded.
+            kernel is wide, sums are kept in float32 until they are rounded.
 
     Returns:
         `result`, or a new float32 array.
@@ -65,22 +61,87 @@ def gaussian_filter(
         raise ValueError(f"sums of {cval:g}, which lies beyond the edge, may be too large for int16")
     if not voxels.size:
         return result
-    kernels = [gaussian_weights(sigma, truncate) for sigma in sigma_kji]
-    is_long = [len(weights) // 2 >= length > 1 for weights, length in zip(kernels, voxels.shape, strict=True)]
+    kernels = _kernels(voxels.shape, sigma_kji, truncate, mode)
+    is_wide = wide_axes(kernels, voxels)
+    steps = 2 if any(is_wide) else 1
     report(0.0, "smoothing")
-    k, j, i = (_AS_IT_IS if long else weights for weights, long in zip(kernels, is_long, strict=True))
+    k, j, i = (AS_IT_IS if wide else weights for weights, wide in zip(kernels, is_wide, strict=True))
     # what is mixed afterwards is rounded once, at the end
-    sums: Any = np.empty(voxels.shape, np.float32) if any(is_long) and result.dtype != np.float32 else result
-    Convolution((k, j, i), mode, _passes(voxels), cval).apply(voxels, sums, threads, report)
-    for axis, weights in enumerate(kernels):
-        if is_long[axis]:
-            report(1.0, f"smoothing along axis {axis + 1} of 3")
-            _mix_lines(sums, axis, *_mixing_matrix(weights, voxels.shape[axis], mode, cval))
+    sums: Any = np.empty(voxels.shape, np.float32) if any(is_wide) and result.dtype != np.float32 else result
+    convolution = Convolution((k, j, i), mode, _passes(voxels), cval)
+    convolution.apply(voxels, sums, threads, lambda fraction, message: report(fraction / steps, message))
+    if any(is_wide):
+        from dlp_lab.kernels.wide_kernels import line_mixing, mix_volume  # few kernels are wide
+
+        mixings = [
+            line_mixing(sigma, truncate, length, mode, cval) if wide else None
+            for sigma, length, wide in zip(sigma_kji, voxels.shape, is_wide, strict=True)
+        ]
+        mix_volume(sums, mixings, threads, lambda fraction: report((1 + fraction) / steps, "smoothing"))
     if sums is not result:
         for plane, rounded in zip(sums, result, strict=True):
             round_into(rounded, plane)
     report(1.0, "smoothed")
     return result
+
+
+def gaussian_in_slabs(
+    shape_kji: Sequence[int],
+    sigma_kji: Sequence[float],
+    *,
+    truncate: float,
+    mode: EdgeMode,
+    threads: int,
+    cval: float = 0.0,
+) -> SlabConvolution | None:
+    """`gaussian_filter` of a volume whose slices come slab by slab, in order; its bits are those of the whole volume's.
+
+    Args:
+        shape_kji: Of the volume. Without machine code its values must be finite: in one that is not, other voxels than
+            in scipy become so too.
+        sigma_kji, truncate, mode, threads, cval: As there.
+
+    Returns:
+        None where the volume is needed whole: its ends are next to each other, or a kernel is as wide as its axis.
+    """
+    k, j, i = kernels = _kernels(shape_kji, sigma_kji, truncate, mode)
+    if plain_mode(mode) == "wrap" or len(k) // 2 >= shape_kji[0] > 1 or any(_wide_by_shape(kernels, shape_kji)):
+        return None
+    return SlabConvolution(Convolution((k, j, i), mode, compiled_passes() or BandedPasses(), cval), shape_kji, threads)
+
+
+def _kernels(
+    shape_kji: Sequence[int], sigma_kji: Sequence[float], truncate: float, mode: EdgeMode
+) -> tuple[Floats, Floats, Floats]:
+    # a single plane, row or column is all there is, unless a constant lies beyond it
+    is_alone = [length == 1 and plain_mode(mode) != "constant" for length in shape_kji]
+    k, j, i = (
+        AS_IT_IS if alone else gaussian_weights(sigma, truncate)
+        for sigma, alone in zip(sigma_kji, is_alone, strict=True)
+    )
+    return k, j, i
+
+
+def wide_axes(kernels: Sequence[Floats], voxels: NDArray[Any]) -> list[bool]:
+    """Which axes are better multiplied by matrices."""
+    is_wide = _wide_by_shape(kernels, voxels.shape)
+    known = [
+        wide and len(weights) // 2 >= length
+        for wide, weights, length in zip(is_wide, kernels, voxels.shape, strict=True)
+    ]
+    # what is not finite reaches as far as its taps, and in a product all of its line
+    return is_wide if is_wide == known or _are_finite(voxels) else known
+
+
+def _wide_by_shape(kernels: Sequence[Floats], shape_kji: Sequence[int]) -> list[bool]:
+    """Which axes those are, if all values are finite.
+
+    Across planes, only where the kernel reaches all of them: a slab has fewer, and its values are those of the volume,
+    bit for bit.
+    """
+    axes = list(zip(kernels, shape_kji, strict=True))
+    planes, *others = (len(weights) > _WIDE_TAPS + length // 2 for weights, length in axes)
+    return [planes and len(kernels[0]) // 2 >= shape_kji[0], *others]
 
 
 def _check_result(result: Result, voxels: NDArray[Any]) -> None:
@@ -104,43 +165,13 @@ def halo_slices(radius: int) -> int:
     return radius if compiled_passes() is not None else -(-radius // BLOCK) * BLOCK
 
 
-def gaussian_weights(sigma_voxels: float, truncate: float) -> Floats:
-    """Weights of a kernel, with the sum 1."""
-    # gaussian_filter of scipy leaves out axes with so small a sigma
-    radius = radius_voxels(sigma_voxels, truncate)
-    if sigma_voxels <= 1e-15 or radius == 0:
-        return _AS_IT_IS
-    weights = np.exp(-0.5 / sigma_voxels**2 * np.arange(-radius, radius + 1) ** 2)
-    rounded: Floats = (weights / weights.sum()).astype(np.float32)
-    return rounded
-
-
 def _passes(voxels: NDArray[Any]) -> Passes:
     """Who is to make the sums: the fastest who can."""
     compiled = compiled_passes()
     if compiled is not None:
         return compiled
-    is_finite = voxels.dtype.kind != "f" or all(bool(np.isfinite(plane).all()) for plane in voxels)
-    return BandedPasses() if is_finite else PlainPasses()
+    return BandedPasses() if _are_finite(voxels) else PlainPasses()
 
 
-def _mixing_matrix(weights: Floats, length: int, mode: EdgeMode, cval: float) -> tuple[Floats, Floats]:
-    """What takes a line to its sums: a `(length, length)` matrix, and what a constant beyond its ends adds to them."""
-    reach = len(weights) // 2
-    matrix = np.zeros((length, length + 1))
-    for n, row in enumerate(matrix):
-        np.add.at(row, inside(np.arange(n - reach, n + reach + 1), length, mode), weights)  # `BEYOND` is the last
-    return matrix[:, :length].astype(np.float32), (cval * matrix[:, BEYOND]).astype(np.float32)
-
-
-def _mix_lines(values: Floats, axis: int, matrix: Floats, added: Floats) -> None:
-    """Multiply all lines along an axis by a matrix and add to them, in place, slab by slab.
-
-    Each plane is a product of its own, and none depends on which planes are beside it: BLAS rounds a sum by its place.
-    """
-    slabs = np.moveaxis(values, 1, 0) if axis == 0 else values
-    slab_slices = max(1, _SLAB_BYTES * len(slabs) // values.nbytes)
-    for start in range(0, len(slabs), slab_slices):
-        slab = slabs[start : start + slab_slices]
-        mixed = np.matmul(slab, matrix.T) if axis == 2 else np.matmul(matrix, slab)
-        np.add(mixed, added if axis == 2 else added[:, np.newaxis], out=slab)
+def _are_finite(voxels: NDArray[Any]) -> bool:
+    return voxels.dtype.kind != "f" or all(bool(np.isfinite(plane).all()) for plane in voxels)

@@ -10,7 +10,7 @@ from numpy.typing import NDArray
 
 from dlp_lab.kernels.blocks import Floats, whole_blocks
 from dlp_lab.kernels.edges import BEYOND
-from dlp_lab.kernels.strip_plan import Places, StripPlan
+from dlp_lab.kernels.strip_plan import Places, Schedule, StripPlan
 
 _PLANES_AT_ONCE = 8
 """Through tile and rows: fewer cost Python's time for each, more leave the cache."""
@@ -51,27 +51,35 @@ class LineStrip:
         self._tile = np.zeros((_PLANES_AT_ONCE, plan.rows + 2 * reach_j, width), np.float32)
         self._rows = np.zeros((_PLANES_AT_ONCE, plan.rows, width + 2 * reach_i), np.float32)
         self._columns = np.zeros((_PLANES_AT_ONCE, plan.rows, width), np.float32)
-        self._window = np.zeros((plan.slots + plan.is_constant_beyond, plan.rows, width), np.float32)
-        self._window[plan.slots :] = plan.beyond
+        self._width = width
         self._within_reach = np.zeros((plan.planes_at_once + 2 * plan.reach_kji[0], plan.rows, width), np.float32)
 
-    def convolve(self, voxels: NDArray[Any], result: NDArray[Any], rows: slice) -> Iterator[None]:
-        schedule, places, step = self._plan.schedule, self._plan.places_of_rows(rows), self._plan.planes_at_once
+    def window(self) -> Floats:
+        window = np.zeros((self._plan.window_slots, self._plan.rows, self._width), np.float32)
+        window[self._plan.slots :] = self._plan.beyond
+        return window
+
+    def convolve(
+        self, voxels: NDArray[Any], result: NDArray[Any], rows: slice, schedule: Schedule, window: Floats
+    ) -> Iterator[None]:
+        places, step = self._plan.places_of_rows(rows), self._plan.planes_at_once
         weights, height, columns = self._plan.weights_kji[0], rows.stop - rows.start, voxels.shape[2]
         for k, start, stop in zip(
-            range(0, len(voxels), step), schedule.fill_ends[:-1], schedule.fill_ends[1:], strict=True
+            range(0, len(result), step), schedule.fill_ends[:-1], schedule.fill_ends[1:], strict=True
         ):
             for first in range(start, stop, _PLANES_AT_ONCE):
                 some = slice(first, min(first + _PLANES_AT_ONCE, stop))
-                self._sum_in_planes(voxels, schedule.fill_planes[some], places, schedule.fill_slots[some])
+                self._sum_in_planes(voxels, schedule.fill_planes[some], places, schedule.fill_slots[some], window)
             sums = result[k : k + step, rows]
             slots = schedule.slots_of_taps[k : k + len(sums) + len(weights) - 1]
             lines = self._within_reach[: len(slots)]
-            np.take(self._window, slots, axis=0, out=lines, mode="clip")  # that only this mode copies without a detour
+            np.take(window, slots, axis=0, out=lines, mode="clip")  # that only this mode copies without a detour
             self._passes.along_planes(lines[:, :height, :columns], weights, sums)
             yield
 
-    def _sum_in_planes(self, voxels: NDArray[Any], planes: Places, places: Places, slots: Places) -> None:
+    def _sum_in_planes(
+        self, voxels: NDArray[Any], planes: Places, places: Places, slots: Places, window: Floats
+    ) -> None:
         """Sum some planes along rows and columns into slots of the window."""
         _, weights_j, weights_i = self._plan.weights_kji
         height, width = len(places) - len(weights_j) + 1, whole_blocks(voxels.shape[2])
@@ -92,7 +100,7 @@ class LineStrip:
             summed[..., beyond] = self._plan.beyond
         sums = self._columns[: len(planes), :height, :width]
         self._passes.along_columns(summed[..., : width + 2 * reach], weights_i, sums)
-        self._window[slots, :height, :width] = sums
+        window[slots, :height, :width] = sums
 
 
 def _copies(to: NDArray[np.intp], of: NDArray[np.intp]) -> Iterator[tuple[slice, slice]]:

@@ -15,7 +15,7 @@ from numpy.typing import NDArray
 
 from dlp_lab.kernels.blocks import BLOCK, Floats, whole_blocks
 from dlp_lab.kernels.line_strip import LineStrip
-from dlp_lab.kernels.strip_plan import StripPlan
+from dlp_lab.kernels.strip_plan import Schedule, StripPlan
 
 Result = TypeVar("Result", NDArray[np.float32], NDArray[np.int16])
 
@@ -26,13 +26,20 @@ _LARGEST_PRODUCT = 2**18
 class Strip(Protocol):
     """Makes the sums of strips, one after the other, in memory of its own: one for each thread."""
 
-    def convolve(self, voxels: NDArray[Any], result: NDArray[Any], rows: slice) -> Iterator[None]:
-        """Write a strip of the result; yields now and then, when whoever goes through it may stop.
+    def window(self) -> Floats:
+        """Memory for a window, of any content: what is in it when a slab is done is needed for the next one."""
+
+    def convolve(
+        self, voxels: NDArray[Any], result: NDArray[Any], rows: slice, schedule: Schedule, window: Floats
+    ) -> Iterator[None]:
+        """Write a strip of a slab of the result; yields now and then, when whoever goes through it may stop.
 
         Args:
-            voxels: `(k, j, i)` array of any real dtype and any strides; stays as it is.
-            result: C-contiguous array of its shape, of float32, or of int16 for sums rounded half to even.
+            voxels: `(k, j, i)` array of any real dtype and any strides, planes of the volume; stays as it is.
+            result: C-contiguous array of planes, of float32, or of int16 for sums rounded half to even.
             rows: Of the strip; not more than its plan says.
+            schedule: How the planes of the result come from those of the volume.
+            window: As the strip's rows of the slab before left it.
         """
 
 
@@ -77,11 +84,17 @@ class BandedPasses:
         return LineStrip(self, plan)
 
     def along_rows(self, lines: Floats, weights: Floats, sums: Floats) -> None:
+        if len(weights) == 1:
+            np.multiply(lines, weights, out=sums)
+            return
         band = _band(weights)
         for piece in _pieces(lines.shape[2], band.shape[1]):
             np.matmul(band, _blocks(lines, band.shape[1])[..., piece], out=_blocks(sums, BLOCK)[..., piece])
 
     def along_columns(self, lines: Floats, weights: Floats, sums: Floats) -> None:
+        if len(weights) == 1:
+            np.multiply(lines, weights, out=sums)
+            return
         band = np.ascontiguousarray(_band(weights).T)
         np.matmul(_squares(lines, len(band)), band, out=_squares(sums, BLOCK))
 
@@ -90,6 +103,9 @@ class BandedPasses:
             exact = np.empty(sums.shape, np.float32)
             self.along_planes(lines, weights, exact)
             round_into(sums, exact)
+            return
+        if len(weights) == 1:
+            np.multiply(lines, weights, out=sums)
             return
         band = _band(weights)
         whole = len(sums) // BLOCK * BLOCK

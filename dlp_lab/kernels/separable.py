@@ -7,7 +7,8 @@ The rows of a volume are cut into strips, one for each thread at a time. Through
                           ->  window: both summed, for the planes within reach of those that come next
                           ->  planes of the result
 
-Tile, rows and window stay in the processor's cache.
+Tile, rows and window stay in the processor's cache. Where planes come slab by slab, each strip has a window of its own,
+which the next slab finds as this one leaves it: no plane is summed twice.
 """
 
 from __future__ import annotations
@@ -16,14 +17,17 @@ import threading
 from collections.abc import Callable, Sequence
 from concurrent.futures import ThreadPoolExecutor, as_completed
 from dataclasses import dataclass
+from functools import partial
 from typing import Any
 
 from numpy.typing import NDArray
 
 from dlp_lab.kernels.blocks import BLOCK, Floats
 from dlp_lab.kernels.edges import EdgeMode
-from dlp_lab.kernels.passes import Passes
-from dlp_lab.kernels.strip_plan import StripPlan
+from dlp_lab.kernels.passes import Passes, Strip
+from dlp_lab.kernels.strip_plan import StripPlan, WindowOrder
+
+Report = Callable[[float, str], None]
 
 _ROWS_OF_A_STRIP = 64
 _WINDOW_BYTES = 4 * 2**20
@@ -46,9 +50,7 @@ class Convolution:
     passes: Passes
     beyond: float = 0.0
 
-    def apply(
-        self, voxels: NDArray[Any], result: NDArray[Any], threads: int, report: Callable[[float, str], None]
-    ) -> None:
+    def apply(self, voxels: NDArray[Any], result: NDArray[Any], threads: int, report: Report) -> None:
         """Write the sums over `voxels` into `result`.
 
         Args:
@@ -58,30 +60,9 @@ class Convolution:
             threads: How many to use.
             report: Called by this thread, after each strip; what it raises ends the work.
         """
-        plan = self._plan(voxels.shape, threads)
-        strips = [
-            slice(start, min(start + plan.rows, voxels.shape[1])) for start in range(0, voxels.shape[1], plan.rows)
-        ]
-        stop = threading.Event()
-        kept = threading.local()
+        SlabConvolution(self, voxels.shape, threads).take(voxels, result, report)
 
-        def work(rows: slice) -> None:
-            if not hasattr(kept, "strip"):
-                kept.strip = self.passes.strip(plan)
-            for _ in kept.strip.convolve(voxels, result, rows):
-                if stop.is_set():
-                    return
-
-        with ThreadPoolExecutor(min(threads, len(strips)), thread_name_prefix="dlp-lab-sums") as pool:
-            try:
-                for number, future in enumerate(as_completed([pool.submit(work, rows) for rows in strips])):
-                    future.result()
-                    report((number + 1) / len(strips), "smoothing")
-            finally:
-                stop.set()
-                pool.shutdown(cancel_futures=True)
-
-    def _plan(self, shape: Sequence[int], threads: int) -> StripPlan:
+    def plan(self, shape: Sequence[int], threads: int) -> StripPlan:
         """Strips of as many rows as fit the cache, and few enough that each thread gets one."""
         planes, rows, columns = shape
         reach = len(self.weights_kji[0]) // 2
@@ -89,3 +70,73 @@ class Convolution:
         fitting = min(_ROWS_OF_A_STRIP, _WINDOW_BYTES // ((at_once + 2 * reach) * columns * 4), -(-rows // threads))
         height = max(BLOCK, fitting // BLOCK * BLOCK)
         return StripPlan(self.weights_kji, self.mode, (planes, rows, columns), height, at_once, self.beyond)
+
+
+class SlabConvolution:
+    """A convolution of a volume whose planes come slab by slab, in order: windows go on from one to the next.
+
+    Slabs of the result end a multiple of `BLOCK` planes after the first, or with the volume; then all bits are those of
+    the volume in one slab.
+
+    Args:
+        convolution: What is done.
+        shape_kji: Of the volume.
+        threads: How many to use.
+    """
+
+    def __init__(self, convolution: Convolution, shape_kji: Sequence[int], threads: int) -> None:
+        plan = convolution.plan(shape_kji, threads)
+        self._make_strip = partial(convolution.passes.strip, plan)
+        self._order = WindowOrder(plan)
+        self._planes, rows = plan.shape_kji[:2]
+        self._strips = [slice(start, min(start + plan.rows, rows)) for start in range(0, rows, plan.rows)]
+        self._windows: dict[int, Floats] = {}
+        self._threads = threads
+
+    @property
+    def made(self) -> int:
+        """So many planes of the result are made."""
+        return self._order.made
+
+    def made_with(self, planes: int) -> int:
+        """How many planes of the result are made when so many more of the volume come."""
+        return self._order.made_with(planes)
+
+    def take(self, voxels: NDArray[Any], result: NDArray[Any], report: Report) -> None:
+        """Write the planes of the result that can be made with the next ones of the volume.
+
+        Args:
+            voxels, report: As for `Convolution.apply`; the planes are not needed any more afterwards.
+            result: As there, with the planes from `made` on to before `made_with(len(voxels))`.
+
+        Raises:
+            ValueError: There are none.
+        """
+        is_whole = len(voxels) == self._planes
+        schedule = self._order.take(len(voxels))
+        stop = threading.Event()
+        kept = threading.local()
+
+        def work(rows: slice) -> None:
+            if not hasattr(kept, "strip"):
+                kept.strip = self._make_strip()
+                # where there is one slab no window is needed again, and those of a few threads stay in the cache
+                kept.window = kept.strip.window() if is_whole else None
+            window = kept.window if is_whole else self._window_of(rows, kept.strip)
+            for _ in kept.strip.convolve(voxels, result, rows, schedule, window):
+                if stop.is_set():
+                    return
+
+        with ThreadPoolExecutor(min(self._threads, len(self._strips)), thread_name_prefix="dlp-lab-sums") as pool:
+            try:
+                for number, future in enumerate(as_completed([pool.submit(work, rows) for rows in self._strips])):
+                    future.result()
+                    report((number + 1) / len(self._strips), "smoothing")
+            finally:
+                stop.set()
+                pool.shutdown(cancel_futures=True)
+
+    def _window_of(self, rows: slice, strip: Strip) -> Floats:
+        if rows.start not in self._windows:
+            self._windows[rows.start] = strip.window()
+        return self._windows[rows.start]

@@ -1,4 +1,4 @@
-"""What is done with each strip of a volume: rows of it, through all planes.
+"""What is done with each strip of a volume: rows of it, through all planes, or through those of slab after slab.
 
 A strip's planes, summed along rows and columns, go into the slots of a window, which is small enough to stay in the
 processor's cache. A few planes at a time are summed from there into the result. What stands beyond the volume's edge is
@@ -52,13 +52,13 @@ class StripPlan:
 
     @property
     def slots(self) -> int:
-        """How many planes of the volume the window holds; one of the constant, if there is one, comes after them."""
+        """How many planes of the volume the window holds."""
         return min(self.shape_kji[0], self.planes_at_once + 2 * self.reach_kji[0])
 
     @property
-    def steps(self) -> int:
-        """How often planes come from the window."""
-        return -(-self.shape_kji[0] // self.planes_at_once)
+    def window_slots(self) -> int:
+        """How many slots the window has: after those of the volume comes that of the constant, if there is one."""
+        return self.slots + self.is_constant_beyond
 
     def places_of_rows(self, rows: slice) -> Places:
         """Rows of the volume for a strip's, in whole blocks, and their neighbours on either side."""
@@ -73,25 +73,10 @@ class StripPlan:
         return self._inside(np.arange(-reach, self.shape_kji[2] + reach), 2)
 
     @cached_property
-    def schedule(self) -> Schedule:
-        """Which plane is in which slot when."""
-        planes, reach = self.shape_kji[0], self.reach_kji[0]
-        taps = self._inside(np.arange(-reach, planes + reach), 0).tolist()
-        slots, fills, ends = np.empty(len(taps), np.int64), [], [0]
-        slot_of: dict[int, int] = {}
-        free = list(range(self.slots))
-        for k in range(0, planes, self.planes_at_once):
-            needed = taps[k : k + self.planes_at_once + 2 * reach]
-            for plane in slot_of.keys() - set(needed):
-                free.append(slot_of.pop(plane))
-            for plane in needed:
-                if plane != BEYOND and plane not in slot_of:
-                    slot_of[plane] = free.pop()
-                    fills.append((plane, slot_of[plane]))
-            slots[k : k + len(needed)] = [slot_of.get(plane, self.slots) for plane in needed]
-            ends.append(len(fills))
-        fill_planes, fill_slots = np.array(fills, np.int64).T.copy()
-        return Schedule(slots, fill_planes, fill_slots, np.array(ends, np.int64))
+    def places_of_planes(self) -> Places:
+        """Planes of the volume for all of its own and their neighbours on either side."""
+        reach = self.reach_kji[0]
+        return self._inside(np.arange(-reach, self.shape_kji[0] + reach), 0)
 
     def _inside(self, places: NDArray[np.intp], axis: int) -> Places:
         return inside(places, self.shape_kji[axis], self.mode).astype(np.int64)
@@ -99,11 +84,11 @@ class StripPlan:
 
 @dataclass(frozen=True, eq=False)
 class Schedule:
-    """The order in which planes of a volume go through a window.
+    """The order in which planes of a slab go through a window.
 
     Attributes:
         slots_of_taps: `(planes + taps - 1,)`; plane `k` of the result is summed from slots `k` to `k + taps - 1`.
-        fill_planes: Planes of the volume that are summed into the window, in order.
+        fill_planes: Planes of the slab that are summed into the window, in order.
         fill_slots: The slot each goes to.
         fill_ends: `(steps + 1,)`; step `s` begins with fills from `fill_ends[s]` to before `fill_ends[s + 1]`.
     """
@@ -112,3 +97,59 @@ class Schedule:
     fill_planes: Places
     fill_slots: Places
     fill_ends: Places
+
+    @property
+    def steps(self) -> int:
+        """How often planes come from the window."""
+        return len(self.fill_ends) - 1
+
+
+class WindowOrder:
+    """Which plane is in which slot of a window when; told slab by slab, in order.
+
+    Args:
+        plan: Of the volume.
+
+    Attributes:
+        taken: So many planes of the volume came.
+        made: So many planes of the result are made of them.
+    """
+
+    def __init__(self, plan: StripPlan) -> None:
+        self._plan = plan
+        self._slot_of: dict[int, int] = {}
+        self._free = list(range(plan.slots))
+        self.taken = 0
+        self.made = 0
+
+    def made_with(self, planes: int) -> int:
+        """How many planes of the result are made when so many more of the volume come."""
+        whole, taken = self._plan.shape_kji[0], self.taken + planes
+        return whole if taken == whole else max(self.made, taken - self._plan.reach_kji[0])
+
+    def take(self, planes: int) -> Schedule:
+        """The schedule of the planes of the result that can be made when so many more of the volume come.
+
+        Raises:
+            ValueError: None can be made yet; or not of these alone, for the ends of the volume are next to each other.
+        """
+        reach, at_once, taps = self._plan.reach_kji[0], self._plan.planes_at_once, self._plan.places_of_planes
+        first, stop = self.made, self.made_with(planes)
+        if first == stop or (plain_mode(self._plan.mode) == "wrap" and planes < self._plan.shape_kji[0]):
+            raise ValueError(f"of {planes} planes after {self.taken} of the volume no plane of the result can be made")
+        slots, fills, ends = np.empty(stop - first + 2 * reach, np.int64), [], [0]
+        for k in range(first, stop, at_once):
+            needed = taps[k : min(k + at_once, stop) + 2 * reach].tolist()
+            for plane in self._slot_of.keys() - set(needed):
+                self._free.append(self._slot_of.pop(plane))
+            for plane in needed:
+                if plane != BEYOND and plane not in self._slot_of:
+                    self._slot_of[plane] = self._free.pop()
+                    fills.append((plane - self.taken, self._slot_of[plane]))
+            slots[k - first : k - first + len(needed)] = [
+                self._slot_of.get(plane, self._plan.slots) for plane in needed
+            ]
+            ends.append(len(fills))
+        self.taken, self.made = self.taken + planes, stop
+        fill_planes, fill_slots = np.array(fills, np.int64).reshape(-1, 2).T.copy()
+        return Schedule(slots, fill_planes, fill_slots, np.array(ends, np.int64))

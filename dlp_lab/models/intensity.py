@@ -1,13 +1,18 @@
-"""The steps that make a scanner's values those that a network was trained on."""
+"""The steps that make a scanner's values those that a network was trained on.
+
+What is looked at of all values lies in files where volumes do, or is made piece by piece.
+"""
 
 from __future__ import annotations
 
+import math
 from collections.abc import Sequence
 from dataclasses import dataclass
 
 import numpy as np
 from numpy.typing import NDArray
 
+from dlp_lab.large_arrays import volume_array
 from dlp_lab.models.description import (
     Clip,
     Crop,
@@ -20,8 +25,10 @@ from dlp_lab.models.description import (
 )
 
 FloatVolume = NDArray[np.float32]
+Mask = NDArray[np.bool_]
 
 _LEAST_SPAN = 1e-8
+_SUMMED_AT_ONCE = 2**20
 
 
 @dataclass
@@ -43,7 +50,7 @@ def apply_steps(
     modality: str | None,
     channel: str | None = None,
     scaling: Scaling | None = None,
-    inside: NDArray[np.bool_] | None = None,
+    inside: Mask | None = None,
 ) -> FloatVolume:
     """Change `values`, in place where that is possible, and return them.
 
@@ -75,12 +82,50 @@ def apply_steps(
 
 
 def _percentiles(values: FloatVolume, step: PercentileScale) -> tuple[float, float]:
-    chosen = values[values > 0] if step.of == "positive" else values
+    chosen = _chosen(values, _where(np.greater, values)) if step.of == "positive" else values
     if chosen.size == 0:
         return 0.0, 0.0
-    low = chosen.min() if step.low is None else np.percentile(chosen, step.low)
-    high = chosen.max() if step.high is None else np.percentile(chosen, step.high)
+    low = chosen.min() if step.low is None else _percentile(chosen, step.low)
+    high = chosen.max() if step.high is None else _percentile(chosen, step.high)
     return float(low), float(high)
+
+
+def _percentile(values: FloatVolume, share: float) -> float:
+    own: FloatVolume = volume_array(values.shape, np.float32)
+    own[...] = values
+    return float(np.percentile(own, share, overwrite_input=True))
+
+
+def _where(compare: np.ufunc, values: FloatVolume) -> Mask:
+    """Where values are other than 0 in a certain way."""
+    found: Mask = compare(values, 0, out=volume_array(values.shape, bool))
+    return found
+
+
+def _chosen(values: FloatVolume, where: Mask) -> FloatVolume:
+    """`(n,)` values of the voxels where, in their order."""
+    chosen: FloatVolume = volume_array((int(np.count_nonzero(where)),), np.float32)
+    end = 0
+    for plane, is_chosen in zip(values, where, strict=True):
+        found = plane[is_chosen]
+        first, end = end, end + len(found)
+        chosen[first:end] = found
+    return chosen
+
+
+def _standard_deviation(values: FloatVolume) -> float:
+    """As numpy's in float64, to the last bit, which makes an array of the deviations of all values first."""
+    mean, flat = values.mean(dtype=np.float64), values.ravel()
+
+    def squares(first: int, end: int) -> float:
+        if end - first > _SUMMED_AT_ONCE:  # halved as numpy halves what it sums up
+            half = first + (end - first) // 16 * 8
+            return squares(first, half) + squares(half, end)
+        deviations = np.subtract(flat[first:end], mean, dtype=np.float64)
+        deviations *= deviations
+        return float(deviations.sum())
+
+    return math.sqrt(squares(0, flat.size) / flat.size)
 
 
 def _scale(values: FloatVolume, low: float, span: float, step: ScaleRange | PercentileScale, scaling: Scaling) -> None:
@@ -95,15 +140,15 @@ def _scale(values: FloatVolume, low: float, span: float, step: ScaleRange | Perc
         np.clip(values, *sorted((step.to_low, step.to_high)), out=values)
 
 
-def _zscore(values: FloatVolume, step: ZScore, scaling: Scaling, inside: NDArray[np.bool_] | None) -> None:
-    where = values != 0 if step.nonzero else np.ones(1, bool)
+def _zscore(values: FloatVolume, step: ZScore, scaling: Scaling, inside: Mask | None) -> None:
+    where = _where(np.not_equal, values) if step.nonzero else np.ones(1, bool)
     if step.fill_holes:
         from scipy import ndimage
 
         where = ndimage.binary_fill_holes(where if inside is None else inside)
-    chosen = values[where] if step.nonzero else values
+    chosen = _chosen(values, where) if step.nonzero else values
     mean = float(chosen.mean(dtype=np.float64)) if step.mean is None and chosen.size else step.mean or 0.0
-    std = float(chosen.std(dtype=np.float64)) if step.std is None and chosen.size else step.std or 1.0
+    std = _standard_deviation(chosen) if step.std is None and chosen.size else step.std or 1.0
     np.subtract(values, np.float32(mean), out=values, where=where)
     np.divide(values, np.float32(max(std, _LEAST_SPAN)), out=values, where=where)
     scaling.preceded_by(max(std, _LEAST_SPAN), mean)

@@ -45,8 +45,11 @@ def resized(values: NDArray[Any], shape: Shape, order: Literal[0, 1, 3], coarse_
         planes = np.moveaxis(values, coarse_axis, 0)
         rows, columns = (length for axis, length in enumerate(shape) if axis != coarse_axis)
         made = _resized_along(planes, (len(planes), rows, columns), order, is_within_planes=True)
-        at = _nearest(len(planes), shape[coarse_axis])
-        return np.ascontiguousarray(np.moveaxis(made[at], 0, coarse_axis))
+        repeated: FloatVolume = volume_array(shape, np.float32)
+        nearest = _nearest(len(planes), shape[coarse_axis])
+        for plane, number in zip(np.moveaxis(repeated, coarse_axis, 0), nearest, strict=True):
+            plane[...] = made[number]
+        return repeated
     return _resized_along(values, shape, order, is_within_planes=False)
 
 

@@ -15,6 +15,7 @@ from dataclasses import dataclass, replace
 import numpy as np
 from numpy.typing import NDArray
 
+from dlp_lab.large_arrays import are_in_files, volume_zeros
 from dlp_lab.models.description import Windows
 from dlp_lab.models.tiling import Block, FloatVolume, RunNetwork, Shape, box
 from dlp_lab.processors import in_parts
@@ -72,8 +73,11 @@ class WindowAxis:
 def rows_at_once(shape: Shape, patch: Shape, channels: int, memory_bytes: int) -> int:
     """How many rows (the second axis) are blended at once, so that the sums take no more than `memory_bytes`.
 
-    All of them where they fit. Otherwise windows that reach over the border of two parts are run twice.
+    All of them where they fit, or lie in a file. Otherwise windows that reach over the border of two parts are run
+    twice.
     """
+    if are_in_files():
+        return shape[1]
     of_a_row = channels * (patch[0] + 1) * shape[2] * 4
     fitting = max(patch[1] // 2, memory_bytes // of_a_row - 1)
     return shape[1] if fitting >= shape[1] else math.ceil(shape[1] / math.ceil(shape[1] / fitting))
@@ -108,7 +112,8 @@ def window_blocks(
     _, _, height, width = image.shape
     # one array for all parts, for whoever has the last block still holds it when the next part begins
     shape = axes[0].size + 1, min(rows + 1, height), width
-    values, weights = np.zeros((channels, *shape), np.float32), np.zeros(shape, np.float32)
+    values = volume_zeros((channels, *shape), np.float32)
+    weights = volume_zeros(shape, np.float32) if least_weight else np.empty((shape[0], 0, 0), np.float32)
     for first_row in range(0, height, rows):
         end_row = min(height, first_row + rows)
         last_row = min(height, end_row + 1)

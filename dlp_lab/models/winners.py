@@ -12,6 +12,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from dlp_lab.errors import ModelRefused
+from dlp_lab.large_arrays import volume_array
 from dlp_lab.models.description import Output
 from dlp_lab.processors import in_parts
 
@@ -46,7 +47,7 @@ class WinnerChoice:
 
     def of_block(self, scores: FloatVolume) -> Winners:
         """What wins at each voxel of `(channels, a, b, c)`."""
-        made = np.empty(scores.shape[1:], self.dtype)
+        made: Winners = volume_array(scores.shape[1:], self.dtype)
 
         def choose(first: int, end: int) -> None:
             for plane in range(first, end):
@@ -110,7 +111,7 @@ def mixed_cells(winners: Winners) -> Mask:
     Returns:
         `(a, b, c)`; behind the last voxel of an axis there is no other.
     """
-    is_mixed = np.zeros(winners.shape, bool)
+    is_mixed: Mask = volume_array(winners.shape, bool)
     last = len(winners) - 1
 
     def compare(first: int, end: int) -> None:

@@ -7,9 +7,9 @@ of the table can be changed unnoticed.
 from __future__ import annotations
 
 import hashlib
-from collections.abc import Iterable
+from collections.abc import Callable, Iterable
 from dataclasses import dataclass
-from itertools import chain
+from itertools import islice
 from typing import Any, Literal
 
 import h5py
@@ -17,13 +17,16 @@ import numpy as np
 from numpy.typing import NDArray
 
 from dlp_lab.errors import Hdf5Error
+from dlp_lab.store.folded_headers import FoldedHeaders
 from dlp_lab.store.hdf5_guard import GuardedFile
+from dlp_lab.waiting_bytes import WaitingBytes
 
 Origin = Literal["source", "template"]
 
 _GROUP = "entry/headers"
 _MAX_BYTES = 2**30
 """Of all headers, unfolded too: a table that names one large piece many times would otherwise grow without end."""
+_BYTES_AT_ONCE = 2**20
 
 
 @dataclass(frozen=True)
@@ -31,7 +34,7 @@ class StoredHeaders:
     """Headers to be stored with a volume: one for each slice or, of multi-frame images, one for each file.
 
     Attributes:
-        pieces: For each header, in slice order, the pieces of its encoded form.
+        folded: Their encoded forms, in slice order.
         common_json, slice_json: The same headers as DICOM JSON, for readers: the elements that all share, and for each
             the others. ASCII, as `json.dumps` makes it.
         origin: "source" if the voxels are those of the images with these headers, "template" if they were made from
@@ -41,9 +44,9 @@ class StoredHeaders:
             one slice.
     """
 
-    pieces: tuple[tuple[bytes, ...], ...]
+    folded: FoldedHeaders
     common_json: str
-    slice_json: tuple[str, ...]
+    slice_json: WaitingBytes
     origin: Origin = "source"
     read_options_json: str = "{}"
     frames: tuple[tuple[int, int], ...] = ()
@@ -69,22 +72,55 @@ def write_headers(file: h5py.File, headers: StoredHeaders) -> None:
     group = file.create_group(_GROUP)
     group.attrs["NX_class"], group.attrs["origin"] = "NXcollection", headers.origin
     group.attrs["read_options"] = headers.read_options_json
-    pool = {piece: number for number, piece in enumerate(dict.fromkeys(chain.from_iterable(headers.pieces)))}
-    table = np.full((len(headers.pieces), max(map(len, headers.pieces))), -1, dtype=np.int32)
-    for row, pieces in zip(table, headers.pieces, strict=True):
-        row[: len(pieces)] = [*map(pool.__getitem__, pieces)]
+    folded = headers.folded
     packed = {"compression": "gzip", "shuffle": True}
-    group.create_dataset("pieces", data=np.frombuffer(b"".join(pool), np.uint8), compression="gzip")
-    group.create_dataset("piece_ends", data=np.cumsum([len(piece) for piece in pool], dtype=np.int64), **packed)
-    group.create_dataset("slice_pieces", data=table, **packed)
-    group.attrs["sha256"] = _sha256(b"".join(pieces) for pieces in headers.pieces)
+    _write_in_parts(
+        group.create_dataset("pieces", (folded.pieces.size_bytes,), np.uint8, compression="gzip"),
+        lambda start, end: np.frombuffer(folded.pieces.read(start, end), np.uint8),
+    )
+    group.create_dataset("piece_ends", data=np.array(folded.pieces.ends, dtype=np.int64), **packed)
+    rows = iter(folded.numbers)
+    _write_in_parts(
+        group.create_dataset("slice_pieces", (len(folded), folded.most_pieces), np.int32, **packed),
+        lambda start, end: _padded(islice(rows, end - start), folded.most_pieces),
+    )
+    group.attrs["sha256"] = folded.sha256
     if headers.frames:
         # frames count from 1, as in DICOM
         frames = np.array([(header, frame + 1) for header, frame in headers.frames], dtype=np.int32)
         group.create_dataset("frames", data=frames, fletcher32=True)
         group["frames"].attrs["sha256"] = _sha256([frames.tobytes()])
     group["common_json"] = np.bytes_(headers.common_json)
-    group.create_dataset("slice_json", data=np.array(headers.slice_json, dtype=np.bytes_), compression="gzip")
+    dtype = np.dtype(f"S{max(np.diff(headers.slice_json.ends, prepend=0))}")
+    texts = iter(headers.slice_json)
+    _write_in_parts(
+        group.create_dataset("slice_json", (len(headers.slice_json),), dtype, compression="gzip"),
+        lambda start, end: np.array([*islice(texts, end - start)], dtype),
+    )
+
+
+def _write_in_parts(dataset: h5py.Dataset, part: Callable[[int, int], NDArray[Any]]) -> None:
+    """Write a new dataset in whole chunks, the first rows first, for the memory need not hold all of it.
+
+    Args:
+        dataset: In chunks, and not held elsewhere: the last of them are written when it is let go.
+        part: Makes the rows from one to another; asked for all, in turn.
+    """
+    rows = dataset.shape[0]
+    chunk_bytes = dataset.chunks[0] * (dataset.nbytes // rows)
+    at_once = dataset.chunks[0] * max(1, _BYTES_AT_ONCE // chunk_bytes)
+    for start in range(0, rows, at_once):
+        end = min(start + at_once, rows)
+        dataset[start:end] = part(start, end)
+
+
+def _padded(rows: Iterable[bytes], length: int) -> NDArray[np.int32]:
+    """Rows of numbers, behind which -1 stands for none."""
+    numbers = [np.frombuffer(row, np.int32) for row in rows]
+    table = np.full((len(numbers), length), -1, np.int32)
+    for row, found in zip(table, numbers, strict=True):
+        row[: len(found)] = found
+    return table
 
 
 def read_headers(file: GuardedFile) -> EncodedHeaders | None:

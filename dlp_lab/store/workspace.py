@@ -325,8 +325,15 @@ def _flush_all_to_disk(top: Path) -> None:
     for folder, _, names in os.walk(top):
         folders.append(folder)
         files += [os.path.join(folder, name) for name in names]
-    with ThreadPoolExecutor(min(_FLUSHED_AT_ONCE, len(files) + 1)) as threads:
-        for _ in threads.map(_flush_to_disk, files):
+    waiting = iter(files)
+
+    def flush_some(_: int) -> None:
+        for file in waiting:  # each is taken by one thread
+            _flush_to_disk(file)
+
+    count = min(_FLUSHED_AT_ONCE, len(files) + 1)
+    with ThreadPoolExecutor(count) as threads:
+        for _ in threads.map(flush_some, range(count)):
             pass
     for folder in folders:
         _flush_to_disk(folder)

@@ -95,6 +95,24 @@ class LabelResult:
 TaskResult = ImageResult | LabelResult
 
 
+class SlabRun(Protocol):
+    """A task at work on a volume whose slices come slab by slab, in order, and each of them once.
+
+    * The first slab has `reach_slices` slices more than are made of it. Of any other as many are made as it has, and of
+      the last all that are left.
+    * They are those of `Task.run`, bit for bit, where a multiple of 16 is made of each slab but the last.
+    * A slab is not needed any more when `go_on` has returned.
+
+    Attributes:
+        reach_slices: How many slices after those that are made must have come.
+    """
+
+    reach_slices: int
+
+    def go_on(self, slab: Volume, report: Report) -> ImageResult:
+        """Compute the slices that can be made with the next ones of the source, as a volume of their own."""
+
+
 class Task(msgspec.Struct, frozen=True, forbid_unknown_fields=True, kw_only=True):
     """Base of all tasks; subclass it, give fields, `name`, `title` and `run`.
 
@@ -139,6 +157,17 @@ class Task(msgspec.Struct, frozen=True, forbid_unknown_fields=True, kw_only=True
 
         Returns:
             None if the volume is needed whole, as by default.
+        """
+        return None
+
+    def in_slabs(self, geometry: Geometry) -> SlabRun | None:
+        """What goes on from one slab to the next with what it knows, for a task that would compute a halo twice.
+
+        Args:
+            geometry: Grid of the whole volume, for which `halo_slices` is not None.
+
+        Returns:
+            None if slabs are computed with their halo, as by default.
         """
         return None
 

@@ -23,7 +23,7 @@ def cli(
         packages: Folders of packages to be installed besides; those that other tests installed are not.
     """
     script = f"import sys; from dlp_lab.cli import {program}; sys.exit({program}())"
-    return subprocess.run(
+    done = subprocess.run(
         [sys.executable, "-c", script, *map(str, arguments)],
         cwd=cwd,
         env=os.environ | {"PYTHONPATH": os.pathsep.join(map(str, [REPOSITORY, *packages]))},
@@ -31,3 +31,5 @@ def cli(
         text=True,
         check=False,
     )
+    print(done.stdout, done.stderr, sep="\n")  # seen where a test fails
+    return done

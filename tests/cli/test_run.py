@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import os
+import signal
 import subprocess
 import sys
 from pathlib import Path
@@ -17,7 +18,7 @@ from dlp_lab.cli import main
 from dlp_lab.jobs.job_store import JobStore
 from dlp_lab.store.workspace import Workspace
 from tests.cli.program import cli
-from tests.jobs.waiting import wait_until
+from tests.patience import ENDLESS_S, PATIENCE_S, wait_until
 from tests.phantom import write_phantom_series
 
 
@@ -85,7 +86,7 @@ def test_a_reader_that_stops_reading_is_no_error(root):
     process.stdout.close()
     assert process.stderr is not None
     assert "Traceback" not in process.stderr.read()
-    process.wait(30)
+    process.wait(PATIENCE_S)
 
 
 def test_two_runs_on_the_root_itself_do_not_read_each_others_results(root):
@@ -140,25 +141,25 @@ def test_the_version_is_told_without_loading_numpy(root):
     assert cli("--version", cwd=root).stdout.strip() == f"dlp-lab {dlp.__version__}"
 
 
-def test_an_interrupted_run_cancels_its_job_and_leaves_no_output(root):
-    import signal
-
-    write_phantom_series(root / "large", modality="MR", shape=(60, 256, 256), spacing_kji_mm=(0.5, 0.1, 0.1))
+def test_an_interrupted_run_cancels_its_job_and_leaves_no_output(root, probe_package):
     # A suite started in the background inherits an ignored SIGINT; a user's terminal does not ignore it.
     script = (
         "import signal, sys; signal.signal(signal.SIGINT, signal.default_int_handler);"
         "from dlp_lab.cli import main; sys.exit(main())"
     )
+    parameters = ["--journal", root / "journal", "--seconds", str(ENDLESS_S)]
     process = subprocess.Popen(
-        [sys.executable, "-c", script, "run", "3dblur", "large", "--sigma-mm", "50"],
+        [sys.executable, "-c", script, "run", "probe", "case", *parameters],
         cwd=root,
         stderr=subprocess.PIPE,
         text=True,
     )
-    queue = Workspace(root).queue_database
-    wait_until(lambda: queue.exists() and any(job.message.startswith("smooth") for job in JobStore(queue).newest(1)))
+    wait_until((root / "journal").exists)
     process.send_signal(signal.SIGINT)
-    assert process.wait(30) == 130
+    _, told = process.communicate(timeout=PATIENCE_S)
+    assert process.returncode == 130, told
+    (job,) = JobStore(Workspace(root).queue_database).newest(9)
+    assert job.state == "cancelled"
     assert [path.name for path in (root / "dlp-lab-output").iterdir()] == [".dlp-lab"]
 
 

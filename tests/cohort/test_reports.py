@@ -22,8 +22,9 @@ from dlp_lab.models.registry import add_model
 from dlp_lab.store.cohort_folder import CohortFolder
 from dlp_lab.store.workspace import Workspace
 from tests.cohort.conftest import Runs
-from tests.jobs.waiting import child_processes, wait_until
+from tests.jobs.waiting import child_processes
 from tests.models.networks import description, threshold_network, write_package
+from tests.patience import PATIENCE_S, wait_until
 from tests.phantom import write_phantom_series
 from tests.security.patient_data import FOLDER_SENTINEL, fill_with_sentinel, told_of
 
@@ -154,9 +155,16 @@ def test_a_kernel_that_dies_is_the_failure_of_its_case_alone(run: Runs, tmp_path
 
 
 def test_a_notebook_that_removes_its_folder_is_the_failure_of_its_case_alone(run: Runs, tmp_path: Path) -> None:
-    # once the run has written there what it knows of the case before its report
-    remove = "if case_id == 'case-0002': time.sleep(2); shutil.rmtree(f'{root}/blurred/cases/{case_id}')"
-    cohort = run(notebook=notebook(tmp_path / "a.ipynb", f"import shutil, time\n{remove}"))
+    # once the run has written there what it writes meanwhile, which would make the folder anew
+    remove = """
+import glob, shutil, time
+folder = f"{root}/blurred/cases/{case_id}"
+if case_id == "case-0002":
+    while not glob.glob(f"{folder}/thumbnail-*.png"):
+        time.sleep(0.02)
+    shutil.rmtree(folder)
+"""
+    cohort = run(notebook=notebook(tmp_path / "a.ipynb", remove))
     assert [bool(record.report_error) for record in cohort.records] == [False, True, False]
     assert cohort.records[1].report_error == "the notebook cannot be executed: FileNotFoundError"
     assert (cohort.path / "cases/case-0002/failure.html").exists()
@@ -247,5 +255,5 @@ def test_a_notebook_that_takes_longer_than_it_may_is_stopped(run: Runs, tmp_path
     job = job_service(workspace).get(record.job)
     path = notebook(tmp_path / "a.ipynb", "import time; time.sleep(600)")
     reports = Reports(workspace, CohortFolder.of(workspace, run.out), path, slots=1, seconds=1)
-    assert reports.start("a", job).result(timeout=100).error == "the notebook was stopped: CellTimeoutError"
+    assert reports.start("a", job).result(timeout=PATIENCE_S).error == "the notebook was stopped: CellTimeoutError"
     reports.close()

@@ -12,7 +12,8 @@ from dlp_lab.jobs.executor import Executor
 from dlp_lab.jobs.job import Job
 from dlp_lab.jobs.updates import Cancelled, Crashed, Ending, Failed, Hindered, Progress, Succeeded, Update
 from dlp_lab.store.workspace import Workspace
-from tests.jobs.waiting import process_is_gone, wait_until
+from tests.jobs.waiting import process_is_gone
+from tests.patience import ENDLESS_S, wait_until
 
 
 def _family(journal: Path) -> list[str]:
@@ -53,12 +54,14 @@ class ExecutorContract:
         )
 
     @staticmethod
-    def endings(executor: Executor, count: int, seconds: float = 30) -> tuple[list[Ending], list[Update]]:
-        deadline = time.monotonic() + seconds
+    def endings(executor: Executor, count: int) -> tuple[list[Ending], list[Update]]:
         seen: list[Update] = []
-        while len([update for update in seen if not isinstance(update, Progress)]) < count:
-            assert time.monotonic() < deadline, f"only {seen} was told"
+
+        def told() -> list[Ending]:
             seen.extend(executor.updates(0.5))
+            return [update for update in seen if not isinstance(update, Progress)]
+
+        wait_until(lambda: len(told()) >= count, told=lambda: f"only {seen} was told")
         return [update for update in seen if not isinstance(update, Progress)], seen
 
     def test_a_job_is_run_and_its_result_is_in_its_place_when_that_is_told(
@@ -137,42 +140,40 @@ class ExecutorContract:
         assert ending == Cancelled(job.uid, 1)
 
     @pytest.mark.parametrize("act", ["", "stubborn"])
-    def test_a_cancelled_job_ends_within_three_seconds_though_it_resists(
+    def test_a_cancelled_job_ends_though_it_resists(
         self, executor: Executor, workspace: Workspace, journal: Path, act: str
     ) -> None:
-        job = self.job(journal, seconds=60, act=act)
+        job = self.job(journal, seconds=ENDLESS_S, act=act)
         executor.start(job)
         wait_until(journal.exists)
-        time.sleep(0.1)
-        asked = time.monotonic()
+        time.sleep(0.1)  # in which it begins to resist
         executor.cancel(job.uid)
         executor.cancel(job.uid)
         (ending,), _ = self.endings(executor, 1)
         assert ending == Cancelled(job.uid, 1)
-        assert time.monotonic() - asked < 3
         assert not workspace.job_folder(job.uid).exists()
 
     def test_what_a_cancelled_job_had_started_ends_with_it(self, executor: Executor, journal: Path) -> None:
-        job = self.job(journal, seconds=60, act="child")
+        job = self.job(journal, seconds=ENDLESS_S, act="child")
         executor.start(job)
         wait_until(lambda: journal.exists() and "child" in journal.read_text())
         child = int(journal.read_text().split("child ")[1].split()[0])
         assert not process_is_gone(child)
         executor.cancel(job.uid)
         self.endings(executor, 1)
-        wait_until(lambda: process_is_gone(child), 2)
+        wait_until(lambda: process_is_gone(child))
 
     def test_what_a_crashed_job_had_started_ends_with_it(self, executor: Executor, journal: Path) -> None:
         executor.start(self.job(journal, act="child-crash"))
         self.endings(executor, 1)
         child = int(journal.read_text().split("child ")[1].split()[0])
-        wait_until(lambda: process_is_gone(child), 2)
+        wait_until(lambda: process_is_gone(child))
 
     @pytest.mark.parametrize("act", ["family", "family-crash", "family-cancel"])
     def test_whatever_a_job_forked_in_whatever_session_is_gone_when_its_end_is_told(
         self, executor: Executor, journal: Path, act: str
     ) -> None:
-        job = self.job(journal, act=act.removesuffix("-cancel"), seconds=60 if act == "family-cancel" else 0)
+        job = self.job(journal, act=act.removesuffix("-cancel"), seconds=ENDLESS_S if act == "family-cancel" else 0)
         executor.start(job)
         family = [int(pid) for pid in wait_until(lambda: _family(journal))]
         if act == "family-cancel":
@@ -202,19 +203,15 @@ class ExecutorContract:
 
     def test_wake_ends_the_wait_for_updates(self, executor: Executor) -> None:
         executor.wake()
-        began = time.monotonic()
-        assert executor.updates(10) == []
-        assert time.monotonic() - began < 1
+        assert executor.updates(ENDLESS_S) == []
 
     def test_close_stops_all_jobs_and_their_ends_are_told_afterwards(self, executor: Executor, journal: Path) -> None:
-        jobs = [self.job(journal, seconds=60), self.job(journal, seconds=60, act="stubborn")]
+        jobs = [self.job(journal, seconds=ENDLESS_S), self.job(journal, seconds=ENDLESS_S, act="stubborn")]
         for job in jobs:
             executor.start(job)
         wait_until(lambda: journal.exists() and journal.read_text().count("start") == 2)
         time.sleep(0.1)
-        began = time.monotonic()
         executor.close()
-        assert time.monotonic() - began < 4
         executor.close()
         ends = [update for update in executor.updates(0) if not isinstance(update, Progress)]
         assert {ending.uid for ending in ends} == {job.uid for job in jobs}

@@ -22,7 +22,7 @@ from dlp_lab.dicom.series import one_series
 from dlp_lab.errors import DlpError
 
 FILES = sorted({Path(name) for name in get_testdata_files() if Path(name).is_file()}, key=lambda path: path.name)
-SECONDS = 5.0
+PROCESSOR_SECONDS = 5.0
 
 
 def test_there_are_files_of_others_to_read():
@@ -32,12 +32,12 @@ def test_there_are_files_of_others_to_read():
 @pytest.mark.parametrize("path", FILES, ids=lambda path: path.name)
 def test_every_file_loads_or_is_refused_by_a_named_error(tmp_path, path):
     shutil.copy(path, tmp_path)
-    began = time.monotonic()
+    began = time.process_time()
     try:
         read_volume(one_series(tmp_path))
     except DlpError as error:
         assert str(error)
-    assert time.monotonic() - began < SECONDS
+    assert time.process_time() - began < PROCESSOR_SECONDS
 
 
 def greyscale(path: Path) -> Header | None:

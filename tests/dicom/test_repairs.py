@@ -13,9 +13,12 @@ from pydicom.dataset import Dataset
 import dlp_lab as dlp
 from dlp_lab import errors
 from dlp_lab.conformance.programs import dciodvfy_errors
+from dlp_lab.dicom import report
 from dlp_lab.dicom.derived_header import Derivation
+from dlp_lab.dicom.folder import find_series
 from dlp_lab.dicom.options import read_options
-from dlp_lab.dicom.series import one_series
+from dlp_lab.dicom.report import report_folder
+from dlp_lab.dicom.series import choose_series, one_series
 from dlp_lab.dicom.write_image import write_derived_series
 from dlp_lab.volume import Volume
 from tests.phantom import Phantom, value_at, write_phantom_series
@@ -254,3 +257,25 @@ def test_the_report_accounts_for_every_file_once(two_echoes):
     assert parts["broken"] == ("refused", None)
     assert parts[f"good/{good.files[2].name}"] == ("slice", 2)
     assert parts[f"gappy/{gappy.files[0].name}"] == ("refused", None)
+
+
+@pytest.mark.parametrize("chosen", ["echo", "gappy"])
+def test_the_report_is_the_same_of_a_series_that_was_chosen_before(two_echoes, monkeypatch, chosen):
+    gappy = write_phantom_series(two_echoes / "gappy", seed=5)
+    gappy.files[3].unlink()
+    (two_echoes / "notes.txt").write_text("hello")
+    scan = find_series(two_echoes)
+    uids = {path.parent.name: pydicom.dcmread(path).SeriesInstanceUID for path in sorted(two_echoes.glob("*/*"))}
+    options = (
+        read_options({"series": uids["a"], "select": {"EchoTime": "12"}})
+        if chosen == "echo"
+        else read_options({"series": uids["gappy"], "gaps": "pad"})
+    )
+    series = choose_series(scan, options)
+    assert len(series.warnings) == (2 if chosen == "echo" else 3)
+    expected = report_folder(scan, options)
+    assembled = []
+    assemble = report.assemble
+    monkeypatch.setattr(report, "assemble", lambda headers, of: assembled.append(headers) or assemble(headers, of))
+    assert report_folder(scan, options, series) == expected
+    assert len(assembled) == 1  # the other one

@@ -18,6 +18,7 @@ from dlp_lab.errors import TemplateMismatch
 from dlp_lab.geometry import Geometry
 from dlp_lab.label_map import Algorithm, Code, Label, LabelMap
 from tests.enhanced_phantom import write_enhanced_phantom
+from tests.patience import PATIENCE_S
 from tests.phantom import ORIENTATIONS, write_phantom_series
 
 ANATOMY = Code("123037004", "SCT", "Anatomical Structure")
@@ -100,7 +101,7 @@ def test_dcmqi_reads_the_same_labels_from_an_oblique_series(tmp_path):
         str(Path(sys.executable).parent / "segimage2itkimage"),
         *("--inputDICOM", str(made.file), "--outputDirectory", str(tmp_path), "-t", "nii", "-p", "dcmqi"),
     ]
-    subprocess.run(command, check=True, capture_output=True, timeout=60)
+    subprocess.run(command, check=True, capture_output=True, timeout=PATIENCE_S)
     lps_to_ras = np.diag([-1, -1, 1, 1])
     for number in (1, 2):
         (path,) = tmp_path.glob(f"dcmqi*{number}.nii*")

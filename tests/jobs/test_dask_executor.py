@@ -12,7 +12,6 @@ import sys
 import time
 from collections.abc import Callable, Iterator
 from pathlib import Path
-from typing import Any
 
 import psutil
 import pydicom
@@ -33,7 +32,9 @@ from dlp_lab.jobs.worker_policy import DEFAULT_NICENESS
 from dlp_lab.store.workspace import Workspace
 from dlp_lab.tasks import all_tasks
 from tests.contracts.executor_contract import ExecutorContract
-from tests.jobs.waiting import process_is_gone, wait_for_end, wait_until
+from tests.jobs.listening import listening_addresses
+from tests.jobs.waiting import process_is_gone, wait_for_end
+from tests.patience import ENDLESS_S, wait_until
 
 NewExecutor = Callable[..., DaskExecutor]
 
@@ -146,17 +147,6 @@ def without_times(path: Path) -> bytes:
     return content
 
 
-def listening_addresses() -> set[Any]:
-    """Where this process and those below it listen."""
-    itself = psutil.Process()
-    return {
-        connection.laddr
-        for process in (itself, *itself.children(recursive=True))
-        for connection in process.net_connections("inet")
-        if connection.status == psutil.CONN_LISTEN
-    }
-
-
 def request(journal: Path, **params: object) -> JobRequest:
     return JobRequest(task="probe", input_dir="dicom_data", params={"journal": str(journal), **params})
 
@@ -206,7 +196,7 @@ class TestDaskExecutor(ExecutorContract):
         self, new_executor: NewExecutor, cluster: LocalCluster, journal: Path
     ) -> None:
         executor = new_executor(cluster.scheduler_address, job_seconds=1.5)
-        executor.start(self.job(journal, seconds=60))
+        executor.start(self.job(journal, seconds=ENDLESS_S))
         (ending,), _ = self.endings(executor, 1)
         assert isinstance(ending, Failed)
         assert (ending.code, "longer than the 1.5 s" in ending.message) == ("TIMED_OUT", True)
@@ -214,7 +204,7 @@ class TestDaskExecutor(ExecutorContract):
     def test_a_job_runs_in_a_process_that_is_no_dask_worker(
         self, executor: Executor, workspace: Workspace, journal: Path
     ) -> None:
-        executor.start(self.job(journal, seconds=60, act="child"))
+        executor.start(self.job(journal, seconds=ENDLESS_S, act="child"))
         child = psutil.Process(first_child(journal))
         assert "spawn_main" not in " ".join(child.parent().cmdline())
         own = os.getpriority(os.PRIO_PROCESS, 0)
@@ -223,7 +213,7 @@ class TestDaskExecutor(ExecutorContract):
     def test_a_cancellation_that_gets_lost_on_its_way_is_sent_again(
         self, executor: DaskExecutor, journal: Path, monkeypatch: pytest.MonkeyPatch
     ) -> None:
-        job = self.job(journal, seconds=60)
+        job = self.job(journal, seconds=ENDLESS_S)
         executor.start(job)
         wait_until(journal.exists)
         monkeypatch.setattr(dask_executor, "_SECONDS_BEFORE_ASKING_AGAIN", 0.5)
@@ -240,16 +230,14 @@ class TestDaskExecutor(ExecutorContract):
     def test_a_new_executor_of_the_workspace_stops_what_the_one_before_left_running(
         self, executor: DaskExecutor, new_executor: NewExecutor, cluster: LocalCluster, journal: Path
     ) -> None:
-        left = self.job(journal, seconds=60)
+        left = self.job(journal, seconds=ENDLESS_S)
         executor.start(left)
         wait_until(journal.exists)
         next_one = new_executor(cluster.scheduler_address)
         job = Job(**{name: getattr(left, name) for name in left.__struct_fields__} | {"attempts": 2})
         next_one.cancel(job.uid)
-        began = time.monotonic()
         next_one.start(job)
         wait_until(lambda: started(journal) == 2)
-        assert time.monotonic() - began < 10
         next_one.cancel(job.uid)
         assert self.endings(next_one, 1)[0] == [Cancelled(job.uid, 2)]
 
@@ -260,7 +248,7 @@ def test_no_job_is_lost_or_run_behind_our_back_when_its_dask_worker_is_killed(
     for _ in range(2):
         processes.start_worker()
     executor = new_executor(processes.address)
-    executor.start(ExecutorContract.job(journal, seconds=60, act="child"))
+    executor.start(ExecutorContract.job(journal, seconds=ENDLESS_S, act="child"))
     killed = worker_of(nanny_of(first_child(journal), processes))
     assert killed is not None
     killed.kill()
@@ -321,10 +309,10 @@ import sys, time
 from dlp_lab.jobs.job import JobRequest
 from dlp_lab.jobs.service import JobService
 from dlp_lab.store.workspace import Workspace
-params = {"journal": sys.argv[1], "act": "child", "seconds": 60}
+params = {"journal": sys.argv[1], "act": "child", "seconds": 10000}
 service = JobService(Workspace.from_environment())
 service.submit(JobRequest(task="probe", input_dir="dicom_data", params=params))
-time.sleep(60)
+time.sleep(10000)
 """
     environment = ExecutorSettings(executor="dask", dask_scheduler=shared_processes.address).to_environment()
     server = subprocess.Popen(
@@ -334,7 +322,7 @@ time.sleep(60)
     child = first_child(journal)
     server.kill()
     server.wait()
-    wait_until(lambda: process_is_gone(child), 10)
+    wait_until(lambda: process_is_gone(child))
 
 
 def test_workers_that_join_and_leave_bring_and_take_slots_and_get_jobs_that_need_what_they_have(

@@ -23,6 +23,7 @@ from dlp_lab.jobs.pipeline import run_job
 from dlp_lab.models.registry import add_model, registered_model
 from dlp_lab.store.workspace import Workspace
 from tests.models.networks import convolutions, description, label, mean_network, threshold_network, write_package
+from tests.patience import PATIENCE_S
 from tests.phantom import Phantom, value_at, write_phantom_series
 
 UID = "a" * 32
@@ -147,7 +148,9 @@ def test_each_task_takes_the_models_that_make_what_it_makes(workspace, mean, tmp
         submit("segment", workspace.root / "ct", root=workspace.root, model="mean")
     with pytest.raises(InputUnsuitable, match="model phantom-parts makes structures, and is for another task"):
         submit("enhance", workspace.root / "ct", root=workspace.root, model="phantom-parts")
-    assert submit("segment", workspace.root / "ct", root=workspace.root).wait(timeout=120).job.state == "succeeded"
+    assert (
+        submit("segment", workspace.root / "ct", root=workspace.root).wait(timeout=PATIENCE_S).job.state == "succeeded"
+    )
 
 
 def test_another_series_is_resampled_to_the_grid_of_the_jobs_own(workspace, sum_of_two):
@@ -165,7 +168,7 @@ def test_a_series_of_the_jobs_folder_is_named_by_its_uid(workspace, sum_of_two):
     job = submit(
         "enhance", workspace.root / "study", root=workspace.root, channels={"FLAIR": other}, read={"series": own}
     )
-    assert len(list(job.wait(timeout=120).output_path.glob("0*.dcm"))) == len(t1.files)
+    assert len(list(job.wait(timeout=PATIENCE_S).output_path.glob("0*.dcm"))) == len(t1.files)
 
 
 def test_the_result_refers_to_the_images_of_all_series_and_passes_every_check(workspace, sum_of_two):

@@ -9,7 +9,6 @@ import sys
 from collections.abc import Iterator
 from pathlib import Path
 
-import psutil
 import pytest
 from distributed import Security
 
@@ -23,7 +22,9 @@ from dlp_lab.jobs.job import JobRequest
 from dlp_lab.jobs.local_executor import LocalExecutor
 from dlp_lab.jobs.service import JobService
 from dlp_lab.store.workspace import Workspace
-from tests.jobs.waiting import wait_for_end, wait_until
+from tests.jobs.listening import listening_addresses
+from tests.jobs.waiting import wait_for_end
+from tests.patience import wait_until
 
 
 def write_certificates(folder: Path) -> tuple[str, str, str]:
@@ -53,16 +54,6 @@ def answer(port: int, files: tuple[str, str, str] | None) -> bytes:
             return connection.recv(12)
     except OSError:
         return b""
-
-
-def listening_ports() -> set[int]:
-    itself = psutil.Process()
-    return {
-        connection.laddr.port
-        for process in (itself, *itself.children(recursive=True))
-        for connection in process.net_connections("inet")
-        if connection.status == psutil.CONN_LISTEN
-    }
 
 
 @pytest.fixture(scope="module")
@@ -100,14 +91,14 @@ def test_a_cluster_that_speaks_tls_answers_nobody_without_a_certificate_of_its_c
 
 
 def test_a_cluster_of_our_own_answers_nobody_else(workspace: Workspace, tmp_path: Path) -> None:
-    before = listening_ports()
+    before = listening_addresses()
     executor = DaskExecutor(workspace, DaskSettings(), slots=1)
     executor.prepare()
     wait_until(lambda: executor.free_slots() == 1)
     theirs = write_certificates(tmp_path / "theirs")
-    ports = listening_ports() - before
-    assert len(ports) >= 4
-    for port in ports:
+    listening = listening_addresses() - before
+    assert len(listening) >= 4
+    for port in {address.port for address in listening}:
         plain, nameless, stranger = (answer(port, files) for files in (None, ("", "", ""), theirs))
         assert plain in (b"", b"HTTP/1.1 404")
         assert nameless == stranger == b""
@@ -225,7 +216,7 @@ from dlp_lab.store.workspace import Workspace
 print("once", flush=True)
 executor = ExecutorSettings("dask").new_executor(Workspace(Path(sys.argv[1])), 1, None)
 executor.prepare()
-until = time.monotonic() + 20
+until = time.monotonic() + 120
 while not executor.free_slots() and time.monotonic() < until:
     time.sleep(0.05)
 print(executor.free_slots())

@@ -20,7 +20,8 @@ from dlp_lab.jobs.updates import Update
 from dlp_lab.store.workspace import Workspace
 from tests.jobs.conftest import NewService
 from tests.jobs.probe_jobs import probe, read
-from tests.jobs.waiting import wait_for_end, wait_until
+from tests.jobs.waiting import wait_for_end
+from tests.patience import ENDLESS_S, wait_until
 from tests.phantom import write_phantom_series
 
 
@@ -38,9 +39,11 @@ def test_a_series_that_breaks_after_submission_fails_with_the_dicom_reason(
 ) -> None:
     series = write_phantom_series(workspace.root / "other")
     service = new_service(slots=1)
-    service.submit(probe(journal, seconds=0.5))
+    first = service.submit(probe(journal, seconds=ENDLESS_S))
+    wait_until(lambda: read(journal))
     broken = service.submit(JobRequest(task="3dblur", input_dir="other"))
     series.files[3].unlink()
+    service.cancel(first.uid)
     job = wait_for_end(service, broken.uid)
     assert (job.state, job.error_code, job.attempts) == ("failed", "MISSING_SLICES", 1)
     assert series.files[2].name in job.message

@@ -24,7 +24,8 @@ from dlp_lab.jobs.isolated_decoder import decoded_apart
 from tests.contracts.frame_decoder_contract import FrameDecoderContract
 from tests.dicom.quirks.pixels import compressed as in_file
 from tests.encoded_images import SYNTAXES, noisy_image, stored_frame
-from tests.jobs.waiting import child_processes, process_is_gone, wait_until
+from tests.jobs.waiting import child_processes, opened_by, process_is_gone
+from tests.patience import PATIENCE_S, wait_until
 from tests.phantom import Phantom, write_phantom_series
 
 pytestmark = pytest.mark.skipif(sys.platform != "linux", reason="processes are looked up in /proc")
@@ -65,7 +66,7 @@ def test_a_crash_while_it_decodes_is_an_error_that_names_the_files(frames, numbe
     ) as caught:
         list(decoded)
     assert caught.value.code == "DECODER_CRASHED"
-    assert child_processes() == before
+    assert child_processes() <= before
 
 
 def test_a_crash_ends_the_reading_of_a_series_and_not_this_process(compressed):
@@ -111,7 +112,7 @@ def test_cancelled_it_is_gone_at_once(compressed):
 
     with pytest.raises(JobCancelled):
         read_volume(one_series(compressed.folder), cancel, decoded_apart)
-    assert child_processes() == before
+    assert child_processes() <= before
 
 
 def test_one_that_hangs_is_gone_when_it_is_closed(frames):
@@ -121,7 +122,7 @@ def test_one_that_hangs_is_gone_when_it_is_closed(frames):
     (process,) = child_processes() - before
     os.kill(process, signal.SIGSTOP)
     decoded.close()
-    assert child_processes() == before
+    assert child_processes() <= before
 
 
 def test_it_writes_no_core_file_with_the_images_in_it(frames):
@@ -143,10 +144,10 @@ def test_it_writes_no_core_file_with_the_images_in_it(frames):
 
 def test_no_descriptor_is_left_open(frames):
     list(decoded_apart(frames[:3], places(frames[:3])))
-    before = set(os.listdir("/proc/self/fd"))
+    before = opened_by()
     for _ in range(3):
         list(decoded_apart(frames[:3], places(frames[:3])))
-    assert set(os.listdir("/proc/self/fd")) == before
+    assert opened_by().keys() <= before.keys()
 
 
 SCRIPT = """
@@ -157,7 +158,10 @@ np.save(sys.argv[2], dlp.read_series(sys.argv[1]).voxels)
 
 def test_a_script_that_comes_through_a_pipe_and_has_no_guard_reads_compressed_series(compressed, tmp_path):
     subprocess.run(
-        [sys.executable, "-", compressed.folder, tmp_path / "voxels.npy"], input=SCRIPT.encode(), check=True, timeout=60
+        [sys.executable, "-", compressed.folder, tmp_path / "voxels.npy"],
+        input=SCRIPT.encode(),
+        check=True,
+        timeout=PATIENCE_S,
     )
     np.testing.assert_array_equal(np.load(tmp_path / "voxels.npy"), compressed.values)
 
@@ -166,7 +170,7 @@ def test_a_program_without_standard_input_reads_compressed_series(compressed, tm
     subprocess.run(
         ["sh", "-c", 'exec "$@" <&-', "sh", sys.executable, "-c", SCRIPT, compressed.folder, tmp_path / "voxels.npy"],
         check=True,
-        timeout=60,
+        timeout=PATIENCE_S,
     )
     np.testing.assert_array_equal(np.load(tmp_path / "voxels.npy"), compressed.values)
 
@@ -206,7 +210,7 @@ frames = [encoded_frame(header) for header in one_series(Path(sys.argv[1])).head
 decoded = decoded_apart(frames, frames)
 next(decoded)
 print(*child_processes(), flush=True)
-time.sleep(60)
+time.sleep(10000)
 """
 
 
@@ -216,7 +220,7 @@ def test_it_ends_with_the_process_that_started_it(compressed):
         decoder = int(parent.stdout.readline())
         assert not process_is_gone(decoder)
         parent.kill()
-    wait_until(lambda: process_is_gone(decoder), 10)
+    wait_until(lambda: process_is_gone(decoder))
 
 
 def test_a_file_whose_name_is_no_text_is_read_and_named(compressed):

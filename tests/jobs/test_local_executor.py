@@ -25,7 +25,8 @@ from dlp_lab.jobs.worker_policy import DEFAULT_NICENESS, WorkerPolicy
 from dlp_lab.jobs.worker_process import WorkerProcess
 from dlp_lab.store.workspace import Workspace
 from tests.contracts.executor_contract import ExecutorContract
-from tests.jobs.waiting import process_is_gone, wait_until
+from tests.jobs.waiting import process_is_gone
+from tests.patience import ENDLESS_S, wait_until
 
 
 class _FullLogs(Workspace):
@@ -47,7 +48,7 @@ class TestLocalExecutor(ExecutorContract):
         self, workspace: Workspace, probe_package: Path, journal: Path, act: str
     ) -> None:
         executor = LocalExecutor(workspace, slots=1, job_seconds=8.0)
-        executor.start(self.job(journal, act=act, seconds=60))
+        executor.start(self.job(journal, act=act, seconds=ENDLESS_S))
         (ending,), _ = self.endings(executor, 1)
         assert isinstance(ending, Failed)
         assert (ending.code, "longer than the 8 s" in ending.message) == ("TIMED_OUT", True)
@@ -154,7 +155,7 @@ class TestLocalExecutor(ExecutorContract):
     def test_a_worker_stands_back_has_a_session_of_its_own_and_makes_no_core_files(
         self, executor: LocalExecutor, journal: Path
     ) -> None:
-        job = self.job(journal, seconds=60, act="child")
+        job = self.job(journal, seconds=ENDLESS_S, act="child")
         executor.start(job)
         wait_until(lambda: journal.exists() and "child" in journal.read_text())
         child = int(journal.read_text().split("child ")[1].split()[0])
@@ -168,13 +169,12 @@ class TestLocalExecutor(ExecutorContract):
     def test_an_attempt_waits_until_the_process_of_the_one_before_is_gone(
         self, executor: LocalExecutor, workspace: Workspace, journal: Path
     ) -> None:
-        job = self.job(journal, act="pid", seconds=3.0)
+        job = self.job(journal, act="pid", seconds=8.0)
+        executor.prepare()
         other = LocalExecutor(workspace, slots=1)
         other.start(job)
         wait_until(journal.exists)
-        executor.start(msgspec.structs.replace(job, attempts=2))
-        assert executor.updates(0.5) == []
-        assert journal.read_text().count("start") == 1
+        executor.start(msgspec.structs.replace(job, attempts=2, params={**job.params, "seconds": 0.0}))
         self.endings(executor, 1)
         words = [line.split()[0] for line in journal.read_text().splitlines()]
         assert words == ["start", "pid", "end", "start", "pid", "end"]
@@ -185,16 +185,24 @@ class TestLocalExecutor(ExecutorContract):
         self, executor: LocalExecutor, workspace: Workspace, journal: Path
     ) -> None:
         job = self.job(journal)
+        reader, writer = os.pipe()
         with workspace.job_log(job.uid).open("w") as log:
             child = os.fork()
             if child == 0:
                 wait_for_earlier_attempt(log.fileno())
                 if os.fork() == 0:
-                    time.sleep(60)
+                    os.write(writer, str(os.getpid()).encode())
+                    time.sleep(ENDLESS_S)
                 os._exit(0)
         os.waitpid(child, 0)
-        executor.start(job)
-        assert isinstance(self.endings(executor, 1, seconds=10)[0][0], Succeeded)
+        forked = int(os.read(reader, 100))
+        try:
+            executor.start(job)
+            assert isinstance(self.endings(executor, 1)[0][0], Succeeded)
+        finally:
+            os.kill(forked, signal.SIGKILL)
+            os.close(reader)
+            os.close(writer)
 
     def pids(self, executor: LocalExecutor, journal: Path, *acts: dict[str, str]) -> list[int]:
         """Processes of jobs that run one after the other: of each that does as told, and of one after it."""
@@ -285,7 +293,7 @@ class TestLocalExecutor(ExecutorContract):
         assert executor.free_slots() == 2
 
     def test_a_stopped_worker_ends_when_its_job_is_cancelled(self, executor: LocalExecutor, journal: Path) -> None:
-        job = self.job(journal, act="pid", seconds=60)
+        job = self.job(journal, act="pid", seconds=ENDLESS_S)
         executor.start(job)
         pid = self.pid_at_work(journal)
         os.kill(pid, signal.SIGSTOP)
@@ -317,7 +325,7 @@ class TestLocalExecutor(ExecutorContract):
     def test_a_job_whose_fork_server_is_killed_is_hindered_and_others_run(
         self, executor: LocalExecutor, journal: Path
     ) -> None:
-        job = self.job(journal, act="pid", seconds=60)
+        job = self.job(journal, act="pid", seconds=ENDLESS_S)
         executor.start(job)
         pid = self.pid_at_work(journal)
         os.kill(forkserver._forkserver._forkserver_pid, signal.SIGKILL)  # type: ignore[attr-defined]

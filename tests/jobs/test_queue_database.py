@@ -17,6 +17,7 @@ from dlp_lab.errors import (
 )
 from dlp_lab.jobs.job_store import JobStore
 from tests.jobs.stored_jobs import REQUEST
+from tests.patience import PATIENCE_S
 
 
 def test_the_database_is_readable_by_its_owner_alone(store: JobStore, queue_path: Path) -> None:
@@ -96,7 +97,7 @@ def test_no_job_is_claimed_twice_by_processes_that_open_and_claim_at_once(store:
     processes = [context.Process(target=_claim_all, args=(queue_path, claimed)) for _ in range(4)]
     for process in processes:
         process.start()
-    seen = [uid for _ in processes for uid in claimed.get(timeout=60)]
+    seen = [uid for _ in processes for uid in claimed.get(timeout=PATIENCE_S)]
     for process in processes:
         process.join()
     assert sorted(seen) == sorted(uids)

@@ -20,6 +20,7 @@ from dlp_lab.models.registry import add_model, registered_model
 from dlp_lab.store.hdf5 import open_hdf5
 from dlp_lab.store.workspace import Workspace
 from tests.models.networks import description, threshold_network, write_package
+from tests.patience import PATIENCE_S
 from tests.phantom import Phantom, write_phantom_series
 
 THRESHOLD = -389.5
@@ -88,12 +89,12 @@ def test_the_labels_lie_beside_the_segmentation_for_viewers_and_name_no_patient(
 
 
 def test_a_job_of_the_queue_ends_in_a_segmentation(workspace, phantom):
-    done = submit("segment", workspace.root / "ct", root=workspace.root, form="labelmap").wait(timeout=120)
+    done = submit("segment", workspace.root / "ct", root=workspace.root, form="labelmap").wait(timeout=PATIENCE_S)
     assert (done.output_path / "segmentation.dcm").exists()
 
 
 def test_the_second_job_of_a_queue_finds_the_model_loaded(workspace, phantom):
-    jobs = [submit("segment", workspace.root / "ct", root=workspace.root).wait(timeout=120) for _ in range(2)]
+    jobs = [submit("segment", workspace.root / "ct", root=workspace.root).wait(timeout=PATIENCE_S) for _ in range(2)]
     first, second = (workspace.job_log(one.job.uid).read_text() for one in jobs)
     assert "model phantom-parts loaded in" in first
     assert "loaded" not in second

@@ -26,11 +26,12 @@ from dlp_lab.dicom.read import read_volume
 from dlp_lab.dicom.series import one_series
 from dlp_lab.dicom.slab_reader import SlabReader
 from dlp_lab.errors import FileChanged, JobCancelled, TaskResultInvalid
-from dlp_lab.jobs import memory_share, pipeline, streamed_job
+from dlp_lab.jobs import memory_share, pipeline, slab_way, streamed_job
 from dlp_lab.jobs.derived_slabs import DerivedSlabs
 from dlp_lab.jobs.job import Job
 from dlp_lab.jobs.pipeline import run_job
 from dlp_lab.kernels import gaussian
+from dlp_lab.kernels.separable import SlabConvolution
 from dlp_lab.store import hdf5_slabs
 from dlp_lab.store.workspace import Workspace
 from dlp_lab.tasks import all_tasks
@@ -74,7 +75,7 @@ def in_slabs(monkeypatch):
     """Every job is done in slabs of 3 slices, and the thickness can be set."""
 
     def set_thickness(slices: int) -> None:
-        monkeypatch.setattr(streamed_job, "slab_thickness", lambda slice_bytes, halo: slices)
+        monkeypatch.setattr(slab_way, "slab_thickness", lambda slice_bytes, halo: slices)
 
     monkeypatch.setenv(memory_share.SHARE_VARIABLE, "0")
     set_thickness(3)
@@ -125,15 +126,59 @@ def test_slabs_of_any_thickness_give_the_same_files_and_record(root, in_slabs, t
 @pytest.mark.parametrize("sigma_mm", [0.0, 2.5, 6.0, 11.0])
 @pytest.mark.parametrize("mode", ["nearest", "constant"])
 @pytest.mark.parametrize("installed", [True, False], ids=["with llvmlite", "without"])
-def test_values_of_slabs_are_those_of_the_volume_bit_for_bit(root, monkeypatch, installed, mode, sigma_mm, thickness):
+def test_values_of_slabs_are_those_of_the_volume_bit_for_bit(
+    root, in_slabs, monkeypatch, installed, mode, sigma_mm, thickness
+):
     if not installed:
         monkeypatch.setattr(gaussian, "compiled_passes", lambda: None)
     series = one_series(root / "case")
     task = Gaussian3D(sigma_mm=[sigma_mm, 2.0, 1.0], mode=mode, cval=-1024)
-    halo = task.halo_slices(series.geometry)
-    slabs = DerivedSlabs(task, series, SlabReader(series, decoded_here), thickness, halo, no_report)
+    in_slabs(thickness)
+    way = slab_way.slab_way(task, series.geometry, task.halo_slices(series.geometry), 1)
+    slabs = DerivedSlabs(task, way, series, SlabReader(series, decoded_here), no_report)
     expected = task.run(read_volume(series), no_report).volume.voxels
     np.testing.assert_array_equal(np.array(list(slabs)), expected)
+
+
+def test_the_gaussian_goes_on_from_slab_to_slab(root, in_slabs, monkeypatch):
+    monkeypatch.setattr(Gaussian3D, "run", None)
+    taken = []
+    take = SlabConvolution.take
+    monkeypatch.setattr(
+        SlabConvolution,
+        "take",
+        lambda self, voxels, result, report: taken.append(len(voxels)) or take(self, voxels, result, report),
+    )
+    done(root, next(UIDS), params={"sigma_mm": 2.0})  # 3 slices
+    assert taken == [6, *[3] * 15, 2]
+
+
+def test_a_gaussian_wider_than_rows_or_columns_is_computed_with_a_halo(root, in_slabs, monkeypatch):
+    request, uid = {"params": {"sigma_mm": [2.0, 30.0, 2.0]}}, next(UIDS)
+    expected = whole(root, uid, **request)
+    monkeypatch.setattr(SlabConvolution, "made_with", None)
+    assert done(root, uid, **request) == expected
+
+
+@pytest.mark.parametrize("thickness", [16, 32])
+def test_slabs_that_are_asked_for_again_or_left_out_are_the_same(root, in_slabs, thickness):
+    in_slabs(thickness)
+    series, task = one_series(root / "case"), Gaussian3D(sigma_mm=2.0)
+    way = slab_way.slab_way(task, series.geometry, task.halo_slices(series.geometry), 1)
+    slabs = DerivedSlabs(task, way, series, SlabReader(series, decoded_here), no_report)
+    expected = task.run(read_volume(series), no_report).volume.voxels
+    for k in (40, 3, 52, 17, 16, 0, 33):
+        np.testing.assert_array_equal(slabs[k], expected[k])
+    for part in (np.s_[0:16], np.s_[10:20], np.s_[30:53], np.s_[5:1:-1]):
+        np.testing.assert_array_equal(np.array(slabs[part]), expected[part])
+
+
+@pytest.mark.parametrize("modality", ["CT", "MR", "PT"])
+@pytest.mark.parametrize("keep_hdf5", [False, True], ids=["DICOM", "and HDF5"])
+def test_blurs_of_every_modality_are_the_same(tmp_path, in_slabs, modality, keep_hdf5):
+    write_phantom_series(tmp_path / "case", modality=modality, shape=(11, 12, 13))
+    request, uid = {"params": {"sigma_mm": 2.0}, "keep_hdf5": keep_hdf5}, next(UIDS)
+    assert done(tmp_path, uid, **request) == whole(tmp_path, uid, **request)
 
 
 @pytest.mark.parametrize("halo", [0, 1, 6, 16, 300])
@@ -363,17 +408,33 @@ def test_one_slab_at_a_time_is_in_memory(root, in_slabs, monkeypatch):
     assert most == 0
 
 
+def test_a_gaussian_has_one_slab_at_a_time_in_memory(root, in_slabs, monkeypatch):
+    alive: list[weakref.ref[Volume]] = []
+    most = 0
+    tell = Gaussian3D._result
+
+    def counted(self, smoothed):
+        nonlocal most
+        most = max(most, sum(volume() is not None for volume in alive))
+        alive.append(weakref.ref(smoothed))
+        return tell(self, smoothed)
+
+    monkeypatch.setattr(Gaussian3D, "_result", counted)
+    done(root, next(UIDS))
+    assert len(alive) > 15
+    assert most == 0
+
+
 def rounded_runs(monkeypatch) -> list[np.dtype]:
     """The types of the results of `3dblur` from now on."""
     made = []
-    run = Gaussian3D.run
+    tell = Gaussian3D._result
 
-    def noted(self, volume, report):
-        result = run(self, volume, report)
-        made.append(result.volume.voxels.dtype)
-        return result
+    def noted(self, smoothed):
+        made.append(smoothed.voxels.dtype)
+        return tell(self, smoothed)
 
-    monkeypatch.setattr(Gaussian3D, "run", noted)
+    monkeypatch.setattr(Gaussian3D, "_result", noted)
     return made
 
 

@@ -19,7 +19,8 @@ from dlp_lab.jobs.service import JobService
 from dlp_lab.store.workspace import Workspace
 from tests.jobs.conftest import NewService
 from tests.jobs.probe_jobs import probe, read
-from tests.jobs.waiting import lock_is_held, process_is_gone, wait_for_end, wait_until
+from tests.jobs.waiting import lock_is_held, process_is_gone, wait_for_end
+from tests.patience import ENDLESS_S, wait_until
 
 
 def test_a_forked_child_of_a_killed_process_does_not_keep_others_from_the_queue(
@@ -36,7 +37,7 @@ while not service.dispatches:
 child = os.fork()
 if child:
     print(child, flush=True)
-time.sleep(60)
+time.sleep(10000)
 """
     with subprocess.Popen([sys.executable, "-c", program, str(workspace.root)], stdout=subprocess.PIPE) as server:
         assert server.stdout is not None
@@ -45,7 +46,7 @@ time.sleep(60)
         service = new_service()
         job = service.submit(probe(journal))
         try:
-            assert wait_for_end(service, job.uid, 10).state == "succeeded"
+            assert wait_for_end(service, job.uid).state == "succeeded"
         finally:
             os.kill(child, signal.SIGKILL)
 
@@ -65,7 +66,7 @@ def test_what_a_killed_server_left_of_a_result_is_removed_though_the_job_is_give
     store = JobStore(workspace.queue_database)
     for _ in range(dispatcher.ATTEMPTS_AFTER_SERVER_STOP - 1):
         job = store.claim_next()
-        assert job and store.record_crash(uid, job.attempts, "SERVER_STOPPED", "", attempts_allowed=9)
+        assert job and store.record_server_stop(uid, job.attempts, "SERVER_STOPPED", "", attempts_allowed=9)
     assert store.claim_next()
     left = workspace.output_folder / f".{uid}.partial-1"
     left.mkdir()
@@ -88,7 +89,7 @@ def test_a_service_takes_over_when_the_one_that_starts_jobs_closes(new_service: 
     first = new_service(slots=1)
     wait_until(lambda: first.dispatches)
     second = new_service(slots=1)
-    uid = second.submit(probe(journal, seconds=1)).uid
+    uid = second.submit(probe(journal, seconds=3)).uid
     wait_until(lambda: read(journal))
     first.close()
     job = second.get(uid)
@@ -103,7 +104,7 @@ def test_a_job_may_be_put_back_any_number_of_times(new_service: NewService, jour
     uid = ""
     for attempt in range(1, 6):
         service = new_service(slots=1)
-        uid = uid or service.submit(probe(journal, seconds=1)).uid
+        uid = uid or service.submit(probe(journal, seconds=3)).uid
         wait_until(lambda: len(read(journal)) == attempt)  # noqa: B023
         service.close()
     job = wait_for_end(new_service(slots=1), uid)
@@ -145,7 +146,7 @@ def test_a_job_whose_queue_was_taken_away_is_stopped_and_gives_its_slot_to_other
     new_service: NewService, workspace: Workspace, journal: Path, lose_output: Callable[[], None]
 ) -> None:
     service = new_service(slots=1)
-    lost = service.submit(probe(journal, label="lost", seconds=60)).uid
+    lost = service.submit(probe(journal, label="lost", seconds=ENDLESS_S)).uid
     wait_until(lambda: read(journal))
     lose_output()
     assert wait_for_end(service, service.submit(probe(journal)).uid).state == "succeeded"
@@ -180,7 +181,8 @@ def test_a_job_outlives_a_server_that_is_killed(new_service: NewService, workspa
     assert not service.dispatches
     os.kill(server.pid, signal.SIGKILL)
     server.wait()
-    wait_until(lambda: process_is_gone(child), 1)
+    wait_until(lambda: process_is_gone(child))
+    assert "end x" not in read(journal)  # it was not the job's own end that ended it
     job = wait_for_end(service, uid)
     assert (job.state, job.attempts) == ("succeeded", 2)
     assert wait_for_end(service, waiting).state == "succeeded"
@@ -196,7 +198,7 @@ def test_a_job_whose_servers_always_die_fails_with_that_reason(
         wait_until(lambda: lock_is_held(workspace.dispatcher_lock))
         if attempt == 1:
             submitter = new_service(slots=1)
-            uid = submitter.submit(probe(journal, seconds=60)).uid
+            uid = submitter.submit(probe(journal, seconds=ENDLESS_S)).uid
             submitter.close()
         wait_until(lambda: len(read(journal)) == attempt)  # noqa: B023
         os.kill(server.pid, signal.SIGKILL)

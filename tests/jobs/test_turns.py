@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import time
 from pathlib import Path
 
 import pytest
@@ -15,7 +14,8 @@ from dlp_lab.jobs.service import JobService
 from dlp_lab.store.workspace import Workspace
 from tests.jobs.conftest import NewService
 from tests.jobs.probe_jobs import probe, read
-from tests.jobs.waiting import wait_for_end, wait_until
+from tests.jobs.waiting import wait_for_end
+from tests.patience import ENDLESS_S, wait_until
 
 
 def test_never_more_jobs_run_than_allowed_and_they_start_in_order(new_service: NewService, journal: Path) -> None:
@@ -52,15 +52,11 @@ def test_one_slot_runs_one_job_after_the_other(new_service: NewService, journal:
     assert read(journal) == [f"{word} {n}" for n in range(4) for word in ("start", "end")]
 
 
-def test_a_running_job_is_cancelled_within_three_seconds_without_a_trace(
-    service: JobService, workspace: Workspace, journal: Path
-) -> None:
-    uid = service.submit(probe(journal, seconds=60)).uid
+def test_a_running_job_is_cancelled_without_a_trace(service: JobService, workspace: Workspace, journal: Path) -> None:
+    uid = service.submit(probe(journal, seconds=ENDLESS_S)).uid
     wait_until(lambda: read(journal))
-    asked = time.monotonic()
     service.cancel(uid)
     assert wait_for_end(service, uid).state == "cancelled"
-    assert time.monotonic() - asked < 3
     assert [path.name for path in workspace.output_folder.iterdir()] == [".dlp-lab"]
     with pytest.raises(JobAlreadyEnded):
         service.cancel(uid)
@@ -68,13 +64,15 @@ def test_a_running_job_is_cancelled_within_three_seconds_without_a_trace(
 
 def test_a_waiting_job_that_is_cancelled_never_starts(new_service: NewService, journal: Path) -> None:
     service = new_service(slots=1)
-    first = service.submit(probe(journal, label="first", seconds=0.5))
+    first = service.submit(probe(journal, label="first", seconds=ENDLESS_S))
+    wait_until(lambda: read(journal))
     second = service.submit(probe(journal, label="second"))
     assert service.cancel(second.uid).state == "cancelled"
     third = service.submit(probe(journal, label="third"))
+    service.cancel(first.uid)
     for job in (first, third):
         wait_for_end(service, job.uid)
-    assert read(journal) == ["start first", "end first", "start third", "end third"]
+    assert read(journal) == ["start first", "start third", "end third"]
 
 
 def test_listeners_hear_of_changes_that_another_service_made(new_service: NewService, journal: Path) -> None:
@@ -83,7 +81,7 @@ def test_listeners_hear_of_changes_that_another_service_made(new_service: NewSer
     second = new_service()
     heard: list[Job] = []
     second.add_listener(heard.append)
-    uid = first.submit(probe(journal, seconds=1.0)).uid
+    uid = first.submit(probe(journal, seconds=2.0)).uid
     wait_for_end(first, uid)
     wait_until(lambda: heard and heard[-1].ended)
     states = [job.state for job in heard if job.uid == uid]

@@ -5,29 +5,16 @@ from __future__ import annotations
 import contextlib
 import fcntl
 import os
-import time
-from collections.abc import Callable
 from pathlib import Path
-from typing import TypeVar
 
 from dlp_lab.jobs.job import Job
 from dlp_lab.jobs.service import JobService
-
-T = TypeVar("T")
-
-
-def wait_until(condition: Callable[[], T], seconds: float = 30) -> T:
-    """The first true answer of `condition`."""
-    deadline = time.monotonic() + seconds
-    while not (answer := condition()):
-        assert time.monotonic() < deadline, "what was waited for did not happen"
-        time.sleep(0.01)
-    return answer
+from tests.patience import wait_until
 
 
-def wait_for_end(service: JobService, uid: str, seconds: float = 30) -> Job:
+def wait_for_end(service: JobService, uid: str) -> Job:
     """The job's record once it has ended."""
-    wait_until(lambda: service.get(uid).ended, seconds)
+    wait_until(lambda: service.get(uid).ended, told=lambda: f"{service.get(uid)}\n{service.log_part(uid, 0).text}")
     return service.get(uid)
 
 
@@ -63,3 +50,17 @@ def child_processes() -> set[int]:
                 if int(parent) == os.getpid() and state != "Z":
                     children.add(int(entry.name))
     return children
+
+
+def opened_by(pid: int | str = "self") -> dict[int, str]:
+    """What a process has open, by its descriptor; what it closes meanwhile may be among it (Linux)."""
+    found = {}
+    for descriptor in Path(f"/proc/{pid}/fd").iterdir():
+        with contextlib.suppress(FileNotFoundError):
+            found[int(descriptor.name)] = os.readlink(descriptor)
+    return found
+
+
+def paths_below(folder: Path) -> list[Path]:
+    """All that is in a folder, in which others may be at work."""
+    return [Path(parent, name) for parent, folders, files in os.walk(folder) for name in (*folders, *files)]

@@ -15,7 +15,8 @@ from dlp_lab.errors import JobCancelled
 from dlp_lab.kernels import gaussian, separable
 from dlp_lab.kernels.compiled import CompiledPasses
 from dlp_lab.kernels.edges import EdgeMode, plain_mode
-from dlp_lab.kernels.gaussian import gaussian_filter, gaussian_weights
+from dlp_lab.kernels.gaussian import gaussian_filter, gaussian_in_slabs
+from dlp_lab.kernels.gaussian_weights import gaussian_weights
 from dlp_lab.kernels.passes import BandedPasses, PlainPasses
 from dlp_lab.tasks.task import no_report
 
@@ -32,6 +33,20 @@ def filtered(voxels, sigma_kji, *, truncate=4.0, mode="nearest", threads=2, repo
 def way(request, monkeypatch):
     monkeypatch.setattr(gaussian, "_passes", lambda voxels: WAYS[request.param])
     return request.param
+
+
+def filtered_in_slabs(voxels, sigma_kji, thickness, *, mode="nearest", threads=2, dtype=np.float32):
+    """The same, made of slabs whose memory holds something else afterwards."""
+    slabs = gaussian_in_slabs(voxels.shape, sigma_kji, truncate=4.0, mode=mode, threads=threads)
+    reach, taken, results = len(gaussian_weights(sigma_kji[0], 4.0)) // 2, 0, []
+    while slabs.made < len(voxels):
+        stop = min(len(voxels), slabs.made + thickness + reach)
+        slab = voxels[taken:stop].copy()
+        results.append(np.full((slabs.made_with(len(slab)) - slabs.made, *voxels.shape[1:]), -77, dtype))
+        slabs.take(slab, results[-1], no_report)
+        slab[...] = 99
+        taken = stop
+    return np.concatenate(results)
 
 
 def some_voxels(shape, dtype=np.int16):
@@ -56,6 +71,7 @@ sigmas = st.one_of(st.just(0.0), st.floats(0.01, 3), st.floats(3, 60))
 @example((1, 1, 1), (3.0, 3.0, 3.0), "mirror", 4.0, np.int16, "as it is", "machine code", 1, 0.0)
 @example((33, 64, 48), (9.0, 0.0, 2.0), "wrap", 4.0, np.float32, "transposed", "BLAS", 2, 0.0)
 @example((2, 90, 3), (50.0, 40.0, 0.3), "reflect", 4.0, np.int16, "every other", "machine code", 2, 0.0)
+@example((1, 30, 1), (2.0, 1.0, 1.5), "constant", 4.0, np.int16, "as it is", "BLAS", 1, 100.0)
 @example((2, 90, 32), (50.0, 2.0, 4.0), "constant", 4.0, np.int16, "backwards", "machine code", 3, 100.0)
 @example((40, 33, 16), (1.5, 8.1, 4.0), "grid-constant", 4.0, np.uint8, "every other", "BLAS", 3, -3.5)
 def test_it_is_scipys_for_any_volume_within_a_ten_thousandth_of_its_range(
@@ -102,6 +118,12 @@ def test_a_plane_is_summed_once_however_often_it_stands_beyond_the_edge(mode, pl
     # the last planes come before the first, and the first after the last
     again = 24 if plain_mode(mode) == "wrap" else 0
     assert sum(summed) == planes + again
+
+
+def test_a_single_plane_row_or_column_is_all_there_is_for_any_edge_but_a_constant(way):
+    voxels = some_voxels((1, 40, 33))
+    for mode in set(get_args(EdgeMode)) - {"constant", "grid-constant"}:
+        np.testing.assert_array_equal(filtered(voxels, (3, 2, 1), mode=mode), filtered(voxels, (0, 2, 1), mode=mode))
 
 
 def test_strips_and_threads_change_no_bit(way, monkeypatch):
@@ -214,3 +236,42 @@ def test_memory_that_cannot_take_the_result_is_refused():
     ):
         with pytest.raises(ValueError, match=why):
             filtered(floats, (1, 1, 1), result=memory)
+
+
+@settings(max_examples=60, deadline=None)
+@given(
+    shape=st.tuples(st.integers(2, 90), st.integers(12, 90), st.integers(12, 50)),
+    sigma_kji=st.tuples(st.floats(0, 12), st.floats(0, 2.5), st.floats(0, 2.5)),
+    mode=st.sampled_from(["nearest", "reflect", "mirror"]),
+    dtype=st.sampled_from([np.int16, np.uint16, np.float32]),
+    thickness=st.integers(1, 40),
+    threads=st.integers(1, 3),
+    rounded=st.booleans(),
+)
+def test_machine_code_makes_the_same_bits_of_slabs_of_any_thickness(
+    shape, sigma_kji, mode, dtype, thickness, threads, rounded
+):
+    sigma_kji = (min(sigma_kji[0], (shape[0] - 1) / 4.2), *sigma_kji[1:])
+    voxels = some_voxels(shape, dtype)
+    into = np.int16 if rounded and dtype == np.int16 else np.float32
+    whole = filtered(voxels, sigma_kji, mode=mode, threads=threads, result=np.empty(shape, into))
+    slabs = filtered_in_slabs(voxels, sigma_kji, thickness, mode=mode, threads=threads, dtype=into)
+    np.testing.assert_array_equal(slabs, whole)
+
+
+@pytest.mark.parametrize("dtype", [np.int16, np.uint16, np.float32])
+@pytest.mark.parametrize("mode", ["nearest", "reflect", "mirror"])
+@pytest.mark.parametrize("sigma_k", [0, 1.5, 5, 12])
+@pytest.mark.parametrize("thickness", [16, 32])
+def test_numpy_makes_the_same_bits_of_slabs_of_whole_blocks(monkeypatch, thickness, sigma_k, mode, dtype):
+    monkeypatch.setattr(gaussian, "compiled_passes", lambda: None)
+    voxels = some_voxels((75, 40, 37), dtype)
+    whole = filtered(voxels, (sigma_k, 2, 1), mode=mode)
+    np.testing.assert_array_equal(filtered_in_slabs(voxels, (sigma_k, 2, 1), thickness, mode=mode), whole)
+
+
+@pytest.mark.parametrize(
+    ("mode", "sigma_kji"), [("wrap", (1, 1, 1)), ("nearest", (12, 1, 1)), ("nearest", (1, 1, 12))], ids=str
+)
+def test_there_are_no_slabs_of_what_is_needed_whole(mode, sigma_kji):
+    assert gaussian_in_slabs((40, 40, 40), sigma_kji, truncate=4.0, mode=mode, threads=1) is None

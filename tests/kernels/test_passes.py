@@ -13,7 +13,7 @@ from dlp_lab.kernels import compiled
 from dlp_lab.kernels.blocks import whole_blocks
 from dlp_lab.kernels.compiled import FORBIDDEN_VARIABLE, CompiledPasses
 from dlp_lab.kernels.passes import BandedPasses, PlainPasses
-from dlp_lab.kernels.strip_plan import StripPlan
+from dlp_lab.kernels.strip_plan import StripPlan, WindowOrder
 
 TAPS = (1, 3, 5, 7, 13, 19, 101)
 
@@ -43,9 +43,11 @@ def convolved(passes, voxels, taps_kji, mode="mirror", result=None, rows=None):
     result = np.full(voxels.shape, np.float32(-1)) if result is None else result
     weights, rows = tuple(some_weights(taps) for taps in taps_kji), rows or whole_blocks(voxels.shape[1])
     plan = StripPlan(weights, mode, voxels.shape, rows, passes.planes_at_once(taps_kji[0] // 2))
-    strip = passes.strip(plan)
+    strip, schedule = passes.strip(plan), WindowOrder(plan).take(len(voxels))
+    window = strip.window()
     for start in range(0, voxels.shape[1], rows):
-        for _ in strip.convolve(voxels, result, slice(start, min(start + rows, voxels.shape[1]))):
+        part = slice(start, min(start + rows, voxels.shape[1]))
+        for _ in strip.convolve(voxels, result, part, schedule, window):
             pass
     return result
 
@@ -80,10 +82,11 @@ def test_sums_are_scipys_for_any_view(passes, view):
 def test_a_strip_is_written_into_its_rows_and_nowhere_else(passes):
     voxels = some_voxels((9, 60, 50))
     weights, whole = tuple(some_weights(taps) for taps in (3, 5, 7)), convolved(passes, voxels, (3, 5, 7))
-    strip = passes.strip(StripPlan(weights, "mirror", voxels.shape, 32, passes.planes_at_once(1)))
+    plan = StripPlan(weights, "mirror", voxels.shape, 32, passes.planes_at_once(1))
+    strip, schedule = passes.strip(plan), WindowOrder(plan).take(len(voxels))
     for dtype in (np.float32, np.int16):
         result = np.full(voxels.shape, -7777, dtype)
-        for _ in strip.convolve(voxels, result, slice(16, 37)):
+        for _ in strip.convolve(voxels, result, slice(16, 37), schedule, strip.window()):
             pass
         np.testing.assert_array_equal(
             result[:, 16:37], np.rint(whole[:, 16:37]) if dtype == np.int16 else whole[:, 16:37]

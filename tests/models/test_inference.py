@@ -3,20 +3,24 @@ from __future__ import annotations
 import hashlib
 import itertools
 import json
+import tracemalloc
 from pathlib import Path
 
 import numpy as np
 import onnx
 import pytest
 
+from dlp_lab import large_arrays
 from dlp_lab.errors import InputUnsuitable, JobCancelled, ModelRefused
 from dlp_lab.geometry import Geometry, Reorientation
+from dlp_lab.large_arrays import arrays_in_files
 from dlp_lab.models.description import Windows
 from dlp_lab.models.inference import segment
 from dlp_lab.models.memory import Memory
 from dlp_lab.models.network import Network, load
 from dlp_lab.models.package import read_package
 from dlp_lab.models.windows import WindowAxis, rows_at_once
+from dlp_lab.models.winners import WinnerChoice, mixed_cells
 from dlp_lab.processors import shared_processors
 from dlp_lab.volume import Volume
 from tests.models.networks import description, label, neighbourhood_network, threshold_network, write_package
@@ -132,6 +136,53 @@ def test_windows_whose_weights_have_a_least_value_are_blended_by_the_book_too(tm
     found = segment(windowed, image, memory=SMALL)
     np.testing.assert_array_equal(found.voxels, _by_the_book(windowed, image.voxels, "gaussian", 0.05))
     assert (found.voxels != _by_the_book(windowed, image.voxels, "gaussian")).any()
+
+
+@pytest.mark.parametrize("least_weight", [0.0, 0.05])
+def test_sums_in_a_file_are_those_of_the_memory_and_run_no_window_twice(tmp_path, monkeypatch, least_weight):
+    monkeypatch.setattr(large_arrays, "_LEAST_BYTES", 0)
+    volume = phantom("oblique", (23, 33, 28))
+    image = volume.with_voxels(np.random.default_rng(1).normal(size=volume.voxels.shape))
+    way = {"kind": "windows", "patch": [8, 9, 10], "overlap": 0.4, "least_weight": least_weight}
+    windowed = network(tmp_path, neighbourhood_network(), 2, inference=way, orientation="RAS")
+    in_memory, in_files = [], []
+    at_once = segment(windowed, image, lambda fraction, message: in_memory.append(message), memory=Memory(2**30))
+    with arrays_in_files(tmp_path):
+        found = segment(windowed, image, lambda fraction, message: in_files.append(message), memory=SMALL)
+    np.testing.assert_array_equal(found.voxels, at_once.voxels)
+    assert in_files == in_memory
+
+
+def test_sums_in_a_file_take_no_memory_of_the_process(tmp_path, monkeypatch):
+    monkeypatch.setattr(large_arrays, "_LEAST_BYTES", 0)
+    volume = phantom("oblique", (40, 96, 96))
+    way = {"kind": "windows", "patch": [16, 16, 16], "overlap": 0.5}
+    windowed = network(tmp_path, threshold_network(*THRESHOLDS), 2, inference=way, orientation=None)
+    most = {}
+    for folder in (None, None, tmp_path):  # the first loads what both need
+        with arrays_in_files(folder):
+            tracemalloc.start()
+            segment(windowed, volume)
+            most[folder] = tracemalloc.get_traced_memory()[1]
+            tracemalloc.stop()
+    input_and_labels, sums = volume.voxels.size * (4 + 1), 3 * 17 * 96 * 96 * 4
+    assert most[tmp_path] < most[None] - input_and_labels - 0.5 * sums
+
+
+def test_winners_of_a_block_and_the_borders_between_them_lie_in_files_too(tmp_path, monkeypatch):
+    monkeypatch.setattr(large_arrays, "_LEAST_BYTES", 0)
+    scores = np.random.default_rng(0).normal(size=(3, 40, 60, 60)).astype(np.float32)
+    choice = WinnerChoice(
+        read_package(write_package(tmp_path, threshold_network(0, 1), description(2))).description.output
+    )
+    expected = mixed_cells(choice.of_block(scores))
+    with arrays_in_files(tmp_path):
+        tracemalloc.start()
+        found = mixed_cells(choice.of_block(scores))
+        most = tracemalloc.get_traced_memory()[1]
+        tracemalloc.stop()
+    np.testing.assert_array_equal(found, expected)
+    assert most < 0.9 * found.size
 
 
 @pytest.mark.parametrize("grid", [{"kind": "native"}, {"kind": "spacing", "spacing_mm": [1.1, 1.7, 0.9]}, CENTRED])

@@ -1,9 +1,13 @@
 from __future__ import annotations
 
+import tracemalloc
+
 import numpy as np
 import pytest
 from scipy import ndimage
 
+from dlp_lab import large_arrays
+from dlp_lab.large_arrays import arrays_in_files
 from dlp_lab.models.resizing import resized
 
 
@@ -52,3 +56,19 @@ def test_as_many_voxels_are_a_copy():
     made = resized(values[::-1], values.shape, 3, 0)
     made[...] = 0
     np.testing.assert_array_equal(values, image())
+
+
+@pytest.mark.parametrize("coarse_axis", [None, 0, 1, 2])
+@pytest.mark.parametrize("order", [0, 1, 3])
+def test_no_memory_of_a_volume_is_taken_where_volumes_lie_in_files(tmp_path, monkeypatch, order, coarse_axis):
+    monkeypatch.setattr(large_arrays, "_LEAST_BYTES", 0)
+    before = np.random.default_rng(0).normal(50, 400, (40, 44, 48)).astype(np.float32)
+    shape = (60, 66, 72)
+    expected = resized(before, shape, order, coarse_axis)
+    with arrays_in_files(tmp_path):
+        tracemalloc.start()
+        made = resized(before, shape, order, coarse_axis)
+        most = tracemalloc.get_traced_memory()[1]
+        tracemalloc.stop()
+    np.testing.assert_array_equal(made, expected)
+    assert most < 0.5 * made.nbytes

@@ -21,7 +21,8 @@ from dlp_lab.jobs.job_store import JobStore
 from dlp_lab.jobs.service import JobService
 from dlp_lab.server.log_file import write_log_to
 from dlp_lab.store.workspace import Workspace
-from tests.jobs.waiting import wait_for_end, wait_until
+from tests.jobs.waiting import paths_below, wait_for_end
+from tests.patience import wait_until
 from tests.phantom import write_phantom_series
 
 NOBODY = 65534
@@ -69,7 +70,7 @@ def run_jobs_of_all_kinds(root: Path) -> None:
 
 def written(root: Path) -> list[Path]:
     """What is not the input, which is the user's own."""
-    return [path for path in root.rglob("*") if path.relative_to(root).parts[0] != "dicom_data"]
+    return [path for path in paths_below(root) if path.relative_to(root).parts[0] != "dicom_data"]
 
 
 def check_modes(root: Path) -> None:

@@ -14,7 +14,7 @@ from pydicom.dataset import Dataset
 from dlp_lab.cli import main
 from dlp_lab.jobs.handle import job_service
 from dlp_lab.store.workspace import Workspace
-from tests.jobs.waiting import wait_until
+from tests.patience import PATIENCE_S, wait_until
 from tests.phantom import write_phantom_series
 from tests.server.test_standalone import Backend, starter
 
@@ -50,7 +50,7 @@ def test_no_request_can_forge_a_line_of_the_servers_log_or_command_its_terminal(
         "GET /\x9b31m\x85 HTTP/1.1",
         f"\x1b]0;{FORGED}\x07 / HTTP/1.1",
     ):
-        with socket.create_connection(("127.0.0.1", port), 10) as client:
+        with socket.create_connection(("127.0.0.1", port), PATIENCE_S) as client:
             asked = f"{line}\r\nHost: 127.0.0.1\r\nUser-Agent: \x1b[31m\r\nReferer: http://a/\x1b[31m\r\n"
             client.sendall(f"{asked}Connection: close\r\n\r\n".encode("latin-1"))
             while client.recv(4096):
@@ -63,8 +63,8 @@ def test_no_request_can_forge_a_line_of_the_servers_log_or_command_its_terminal(
     request.add_header("Authorization", f"token {backend.token}")
     request.add_header("Idempotency-Key", "a\x1b[31m\x9b")
     with pytest.raises(urllib.request.HTTPError, match="400"):
-        urllib.request.urlopen(request, timeout=20)
-    wait_until(lambda: "succeeded" in (backend.folder / "debug.log").read_text())
+        urllib.request.urlopen(request, timeout=PATIENCE_S)
+    wait_until(lambda: "succeeded" in (backend.folder / "debug.log").read_text(), backend.told)
     for name in ("debug.log", "stderr"):
         text = (backend.folder / name).read_text(encoding="utf-8")
         assert len(text.splitlines()) == text.count("\n")

@@ -16,7 +16,8 @@ import pytest
 
 from dlp_lab.cli import main
 from dlp_lab.server.extension import ROUTES
-from tests.jobs.waiting import wait_until
+from tests.jobs.waiting import paths_below
+from tests.patience import ENDLESS_S, PATIENCE_S, wait_until
 from tests.security.patient_data import FOLDER_SENTINEL, text_tags, told_of, write_patient_series
 from tests.server.test_standalone import Backend, starter
 
@@ -45,7 +46,7 @@ class Served:
         request = urllib.request.Request(self.backend.address + path, content, method=method)
         request.add_header("Authorization", f"token {self.backend.token}")
         try:
-            with urllib.request.urlopen(request, timeout=20) as answer:
+            with urllib.request.urlopen(request, timeout=PATIENCE_S) as answer:
                 text, headers = answer.read().decode(errors="backslashreplace"), str(answer.headers)
         except urllib.error.HTTPError as error:
             text, headers = error.read().decode(), str(error.headers)
@@ -67,8 +68,8 @@ class Served:
                     self.processes += (process / "cmdline").read_bytes().decode(errors="replace") + environment
             except OSError:
                 continue
-        self.temporary |= {path.name for path in self.backend.folder.joinpath("tmp").rglob("*")}
-        self.temporary |= {path.name for path in self.output.rglob("*")}
+        for folder in (self.backend.folder / "tmp", self.output):
+            self.temporary |= {path.name for path in paths_below(folder)}
 
 
 @pytest.fixture(scope="module")
@@ -81,7 +82,7 @@ def served(tmp_path_factory: pytest.TempPathFactory, probe_package: Path) -> Ite
     write_patient_series(refused / "two", slices=2)
     starts = starter(folder)
     served = Served(next(starts)("--DlpLabApp.log_level=DEBUG", "--max-concurrent-jobs=3", TMPDIR=str(folder / "tmp")))
-    served.submit("cancelled", task="probe", params={"seconds": 60})
+    served.submit("cancelled", task="probe", params={"seconds": ENDLESS_S})
     served.submit("series", task="3dblur", keep_hdf5=True)
     served.submit("multiframe", task="3dblur", output_form="multiframe")
     served.submit("map", task="3dblur", output_form="parametric_map")
@@ -90,7 +91,10 @@ def served(tmp_path_factory: pytest.TempPathFactory, probe_package: Path) -> Ite
     wait_until(lambda: served.job("cancelled")["progress"] > 0)
     served.look_around()
     ended = ("succeeded", "failed")
-    wait_until(lambda: all(served.job(name)["state"] in ended for name in served.uids if name != "cancelled"), 60)
+    wait_until(
+        lambda: all(served.job(name)["state"] in ended for name in served.uids if name != "cancelled"),
+        served.backend.told,
+    )
     served.look_around()
     served.ask(f"dlp-lab/api/v1/jobs/{served.uids['cancelled']}/cancel", {})
     wait_until(lambda: served.job("cancelled")["state"] == "cancelled")

@@ -5,21 +5,16 @@ from __future__ import annotations
 import os
 import subprocess
 import sys
-from contextlib import suppress
 from pathlib import Path
 
+from tests.jobs.waiting import opened_by, paths_below
+from tests.patience import PATIENCE_S
 from tests.server.test_standalone import RUN, starter
 
 
 def listening(pid: int) -> set[str]:
     """Addresses, in the kernel's hexadecimal, on which a process listens."""
-    inodes = set()
-    for descriptor in Path(f"/proc/{pid}/fd").iterdir():
-        # a server at work closes files between their listing and a look at them
-        with suppress(FileNotFoundError):
-            target = os.readlink(descriptor)
-            if target.startswith("socket:["):
-                inodes.add(target[8:-1])
+    inodes = {target[8:-1] for target in opened_by(pid).values() if target.startswith("socket:[")}
     lines = [
         line.split() for name in ("tcp", "tcp6") for line in Path(f"/proc/{pid}/net/{name}").read_text().splitlines()
     ]
@@ -40,7 +35,7 @@ def test_by_default_it_listens_on_the_loopback_alone_and_its_token_is_nowhere_bu
     token = backend.token
     assert token not in Path(f"/proc/{pid}/cmdline").read_text()
     assert token not in Path(f"/proc/{pid}/environ").read_text()
-    for path in tmp_path.rglob("*"):
+    for path in paths_below(tmp_path):
         if path.is_file():
             assert token.encode() not in path.read_bytes(), path
             if path.is_relative_to(runtime):
@@ -67,7 +62,7 @@ def test_an_empty_token_is_refused(tmp_path: Path) -> None:
         env={**environment, "HOME": str(tmp_path)},
         capture_output=True,
         text=True,
-        timeout=60,
+        timeout=PATIENCE_S,
         check=False,
     )
     assert ended.returncode != 0

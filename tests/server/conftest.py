@@ -12,6 +12,7 @@ import pytest
 from pytest_jupyter.jupyter_server import *  # noqa: F403  # here and not in the top conftest: its fixtures are autouse
 from tornado.httpclient import HTTPResponse
 
+from tests.patience import PATIENCE_S
 from tests.phantom import write_phantom_series
 
 Fetch = Callable[..., Awaitable[HTTPResponse]]
@@ -42,6 +43,7 @@ def fetch(jp_fetch: Fetch, dicom_data: Path) -> Fetch:
         if body is not None:
             text = body if isinstance(body, str) else json.dumps(body)
             options = {"method": "POST", "body": text, **options}
+        options = {"connect_timeout": PATIENCE_S, "request_timeout": PATIENCE_S, **options}
         path, _, query = path.partition("?")
         return await jp_fetch("dlp-lab", path, params=dict(parse_qsl(query)), raise_error=False, **options)
 

@@ -13,6 +13,7 @@ from pathlib import Path
 import pytest
 from tornado.httpclient import HTTPResponse
 
+from tests.patience import PATIENCE_S
 from tests.server.conftest import Fetch
 from tests.server.test_standalone import Backend, backend  # noqa: F401
 
@@ -108,7 +109,7 @@ async def test_the_access_log_has_no_folder_of_an_address(fetch: Fetch, caplog: 
 def _post_without_token(server: Backend, kind: str, pieces: Iterable[bytes]) -> None:
     port = int(server.address.rstrip("/").rpartition(":")[2])
     with socket.create_connection(("127.0.0.1", port)) as connection:
-        connection.settimeout(20)
+        connection.settimeout(PATIENCE_S)
         with contextlib.suppress(OSError):  # the server has had enough
             connection.sendall(f"POST /dlp-lab/api/v1/jobs HTTP/1.1\r\nHost: localhost\r\n{kind}\r\n\r\n".encode())
             for piece in pieces:

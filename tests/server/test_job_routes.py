@@ -5,27 +5,36 @@ import json
 import logging
 import re
 import threading
-import time
 from pathlib import Path
 from typing import Any
 
 import pytest
 from jupyter_server.serverapp import ServerApp
+from tornado.httpclient import HTTPResponse
 
+from tests.patience import ENDLESS_S, PATIENCE_S, until
 from tests.server.conftest import Fetch
 
 
 async def query_until(fetch: Fetch, uid: str, status: int) -> dict[str, Any]:
-    deadline = time.monotonic() + 30
-    while (answer := await fetch(f"query/{uid}")).code == 202 and status != 202:
-        assert time.monotonic() < deadline
-        await asyncio.sleep(0.02)
+    async def settled() -> HTTPResponse | None:
+        answer = await fetch(f"query/{uid}")
+        return answer if answer.code != 202 or status == 202 else None
+
+    answer = await until(settled)
     assert answer.code == status, answer.body
     return json.loads(answer.body)
 
 
+async def keep_busy(fetch: Fetch) -> str:
+    """Uid of a job that takes the only slot until it is cancelled."""
+    body = {"job_name": "probe", "in_dir": "dicom_data", "params": {"seconds": ENDLESS_S}}
+    return json.loads((await fetch("job/", body)).body)["uid"]
+
+
 @pytest.mark.parametrize("path", ["job/", "job"])
 async def test_a_job_is_taken_then_running_then_done(fetch: Fetch, jp_root_dir: Path, path: str) -> None:
+    before_it = await keep_busy(fetch)
     answer = await fetch(path, {"job_name": "3dblur", "in_dir": "dicom_data"})
     assert answer.code == 201
     uid = json.loads(answer.body)["uid"]
@@ -33,6 +42,7 @@ async def test_a_job_is_taken_then_running_then_done(fetch: Fetch, jp_root_dir: 
     assert re.fullmatch("[0-9a-f]{32}", uid)
     running = await fetch(f"query/{uid}")
     assert (running.code, json.loads(running.body)["msg"]) == (202, "Job is running")
+    await fetch(f"api/v1/jobs/{before_it}/cancel", {})
     done = await query_until(fetch, uid, 200)
     assert done["msg"] == "Job has completed"
     assert done["output_dir"] == f"dlp-lab-output/{uid}"
@@ -41,8 +51,8 @@ async def test_a_job_is_taken_then_running_then_done(fetch: Fetch, jp_root_dir: 
 
 
 async def test_a_waiting_job_is_running_to_who_asks(fetch: Fetch) -> None:
-    for _ in range(2):
-        answer = await fetch("job/", {"job_name": "probe", "in_dir": "dicom_data", "params": {"seconds": 0.5}})
+    await keep_busy(fetch)
+    answer = await fetch("job/", {"job_name": "probe", "in_dir": "dicom_data"})
     reply = await query_until(fetch, json.loads(answer.body)["uid"], 202)
     assert (reply["msg"], reply["state"]) == ("Job is running", "queued")
 
@@ -144,8 +154,7 @@ async def test_no_traceback_reaches_the_user(fetch: Fetch, jp_root_dir: Path) ->
 
 
 async def test_a_cancelled_job_is_500_and_says_so(fetch: Fetch) -> None:
-    body = {"job_name": "probe", "in_dir": "dicom_data", "params": {"seconds": 60}}
-    uid = json.loads((await fetch("job/", body)).body)["uid"]
+    uid = await keep_busy(fetch)
     assert (await fetch(f"api/v1/jobs/{uid}/cancel", {})).code == 200
     assert (await query_until(fetch, uid, 500))["msg"] == "Job was cancelled"
 
@@ -172,12 +181,12 @@ async def test_other_routes_answer_while_slow_folders_are_looked_through(
     jobs = await jp_serverapp.web_app.settings["dlp_lab_open_queue"]()
     may_go_on = threading.Event()
     submit = jobs.submit
-    jobs.submit = lambda *asked: may_go_on.wait(30) and submit(*asked)
+    jobs.submit = lambda *asked: may_go_on.wait(PATIENCE_S) and submit(*asked)
     names = ("job_name", "in_dir") if path == "job/" else ("task", "input_dir")
     body = dict(zip(names, ("3dblur", "dicom_data"), strict=True))
     waiting = [asyncio.ensure_future(fetch(path, body)) for _ in range(8)]
     await asyncio.sleep(0.2)
-    assert (await asyncio.wait_for(fetch("query/x"), 2)).code == 404
+    assert (await asyncio.wait_for(fetch("query/x"), PATIENCE_S / 2)).code == 404
     may_go_on.set()
     assert {answer.code for answer in await asyncio.gather(*waiting)} == {201}
 

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import asyncio
 import json
 from collections.abc import Awaitable, Callable
 from pathlib import Path
@@ -18,6 +17,7 @@ from dlp_lab.server.api_handler import JOBS_SETTING
 from dlp_lab.server.events import JOB_EVENT_SCHEMA_ID
 from dlp_lab.server.extension import ROUTES
 from dlp_lab.server.owners import users_are_told_apart
+from tests.patience import ENDLESS_S, until
 from tests.server.conftest import Fetch
 
 As = Callable[..., Awaitable[HTTPResponse]]
@@ -61,14 +61,21 @@ async def submitted(user: As, name: str, **params: object) -> str:
 
 
 async def ended(user: As, name: str, uid: str) -> None:
-    while json.loads((await user(name, f"api/v1/jobs/{uid}")).body)["state"] in ("queued", "running"):
-        await asyncio.sleep(0.02)
+    await reaches(user, name, uid, "succeeded", "failed", "cancelled")
+
+
+async def reaches(user: As, name: str, uid: str, *states: str) -> None:
+    async def has_reached() -> bool:
+        return json.loads((await user(name, f"api/v1/jobs/{uid}")).body)["state"] in states
+
+    await until(has_reached)
 
 
 async def test_no_route_tells_of_another_users_job_or_touches_it(user: As, jp_root_dir: Path) -> None:
     done = await submitted(user, "ann")
     await ended(user, "ann", done)
-    running = await submitted(user, "ann", seconds=60)
+    running = await submitted(user, "ann", seconds=ENDLESS_S)
+    await reaches(user, "ann", running, "running")
     walked = 0
     for path, handler in ROUTES:
         if "([^/]+)" not in path or "tasks" in path:
@@ -112,9 +119,8 @@ async def test_what_was_submitted_without_a_login_is_everybodys(user: As, jp_ser
 
 
 async def test_a_user_with_many_jobs_waiting_is_told_to_come_again_and_others_are_not(user: As) -> None:
-    running = await submitted(user, "ann", seconds=60)
-    while json.loads((await user("ann", f"api/v1/jobs/{running}")).body)["state"] != "running":
-        await asyncio.sleep(0.02)
+    running = await submitted(user, "ann", seconds=ENDLESS_S)
+    await reaches(user, "ann", running, "running")
     for _ in range(2):
         await submitted(user, "ann")
     answer = await user("ann", "api/v1/jobs", PROBE)
@@ -136,8 +142,7 @@ async def test_an_event_says_no_more_than_that_something_has_changed(user: As, j
     jp_serverapp.event_logger.add_listener(schema_id=JOB_EVENT_SCHEMA_ID, listener=listen)
     uid = await submitted(user, "ann", seconds=0.5)
     await ended(user, "ann", uid)
-    while len(heard) < 3:
-        await asyncio.sleep(0.02)
+    await until(lambda: len(heard) >= 3)
     assert {tuple(event.items()) for event in heard} == {(("uid", None), ("state", None), ("progress", None))}
 
 

@@ -15,6 +15,7 @@ from schemathesis.specs.openapi.checks import positive_data_acceptance
 
 from dlp_lab.server.extension import ROUTES
 from dlp_lab.server.openapi import openapi
+from tests.patience import PATIENCE_S
 from tests.server.test_standalone import Backend, backend  # noqa: F401
 
 _EXAMPLES = 10
@@ -52,7 +53,7 @@ def test_the_server_keeps_to_its_document(
     )
     @given(case=document[path][verb].as_strategy(generation_mode=mode))
     def ask(case: Any) -> None:
-        answer = case.call(headers={"Authorization": f"token {backend.token}"}, timeout=20)
+        answer = case.call(headers={"Authorization": f"token {backend.token}"}, timeout=PATIENCE_S)
         if answer.status_code == 400 and not answer.content:
             return  # no HTTP to the web server, before any route is asked
         # whether a folder exists is not a matter of the schema: 422 is an answer to what is well-formed, 400 is not

@@ -25,6 +25,7 @@ import dlp_lab as dlp
 from dlp_lab.store.hdf5 import write_hdf5
 from dlp_lab.viewing.opened_volume import AssembledVolume
 from dlp_lab.widgets.planes import plane_along
+from tests.patience import ENDLESS_S, PATIENCE_S, until
 from tests.phantom import write_phantom_series
 from tests.server.conftest import Fetch
 
@@ -237,10 +238,10 @@ async def test_a_request_that_is_given_up_is_not_worked_on(
     token = jp_auth_header["Authorization"]
     path = f"{jp_base_url}dlp-lab/api/v1/volumes/{reply['id']}/planes?at=0.0"
     writer.write(f"GET {path} HTTP/1.1\r\nHost: 127.0.0.1\r\nAuthorization: {token}\r\n\r\n".encode())
-    await asyncio.wait_for(begun.wait(), 10)
+    await asyncio.wait_for(begun.wait(), PATIENCE_S)
     assert not given_up.is_set()
     writer.close()
-    await asyncio.wait_for(given_up.wait(), 10)
+    await asyncio.wait_for(given_up.wait(), PATIENCE_S)
 
 
 async def test_a_closed_volume_is_gone_and_its_file_and_process_with_it(fetch: Fetch, jp_root_dir: Path) -> None:
@@ -311,16 +312,18 @@ async def test_a_second_volume_in_another_frame_of_reference_is_refused(fetch: F
 
 
 async def test_the_source_and_the_result_of_a_job_open_by_its_uid(fetch: Fetch, dicom_data: Path) -> None:
+    busy = await fetch("api/v1/jobs", {"task": "probe", "input_dir": "dicom_data", "params": {"seconds": ENDLESS_S}})
     submitted = await fetch("api/v1/jobs", {"task": "3dblur", "input_dir": "dicom_data", "params": {"sigma_mm": 1}})
     uid = json.loads(submitted.body)["uid"]
     early = await fetch("api/v1/volumes", {"job": uid})
-    job: dict[str, Any] = {}
-    for _ in range(600):
+    await fetch(f"api/v1/jobs/{json.loads(busy.body)['uid']}/cancel", {})
+
+    async def job_if_ended() -> dict[str, Any] | None:
         job = json.loads((await fetch(f"api/v1/jobs/{uid}")).body)
-        if job["state"] not in ("queued", "running"):
-            break
-        await asyncio.sleep(0.1)
-    assert job["state"] == "succeeded"
+        return None if job["state"] in ("queued", "running") else job
+
+    job = await until(job_if_ended)
+    assert job["state"] == "succeeded", job
     assert json.loads(early.body)["code"] == "JOB_NOT_ENDED"
     await assert_shows(fetch, await opened(fetch, {"job": uid, "which": "source"}), dlp.read_series(dicom_data))
     result = dlp.read_series(dicom_data.parent / job["output_dir"])

@@ -3,12 +3,16 @@
 from __future__ import annotations
 
 import resource
+import tempfile
+from pathlib import Path
 
 import numpy as np
 
 from dlp_lab.geometry import Geometry
+from dlp_lab.store.folded_headers import FoldedHeaders
 from dlp_lab.store.hdf5_headers import StoredHeaders
 from dlp_lab.volume import Volume
+from dlp_lab.waiting_bytes import WaitingBytes
 from tests.test_geometry import oblique_geometry
 
 IMAGE = "entry/volume/image"
@@ -27,8 +31,12 @@ def of_shape(shape: tuple[int, int, int], dtype: str) -> Volume:
 
 
 def headers() -> StoredHeaders:
-    pieces = tuple((b"common", b"slice %d" % k) for k in range(7))
-    return StoredHeaders(pieces, "{}", tuple(f'{{"k": {k}}}' for k in range(7)))
+    folder = Path(tempfile.gettempdir())
+    folded, slice_json = FoldedHeaders(folder), WaitingBytes(folder)
+    for k in range(7):
+        folded.add([b"common", b"slice %d" % k])
+        slice_json.append(b'{"k": %d}' % k)
+    return StoredHeaders(folded, "{}", slice_json)
 
 
 def peak_memory() -> int:

@@ -197,10 +197,10 @@ def test_a_hostile_chunk_is_refused_at_once_naming_file_and_reason(tmp_path, mak
         if own:
             del file[IMAGE]
         make(file)
-    before, began = peak_memory(), time.monotonic()
+    before, began = peak_memory(), time.process_time()
     with pytest.raises(errors.Hdf5Error, match=rf"v\.h5: {IMAGE} is refused: .*({reason})"):
         read_hdf5(path)
-    assert time.monotonic() - began < 2
+    assert time.process_time() - began < 2
     assert peak_memory() - before < 32 * 2**20
 
 

@@ -3,13 +3,15 @@
 from __future__ import annotations
 
 import os
-from collections.abc import Iterator
+from collections.abc import Generator, Iterator
 from typing import Any
 
 import pytest
-from playwright.sync_api import Dialog, Error, Page, Request
+from playwright.sync_api import Dialog, Error, Page, Request, expect
 
-from tests.ui.lab_server import CHROMIUM, CHROMIUM_ARGS, Lab, running_lab
+from tests.ui.lab_server import CHROMIUM, CHROMIUM_ARGS, PATIENCE_MS, Lab, running_lab
+
+expect.set_options(timeout=PATIENCE_MS)
 
 
 @pytest.fixture(scope="session")
@@ -37,6 +39,7 @@ def lab(browser_type_launch_args: dict[str, Any], tmp_path_factory: pytest.TempP
 @pytest.fixture(autouse=True)
 def page_behaves(page: Page) -> Iterator[None]:
     """In every test: no error in the page, no pop-up of the browser, no request to another machine."""
+    page.context.set_default_timeout(PATIENCE_MS)
     found: list[str] = []
     own = ("http://127.0.0.1:", "ws://127.0.0.1:", "data:", "blob:")
 
@@ -70,6 +73,16 @@ def jp_asyncio_loop() -> None:
 @pytest.fixture(autouse=True)
 def jp_server_cleanup() -> None:
     return None
+
+
+@pytest.hookimpl(wrapper=True)
+def pytest_runtest_makereport(item: pytest.Function) -> Generator[None, pytest.TestReport, pytest.TestReport]:
+    """What the Lab printed of late is told where a test fails."""
+    report = yield
+    for fixture in getattr(item, "funcargs", {}).values():
+        if report.failed and isinstance(fixture, Lab):
+            report.sections.append(("what Lab printed", fixture.log.read_text(errors="replace")[-10_000:]))
+    return report
 
 
 def pytest_terminal_summary(terminalreporter: pytest.TerminalReporter) -> None:

@@ -2,8 +2,10 @@
 
 from __future__ import annotations
 
+import contextlib
 import json
 import os
+import random
 import secrets
 import shutil
 import signal
@@ -14,14 +16,15 @@ import time
 import urllib.error
 import urllib.request
 from collections.abc import Iterator
-from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
 
 from jupyter_core.paths import jupyter_path
 from playwright.sync_api import Page
 
-START_TIMEOUT_S = 60.0
+from tests.patience import PATIENCE_S
+
+PATIENCE_MS = 1000 * PATIENCE_S
 
 CHROMIUM = os.environ.get("DLP_LAB_CHROMIUM") or shutil.which("chromium") or shutil.which("google-chrome")
 # The browser itself is not to call anybody either.
@@ -42,18 +45,20 @@ class Lab:
         url: With "/" at its end.
         token: Lets a browser in.
         root: The folder that the file browser shows.
+        log: What it prints.
     """
 
     url: str
     token: str
     root: Path
+    log: Path
 
     def open(self, page: Page) -> None:
         """Open Lab in a workspace of its own, so that pages do not restore each other's layout."""
         workspace = f"test{secrets.token_hex(4)}"
         page.goto(f"{self.url}lab/workspaces/{workspace}?token={self.token}&reset")
-        page.wait_for_selector("#jupyterlab-splash", state="detached", timeout=60_000)
-        page.wait_for_selector(".jp-DirListing-content", timeout=60_000)
+        page.wait_for_selector("#jupyterlab-splash", state="detached", timeout=PATIENCE_MS)
+        page.wait_for_selector(".jp-DirListing-content", timeout=PATIENCE_MS)
 
     def reply(self, route: str) -> object:
         """What a GET route of the server answers.
@@ -67,7 +72,7 @@ class Lab:
         return reply
 
 
-@contextmanager
+@contextlib.contextmanager
 def running_lab(root: Path, home: Path, *options: str, again: Lab | None = None) -> Iterator[Lab]:
     """Start JupyterLab with `root` in its file browser, and end it with all that it started.
 
@@ -80,9 +85,8 @@ def running_lab(root: Path, home: Path, *options: str, again: Lab | None = None)
     if not any((Path(folder) / "dlp-lab/package.json").is_file() for folder in jupyter_path("labextensions")):
         raise RuntimeError("JupyterLab has no extension dlp-lab here: run `pip install .` in this environment")
     _switch_off_the_news(home)
-    lab = again or Lab(f"http://127.0.0.1:{_free_port()}/", secrets.token_hex(16), root)
-    log_path = home / "lab.log"
-    with log_path.open("wb") as log:
+    lab = again or Lab(f"http://127.0.0.1:{_free_port()}/", secrets.token_hex(16), root, home / "lab.log")
+    with lab.log.open("ab") as log:
         process = subprocess.Popen(
             [*_command(lab, home), *options],
             cwd=home,
@@ -92,7 +96,7 @@ def running_lab(root: Path, home: Path, *options: str, again: Lab | None = None)
             start_new_session=True,
         )
         try:
-            _wait_until_it_answers(lab, process, log_path)
+            _wait_until_it_answers(lab, process)
             yield lab
         finally:
             _end(process)
@@ -128,14 +132,16 @@ def _environment(home: Path) -> dict[str, str]:
 
 
 def _free_port() -> int:
-    with socket.socket() as probe:
-        probe.bind(("127.0.0.1", 0))
-        port: int = probe.getsockname()[1]
-    return port
+    """Below those that the system hands out, of which another test's kernel might take it before the Lab does."""
+    while True:
+        port = random.SystemRandom().randrange(20_000, 32_000)
+        with socket.socket() as probe, contextlib.suppress(OSError):
+            probe.bind(("127.0.0.1", port))
+            return port
 
 
-def _wait_until_it_answers(lab: Lab, process: subprocess.Popen[bytes], log_path: Path) -> None:
-    deadline = time.monotonic() + START_TIMEOUT_S
+def _wait_until_it_answers(lab: Lab, process: subprocess.Popen[bytes]) -> None:
+    deadline = time.monotonic() + PATIENCE_S
     while time.monotonic() < deadline:
         if process.poll() is not None:
             break
@@ -143,10 +149,10 @@ def _wait_until_it_answers(lab: Lab, process: subprocess.Popen[bytes], log_path:
             lab.reply("dlp-lab/api/v1/tasks")
             return
         except urllib.error.HTTPError as error:
-            raise RuntimeError(f"the server extension answers {error.code}:\n{log_path.read_text()}") from None
+            raise RuntimeError(f"the server extension answers {error.code}:\n{lab.log.read_text()}") from None
         except OSError:
             time.sleep(0.1)
-    raise RuntimeError(f"jupyter lab did not start:\n{log_path.read_text()}")
+    raise RuntimeError(f"jupyter lab did not start:\n{lab.log.read_text()}")
 
 
 def _end(process: subprocess.Popen[bytes]) -> None:

@@ -11,6 +11,12 @@ from tests.ui.lab_server import Lab
 from tests.ui.viewer_page import run_all_cells
 
 
+def saved_text(page: Page, path: Path) -> str:
+    """The notebook that is open, as it is saved."""
+    page.evaluate("() => window.jupyterapp.commands.execute('docmanager:save').then(() => null)")
+    return path.read_text(encoding="utf-8")
+
+
 def open_notebook(page: Page, lab: Lab, name: str, source: str) -> Path:
     """Write a notebook of one cell, open it in Lab and run it."""
     path = lab.root / f"{name}.ipynb"

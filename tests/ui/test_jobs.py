@@ -13,8 +13,6 @@ from tests.phantom import write_phantom_series
 from tests.ui.lab_server import Lab, running_lab
 from tests.ui.panel_page import choose_from_menu, job_rows, open_file_browser, open_panel, open_run_dialog
 
-JOB_TIMEOUT_MS = 60_000
-
 
 def run_job(page: Page, folder: str, **fields: str) -> None:
     """Run 3dblur on a folder by the dialog, with some fields filled in."""
@@ -32,10 +30,10 @@ def test_an_ended_job_is_told_of_found_read_about_copied_and_removed(page: Page,
     lab.open(page)
     run_job(page, "found", Truncate="3")
     job = job_rows(page, "found")
-    expect(job).to_have_attribute("data-state", "succeeded", timeout=JOB_TIMEOUT_MS)
-    # by its name, or with a job of an earlier test that ended in the same moment
+    # by its name, or with a job of an earlier test that ended in the same moment; it is told for some seconds only
     told = re.compile("3-D Gaussian blur of “found” is done|jobs have ended")
-    expect(page.locator(".jp-toast-message").filter(has_text=told).first).to_be_visible(timeout=10_000)
+    expect(page.locator(".jp-toast-message").filter(has_text=told).first).to_be_visible()
+    expect(job).to_have_attribute("data-state", "succeeded")
 
     panel = open_panel(page)
     panel.get_by_label("Folder or task").fill("no such folder")
@@ -54,7 +52,7 @@ def test_an_ended_job_is_told_of_found_read_about_copied_and_removed(page: Page,
 
     choose_from_menu(page, job, "Show how it came about")
     record = page.locator(".jp-RenderedJSON")
-    expect(record).to_contain_text("ingestion", timeout=10_000)
+    expect(record).to_contain_text("ingestion")
 
     choose_from_menu(page, job, "Show log")
     expect(page.locator(".dlp-JobLog")).to_have_text("The job printed nothing.")
@@ -75,7 +73,7 @@ def test_the_form_starts_from_what_was_asked_last_and_from_a_job_that_is_run_aga
     lab.open(page)
     run_job(page, "again", **{"Sigma (mm)": "2.5"})
     job = job_rows(page, "again")
-    expect(job).to_have_attribute("data-state", "succeeded", timeout=JOB_TIMEOUT_MS)
+    expect(job).to_have_attribute("data-state", "succeeded")
     open_file_browser(page)
     dialog = open_run_dialog(page, "again")
     expect(dialog.get_by_label("Sigma (mm)")).to_have_value("2.5")
@@ -89,7 +87,7 @@ def test_the_form_starts_from_what_was_asked_last_and_from_a_job_that_is_run_aga
     dialog.get_by_label("Truncate").fill("2")
     dialog.get_by_role("button", name="Run").click()
     expect(job).to_have_count(2)
-    expect(job.first).to_have_attribute("data-state", "succeeded", timeout=JOB_TIMEOUT_MS)
+    expect(job.first).to_have_attribute("data-state", "succeeded")
     expect(job.first).to_contain_text("Truncate 2")
 
 
@@ -99,14 +97,14 @@ def test_the_status_bar_counts_what_runs_and_waits_and_leads_to_the_panel(page: 
     for _ in range(2):
         run_job(page, "counted", **{"Sigma (mm)": "30"})
     status = page.locator(".dlp-JobsStatus")
-    expect(status).to_contain_text("1 running, 1 waiting", timeout=JOB_TIMEOUT_MS)
+    expect(status).to_contain_text("1 running, 1 waiting")
     open_file_browser(page)
     status.get_by_role("button").click()
     expect(page.locator("#dlp-lab-panel")).to_be_visible()
     expect(job_rows(page, "counted").first).to_contain_text("next to start")
     for job in job_rows(page, "counted").all():
         job.get_by_role("button", name="Cancel").click()
-    expect(status).to_be_hidden(timeout=JOB_TIMEOUT_MS)
+    expect(status).to_be_hidden()
 
 
 def test_two_tabs_show_the_same_jobs(page: Page, lab: Lab) -> None:
@@ -116,12 +114,12 @@ def test_two_tabs_show_the_same_jobs(page: Page, lab: Lab) -> None:
         lab.open(tab)
         open_panel(tab)
     run_job(page, "two-tabs", **{"Sigma (mm)": "30"})
-    expect(job_rows(other, "two-tabs")).to_have_attribute("data-state", "running", timeout=JOB_TIMEOUT_MS)
+    expect(job_rows(other, "two-tabs")).to_have_attribute("data-state", "running")
     job_rows(other, "two-tabs").get_by_role("button", name="Cancel").click()
-    expect(job_rows(page, "two-tabs")).to_have_attribute("data-state", "cancelled", timeout=10_000)
+    expect(job_rows(page, "two-tabs")).to_have_attribute("data-state", "cancelled")
 
 
-def test_ten_thousand_jobs_are_listed_page_by_page_and_stay_quick(page: Page, tmp_path: Path) -> None:
+def test_ten_thousand_jobs_are_listed_page_by_page(page: Page, tmp_path: Path) -> None:
     root, home = tmp_path / "root", tmp_path / "home"
     root.mkdir()
     home.mkdir()
@@ -136,20 +134,6 @@ def test_ten_thousand_jobs_are_listed_page_by_page_and_stay_quick(page: Page, tm
         for pages in range(2, 6):
             panel.get_by_role("button", name="Show more").click()
             expect(rows).to_have_count(200 * pages)
-        blocked_ms = page.evaluate(
-            """async () => {
-                let longest = 0;
-                const panel = document.querySelector('#dlp-lab-panel');
-                for (let step = 0; step < 60; step++) {
-                    const before = performance.now();
-                    panel.scrollTop += 2000;
-                    await new Promise(requestAnimationFrame);
-                    longest = Math.max(longest, performance.now() - before);
-                }
-                return longest;
-            }"""
-        )
-        assert blocked_ms < 2_000
 
 
 def test_the_panel_says_that_the_server_is_lost_and_goes_on_when_it_is_back(page: Page, tmp_path: Path) -> None:
@@ -159,11 +143,11 @@ def test_the_panel_says_that_the_server_is_lost_and_goes_on_when_it_is_back(page
     with running_lab(root, home) as first:
         first.open(page)
         run_job(page, "before")
-        expect(job_rows(page, "before")).to_have_attribute("data-state", "succeeded", timeout=JOB_TIMEOUT_MS)
+        expect(job_rows(page, "before")).to_have_attribute("data-state", "succeeded")
     panel = page.locator("#dlp-lab-panel")
-    expect(panel.get_by_role("alert")).to_contain_text("does not answer", timeout=60_000)
+    expect(panel.get_by_role("alert")).to_contain_text("does not answer")
     expect(job_rows(page, "before")).to_be_visible()
     (tmp_path / "home-2").mkdir()
     with running_lab(root, tmp_path / "home-2", again=first):
-        expect(panel.get_by_role("alert")).to_have_count(0, timeout=60_000)
+        expect(panel.get_by_role("alert")).to_have_count(0)
         expect(job_rows(page, "before")).to_be_visible()

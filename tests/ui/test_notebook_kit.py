@@ -6,10 +6,8 @@ from playwright.sync_api import Locator, Page, expect
 
 from tests.phantom import write_phantom_series
 from tests.ui.lab_server import Lab
-from tests.ui.notebook_page import open_notebook
+from tests.ui.notebook_page import open_notebook, saved_text
 from tests.ui.viewer_page import shown_viewer
-
-JOB_TIMEOUT_MS = 60_000
 
 
 def number_box(page: Page, row: str) -> Locator:
@@ -30,18 +28,16 @@ def test_a_folder_is_explored_from_the_choice_of_a_series_to_its_result(page: Pa
     caption = page.locator(".dlp-SlicePreview-caption")
     expect(caption).to_contain_text("slice 5 of 9")
     page.get_by_role("button", name="Run", exact=True).click()
-    expect(page.locator(".dlp-TaskForm-status", has_text="done in")).to_be_visible(timeout=JOB_TIMEOUT_MS)
+    expect(page.locator(".dlp-TaskForm-status", has_text="done in")).to_be_visible()
     expect(page.locator(".dlp-JobMonitor tr[data-state=succeeded]", has_text="to explore")).to_be_visible()
-    expect(page.locator(".dlp-Compare")).to_contain_text("changed on average by", timeout=JOB_TIMEOUT_MS)
+    expect(page.locator(".dlp-Compare")).to_contain_text("changed on average by")
     viewer = shown_viewer(page)
     expect(viewer.get_by_label("Compare", exact=True)).to_be_visible()
     box = viewer.bounding_box()
     assert box is not None
     assert box["height"] == 580
 
-    page.evaluate("() => window.jupyterapp.commands.execute('docmanager:save').then(() => null)")
-    page.wait_for_timeout(500)
-    assert len(path.read_text()) < 5000
+    assert len(saved_text(page, path)) < 5000
 
 
 def test_the_preview_follows_what_is_entered_and_says_what_is_wrong_below_the_control(page: Page, lab: Lab) -> None:

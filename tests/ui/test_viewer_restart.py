@@ -28,6 +28,6 @@ def test_a_viewer_says_that_its_server_is_lost_and_shows_what_is_wanted_when_it_
     expect(shown).to_have_attribute("data-error", "The server does not answer: Failed to fetch.")
     expect(shown.get_by_role("alert")).to_have_text("The server does not answer: Failed to fetch.")
     with running_lab(root, tmp_path / "home-2", again=first):
-        expect(axial).to_have_attribute("data-index", "0", timeout=60_000)
+        expect(axial).to_have_attribute("data-index", "0")
         expect(shown).to_have_attribute("data-error", "")
         expect(viewer).to_be_visible()

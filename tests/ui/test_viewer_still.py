@@ -9,8 +9,10 @@ from pathlib import Path
 import nbformat
 from playwright.sync_api import Browser, Page, expect
 
+from tests.patience import PATIENCE_S, wait_until
 from tests.phantom import write_phantom_series
 from tests.ui.lab_server import Lab
+from tests.ui.notebook_page import saved_text
 from tests.ui.viewer_page import run_all_cells, shown_viewer
 
 CODE = """
@@ -32,8 +34,10 @@ def saved_notebook(lab: Lab, page: Page, still: bool) -> Path:
     open_notebook(page, path)
     run_all_cells(page)
     shown_viewer(page)
-    page.evaluate("() => window.jupyterapp.commands.execute('docmanager:save').then(() => null)")
-    page.wait_for_timeout(500)
+    if still:
+        wait_until(lambda: "image/png" in saved_text(page, path))
+    else:
+        saved_text(page, path)
     page.evaluate("() => window.jupyterapp.commands.execute('kernelmenu:shutdown').then(() => null)")
     saved = nbformat.read(path, as_version=4)
     saved.cells[0].source += "# from a colleague\n"
@@ -49,7 +53,7 @@ def open_notebook(page: Page, path: Path) -> None:
 def exported(path: Path) -> str:
     """The notebook as `jupyter nbconvert` makes a page of it."""
     command = [sys.executable, "-m", "jupyter", "nbconvert", "--to", "html", path.name]
-    subprocess.run(command, cwd=path.parent, check=True, capture_output=True, timeout=120)
+    subprocess.run(command, cwd=path.parent, check=True, capture_output=True, timeout=PATIENCE_S)
     return path.with_suffix(".html").read_text(encoding="utf-8")
 
 

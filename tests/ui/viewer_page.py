@@ -7,6 +7,9 @@ from typing import Any
 
 from playwright.sync_api import Locator, Page
 
+from tests.patience import PATIENCE_S
+from tests.ui.lab_server import PATIENCE_MS
+
 READY = ".dlp-Viewer[data-ready=true]:visible"
 
 
@@ -27,7 +30,7 @@ def open_viewer(page: Page, **volumes: Mapping[str, Any] | list[str]) -> Locator
 
 def shown_viewer(page: Page) -> Locator:
     viewer = page.locator(READY)
-    viewer.wait_for(timeout=30_000)
+    viewer.wait_for(timeout=PATIENCE_MS)
     return viewer
 
 
@@ -40,6 +43,13 @@ def plane(viewer: Locator, title: str, role: str | None = None) -> Locator:
 def status(viewer: Locator, part: str) -> str:
     """A part of the line below the planes: value, position, slice or window."""
     return viewer.locator(f".dlp-Viewer-status [data-part={part}]").inner_text()
+
+
+def wait_until_drawn(page: Page) -> None:
+    """What the last event changed is drawn two frames later at most."""
+    page.evaluate(
+        "() => new Promise(done => requestAnimationFrame(() => requestAnimationFrame(done))).then(() => null)"
+    )
 
 
 def choose(viewer: Locator, label: str, option: str) -> None:
@@ -61,10 +71,10 @@ def run_cells(page: Page, command: str) -> None:
             const session = window.jupyterapp.shell.currentWidget?.sessionContext?.session;
             return session?.kernel?.status === 'idle' && session.kernel.info;
         }""",
-        timeout=60_000,
+        timeout=PATIENCE_MS,
     )
     page.wait_for_timeout(1000)
-    for _ in range(5):
+    for _ in range(round(PATIENCE_S / 2)):
         page.evaluate("command => { void window.jupyterapp.commands.execute(command); }", command)
         page.wait_for_timeout(2000)
         prompts = page.locator(".jp-Notebook .jp-InputPrompt").all_inner_texts()

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import asyncio
 import os
-from pathlib import Path
 
 import numpy as np
 import pytest
@@ -15,36 +14,25 @@ from dlp_lab.errors import DlpError, NoSuchVolume, TooLarge
 from dlp_lab.store.workspace import Workspace
 from dlp_lab.viewing import opened_volumes
 from dlp_lab.viewing.opened_volumes import OpenedVolumes
+from tests.jobs.waiting import child_processes, opened_by
+from tests.patience import until
 from tests.phantom import write_phantom_series, write_undecodable_series
 
 VOLUME_BYTES = 7 * 5 * 6 * 2
 """Of the phantom: 16 bits with an intercept may need 32."""
 
 
-def children() -> set[int]:
-    """Processes that this one started and that have not ended."""
-    found = set()
-    for stat in Path("/proc").glob("[0-9]*/stat"):
-        try:
-            state, parent = stat.read_text().rpartition(")")[2].split()[:2]
-        except OSError:
-            continue
-        if int(parent) == os.getpid() and state != "Z":
-            found.add(int(stat.parent.name))
-    return found
-
-
 def test_closing_ends_the_process_and_gives_the_disk_back(workspace: Workspace) -> None:
     async def look() -> None:
         volumes = OpenedVolumes(workspace, 2**20)
-        before = children()
+        before = child_processes()
         uid, volume = await volumes.open("dicom_data")
         await volume.plane(1, 0)
-        (process,) = children() - before
-        held = [os.readlink(link) for link in Path(f"/proc/{process}/fd").iterdir()]
+        (process,) = child_processes() - before
+        held = opened_by(process).values()
         assert any("(deleted)" in target and str(workspace.state_folder) in target for target in held)
         await volumes.close(uid)
-        assert children() == before
+        assert child_processes() <= before
         with pytest.raises(NoSuchVolume):
             volumes.get(uid)
 
@@ -91,15 +79,11 @@ def test_volumes_are_bounded_in_number_and_closed_when_nobody_looks(
 
     async def look() -> None:
         volumes = OpenedVolumes(workspace, 2**20)
-        before = children()
+        before = child_processes()
         uids = [(await volumes.open("dicom_data"))[0] for _ in range(3)]
         with pytest.raises(NoSuchVolume):
             volumes.get(uids[0])
-        for _ in range(100):
-            await asyncio.sleep(0.05)
-            if children() == before:
-                break
-        assert children() == before
+        await until(lambda: child_processes() <= before)
         await volumes.close_all()
 
     asyncio.run(look())
@@ -123,9 +107,9 @@ def test_a_process_that_is_killed_is_an_answer_and_no_hang(workspace: Workspace)
 
     async def look() -> None:
         volumes = OpenedVolumes(workspace, 2**20)
-        before = children()
+        before = child_processes()
         _, volume = await volumes.open("compressed")
-        for pid in children() - before:
+        for pid in child_processes() - before:
             os.kill(pid, 9)
         with pytest.raises(DlpError, match="ended without an answer"):
             await volume.plane(0, 0)

@@ -12,6 +12,7 @@ import numpy as np
 import pytest
 
 from dlp_lab.viewing.voxel_file import VoxelFile
+from tests.patience import PATIENCE_S
 
 
 @pytest.mark.parametrize("shape", [(7, 5, 6), (3, 4, 50), (600, 70, 37), (1, 1, 1)])
@@ -36,12 +37,12 @@ def test_reading_stops_when_nobody_waits_for_the_plane(tmp_path: Path, monkeypat
     def waiting(*arguments: Any) -> int:
         reads.append(arguments)
         begun.set()
-        may_go_on.wait(10)
+        may_go_on.wait(PATIENCE_S)
         return preadv(*arguments)
 
     async def give_up() -> None:
         asked = asyncio.ensure_future(file.plane_in_thread(2, 20))
-        await asyncio.to_thread(begun.wait, 10)
+        await asyncio.to_thread(begun.wait, PATIENCE_S)
         asked.cancel()
         await asyncio.wait([asked])
         may_go_on.set()

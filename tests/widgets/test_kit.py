@@ -20,10 +20,11 @@ from dlp_lab.store.workspace import Workspace
 from dlp_lab.volume import Volume
 from dlp_lab.widgets.compare import change
 from tests.models.networks import description, threshold_network, write_package
+from tests.patience import ENDLESS_S, PATIENCE_S, wait_until
 from tests.phantom import write_phantom_series
 from tests.security.patient_data import fill_with_sentinel, told_of
+from tests.widgets.held import Held
 from tests.widgets.test_slice_run import volume
-from tests.widgets.waiting import Held, wait_for
 
 
 @pytest.fixture
@@ -39,7 +40,7 @@ def study(workspace: Workspace) -> Path:
 
 
 def told(widget: Any, topic: str) -> dict[str, Any]:
-    return dict(wait_for(lambda: widget._told.get(topic))[0])
+    return dict(wait_until(lambda: widget._told.get(topic))[0])
 
 
 def test_the_first_usable_series_is_chosen_and_a_refused_one_cannot_be(workspace: Workspace, study: Path) -> None:
@@ -50,7 +51,7 @@ def test_the_first_usable_series_is_chosen_and_a_refused_one_cannot_be(workspace
     refused = verdicts.index("MISSING_SLICES")
     first, second = (index for index in range(3) if index != refused)
     assert "slice" in listed["series"][refused]["reason"]
-    wait_for(lambda: picker.value)
+    wait_until(lambda: picker.value)
     assert picker.value == picker.series[first]
     picker._hear(picker, {"type": "choose", "index": second}, [])
     assert picker.value == picker.series[second]
@@ -63,9 +64,9 @@ def test_the_first_usable_series_is_chosen_and_a_refused_one_cannot_be(workspace
 
 def test_usable_series_get_their_pictures(workspace: Workspace, study: Path) -> None:
     picker = dlp.SeriesPicker(study, root=workspace.root)
-    series = wait_for(lambda: picker.series)
+    series = wait_until(lambda: picker.series)
     usable = [f"picture {index}" for index, one in enumerate(series) if one.verdict == "usable"]
-    wait_for(lambda: all(topic in picker._told for topic in usable))
+    wait_until(lambda: all(topic in picker._told for topic in usable))
     assert [topic for topic in picker._told if topic.startswith("picture")] == usable
     assert all(picker._told[topic][1][0].startswith(b"\x89PNG") for topic in usable)
     picker.close()
@@ -84,7 +85,7 @@ def test_a_view_that_opens_later_is_told_everything(
     workspace: Workspace, study: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     picker = dlp.SeriesPicker(study, root=workspace.root)
-    wait_for(lambda: len(picker._told) == 4)
+    wait_until(lambda: len(picker._told) == 4)
     sent: list[str] = []
     monkeypatch.setattr(picker, "send", lambda content, buffers=(): sent.append(content["type"]))
     picker._hear(picker, {"type": "ready"}, [])
@@ -111,18 +112,18 @@ def test_the_monitor_tells_of_jobs_as_they_change_and_cancels_and_retries(
     monitor = dlp.JobMonitor(root=workspace.root)
     monitor._hear(monitor, {"type": "ready"}, [])
     assert told(monitor, "jobs")["jobs"] == []
-    job = dlp.submit("probe", workspace.root / "dicom_data", root=workspace.root, seconds=60.0)
+    job = dlp.submit("probe", workspace.root / "dicom_data", root=workspace.root, seconds=ENDLESS_S)
 
     def state() -> str:
         return next((one["state"] for one in told(monitor, "jobs")["jobs"]), "")
 
-    wait_for(lambda: state() == "running", 60)
+    wait_until(lambda: state() == "running")
     monitor._hear(monitor, {"type": "cancel", "uid": job.uid}, [])
-    wait_for(lambda: state() == "cancelled", 60)
+    wait_until(lambda: state() == "cancelled")
     monitor._hear(monitor, {"type": "retry", "uid": job.uid}, [])
-    wait_for(lambda: state() == "running", 60)
+    wait_until(lambda: state() == "running")
     job.cancel()
-    wait_for(lambda: state() == "cancelled", 60)
+    wait_until(lambda: state() == "cancelled")
     monitor.close()
 
 
@@ -133,7 +134,7 @@ def test_the_monitor_says_why_it_cannot(workspace: Workspace, monkeypatch: pytes
     for wrong in ({"type": "cancel", "uid": 7}, {"type": "drop", "uid": "a" * 32}):
         monitor._hear(monitor, wrong, [])
     monitor._hear(monitor, {"type": "cancel", "uid": "a" * 32}, [])
-    wait_for(lambda: sent)
+    wait_until(lambda: sent)
     assert [one["type"] for one in sent] == ["refused"]
     monitor.close()
 
@@ -182,7 +183,7 @@ def test_labels_of_a_job_lie_over_its_source_with_their_names_and_volumes(
     monkeypatch.setenv("DLP_LAB_MODELS", str(tmp_path / "registry"))
     way = {"kind": "windows", "patch": [4, 4, 4]}
     add_model(write_package(tmp_path / "package", threshold_network(-389.5), description(inference=way)))
-    job = dlp.submit("segment", workspace.root / "dicom_data", root=workspace.root).wait(60, progress=False)
+    job = dlp.submit("segment", workspace.root / "dicom_data", root=workspace.root).wait(PATIENCE_S, progress=False)
     compare = dlp.Compare.of_job(job)
     assert "part 1" in compare.children[1].value
     assert set(compare.viewer.volumes) == {"before", "labels"}
@@ -195,11 +196,11 @@ def test_a_folder_is_explored_from_its_series_to_the_result_and_all_is_given_bac
     job_service(workspace)  # stays for later jobs
     before = Held.now(workspace.root)
     explorer = dlp.explore(study, root=workspace.root)
-    form = wait_for(lambda: explorer.form)
+    form = wait_until(lambda: explorer.form)
     assert explorer.volume.geometry.shape == (9, 20, 24)
     form.set(sigma_mm=2.0)
     form.control.run()
-    compare = wait_for(lambda: explorer.compare, 60)
+    compare = wait_until(lambda: explorer.compare)
     assert explorer._stage.children == (compare,)
     explorer._shown.value = "Source"
     assert explorer._stage.children == (explorer.viewer,)
@@ -207,10 +208,10 @@ def test_a_folder_is_explored_from_its_series_to_the_result_and_all_is_given_bac
     assert explorer.form is not form
     for index in range(3):
         explorer.picker.choose(index)  # the refused one is not chosen
-    wait_for(lambda: explorer.volume.source_series_uid == explorer.picker.value.series_instance_uid)
-    wait_for(lambda: explorer._side.children[-1] is explorer.form)
+    wait_until(lambda: explorer.volume.source_series_uid == explorer.picker.value.series_instance_uid)
+    wait_until(lambda: explorer._side.children[-1] is explorer.form)
     explorer.close()
-    wait_for(lambda: Held.now(workspace.root) == before)
+    wait_until(lambda: Held.now(workspace.root) == before)
 
 
 def test_a_task_that_is_not_there_is_refused_before_anything_starts(workspace: Workspace) -> None:

@@ -5,7 +5,7 @@ from __future__ import annotations
 import threading
 
 from dlp_lab.widgets.newest_request import NewestRequest, Turn
-from tests.widgets.waiting import wait_for
+from tests.patience import PATIENCE_S, wait_until
 
 
 def test_of_requests_that_come_meanwhile_only_the_newest_is_done() -> None:
@@ -14,16 +14,16 @@ def test_of_requests_that_come_meanwhile_only_the_newest_is_done() -> None:
 
     def work(request: int, turn: Turn) -> None:
         began.set()
-        go_on.wait(10)
+        go_on.wait(PATIENCE_S)
         done.append(request)
 
     requests = NewestRequest(work, "dlp-test")
     requests.ask(0)
-    began.wait(10)
+    began.wait(PATIENCE_S)
     for request in (1, 2, 3):
         requests.ask(request)
     go_on.set()
-    wait_for(lambda: 3 in done)
+    wait_until(lambda: 3 in done)
     assert done == [0, 3]
 
 
@@ -39,13 +39,13 @@ def test_work_learns_that_it_is_stale_when_another_request_comes_and_when_all_is
 
     requests = NewestRequest(work, "dlp-test")
     requests.ask(0)
-    wait_for(lambda: began == [0])
+    wait_until(lambda: began == [0])
     requests.ask(1)
-    wait_for(lambda: began == [0, 1])
+    wait_until(lambda: began == [0, 1])
     requests.close()
-    wait_for(lambda: ended == [0, 1])
+    wait_until(lambda: ended == [0, 1])
     requests.ask(2)
-    wait_for(lambda: "dlp-test" not in {one.name for one in threading.enumerate()})
+    wait_until(lambda: "dlp-test" not in {one.name for one in threading.enumerate()})
     assert ended == [0, 1]
 
 
@@ -62,13 +62,13 @@ def test_there_is_no_thread_where_there_is_no_work_and_work_that_broke_is_not_th
     try:
         requests = NewestRequest(work, "dlp-test")
         requests.ask(0)
-        wait_for(lambda: "dlp-test" not in {one.name for one in threading.enumerate()})
+        wait_until(lambda: "dlp-test" not in {one.name for one in threading.enumerate()})
         requests.ask(1)
-        wait_for(lambda: done == [1])
+        wait_until(lambda: done == [1])
     finally:
         threading.excepthook = before
     assert len(broken) == 1
-    wait_for(lambda: "dlp-test" not in {one.name for one in threading.enumerate()})
+    wait_until(lambda: "dlp-test" not in {one.name for one in threading.enumerate()})
 
 
 def test_a_request_that_came_while_work_broke_is_done() -> None:
@@ -77,7 +77,7 @@ def test_a_request_that_came_while_work_broke_is_done() -> None:
 
     def work(request: int, turn: Turn) -> None:
         if request == 0:
-            asked.wait(10)
+            asked.wait(PATIENCE_S)
             raise RuntimeError("broken")
         done.append(request)
 
@@ -85,10 +85,10 @@ def test_a_request_that_came_while_work_broke_is_done() -> None:
     try:
         requests = NewestRequest(work, "dlp-test")
         requests.ask(0)
-        wait_for(lambda: not requests._waiting)
+        wait_until(lambda: not requests._waiting)
         requests.ask(1)
         asked.set()
-        wait_for(lambda: done == [1])
-        wait_for(lambda: "dlp-test" not in {one.name for one in threading.enumerate()})
+        wait_until(lambda: done == [1])
+        wait_until(lambda: "dlp-test" not in {one.name for one in threading.enumerate()})
     finally:
         threading.excepthook = before

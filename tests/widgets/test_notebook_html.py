@@ -13,6 +13,7 @@ from dlp_lab.geometry import Geometry
 from dlp_lab.jobs.job import Job
 from dlp_lab.store.workspace import Workspace
 from dlp_lab.volume import Volume
+from tests.patience import PATIENCE_S
 from tests.phantom import write_phantom_series
 from tests.security.patient_data import fill_with_sentinel, told_of
 from tests.widgets.test_slice_run import volume
@@ -67,7 +68,7 @@ def test_texts_are_escaped() -> None:
 def test_nothing_that_is_shown_tells_of_the_patient(workspace: Workspace) -> None:
     folder = workspace.root / "ZZPHI folder"
     write_phantom_series(folder, edit=lambda _, ds: fill_with_sentinel(ds))
-    job = dlp.submit("3dblur", folder, root=workspace.root).wait(60, progress=False)
+    job = dlp.submit("3dblur", folder, root=workspace.root).wait(PATIENCE_S, progress=False)
     for shown in (dlp.list_series(folder), dlp.read_series(folder), job, job.job):
         assert told_of(shown._repr_html_()) == []
     assert "succeeded" in job._repr_html_()

@@ -15,8 +15,10 @@ from dlp_lab.geometry import Geometry
 from dlp_lab.store.workspace import Workspace
 from dlp_lab.tasks.task import ImageResult, Report, Task
 from dlp_lab.volume import Volume
+from dlp_lab.widgets import slice_preview
+from tests.patience import ENDLESS_S, wait_until
 from tests.test_geometry import oblique_geometry
-from tests.widgets.waiting import Held, wait_for
+from tests.widgets.held import Held
 
 
 def volume() -> Volume:
@@ -26,7 +28,7 @@ def volume() -> Volume:
 
 def preview_of(form: dlp.TaskForm) -> tuple[dict[str, Any], list[bytes]]:
     """What the preview last showed."""
-    content, pictures = wait_for(lambda: form._preview._told.get("preview"))
+    content, pictures = wait_until(lambda: form._preview._told.get("preview"))
     return dict(content), list(pictures)
 
 
@@ -85,9 +87,9 @@ def test_the_preview_follows_the_controls_and_the_slice() -> None:
     assert before.startswith(b"\x89PNG")
     assert before != after
     form.set(sigma_mm=0.0)
-    wait_for(lambda: preview_of(form)[1][1] == before)
+    wait_until(lambda: preview_of(form)[1][1] == before)
     form._slice.value = 1
-    wait_for(lambda: "slice 1 of 9" in preview_of(form)[0]["caption"])
+    wait_until(lambda: "slice 1 of 9" in preview_of(form)[0]["caption"])
     assert preview_of(form)[1][0] != before
     form.close()
 
@@ -122,9 +124,9 @@ class Mine(Task, frozen=True):
 
     def run(self, volume: Volume, report: Report) -> ImageResult:
         if self.act == "slow":
-            for step in range(1000):
+            while True:
                 time.sleep(0.01)
-                report(step / 1000, "waiting")
+                report(0.5, "waiting")
         if self.act == "broken":
             raise ZeroDivisionError("a mistake of mine")
         return ImageResult(volume, "as it was", reach_slices=0)
@@ -135,25 +137,26 @@ def test_a_class_of_the_readers_own_can_be_tried_before_it_is_installed(workspac
     assert preview_of(form)[0]["type"] == "pictures"
     assert form.control is None
     form.set(act="broken")
-    wait_for(lambda: preview_of(form)[0].get("text") == "ZeroDivisionError: a mistake of mine")
+    wait_until(lambda: preview_of(form)[0].get("text") == "ZeroDivisionError: a mistake of mine")
     assert "<script>" not in form.children[0].value
     form.close()
 
 
-def test_a_newer_wish_stops_a_slow_preview() -> None:
+def test_a_newer_wish_stops_a_slow_preview(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(slice_preview, "_MOST_SECONDS", ENDLESS_S)
     form = dlp.TaskForm(Mine, volume())
     preview_of(form)
     form.set(act="slow")
     time.sleep(0.5)
     form.set(act="broken")
-    wait_for(lambda: "mistake" in preview_of(form)[0].get("text", ""), seconds=2)
+    wait_until(lambda: "mistake" in preview_of(form)[0].get("text", ""))
     form.close()
 
 
 def test_a_preview_that_takes_too_long_says_so() -> None:
     form = dlp.TaskForm(Mine, volume())
     form.set(act="slow")
-    wait_for(lambda: "longer than 3 s" in preview_of(form)[0].get("text", ""))
+    wait_until(lambda: "longer than 3 s" in preview_of(form)[0].get("text", ""))
     form.close()
 
 
@@ -161,7 +164,7 @@ def test_the_button_runs_a_job_of_the_queue_and_the_form_follows_it(workspace: W
     form = dlp.TaskForm("3dblur", folder=workspace.root / "dicom_data", root=workspace.root)
     form.set(sigma_mm=1.5)
     form.control._start.click()
-    result = wait_for(lambda: form.control.result, 60)
+    result = wait_until(lambda: form.control.result)
     assert result.job.params["sigma_mm"] == 1.5
     assert form.control.said.startswith("done in")
     assert form.control._bar.value == 1
@@ -173,7 +176,7 @@ def test_a_folder_that_is_refused_is_said_beside_the_button(workspace: Workspace
     (workspace.root / "empty").mkdir()
     form = dlp.TaskForm("3dblur", folder=workspace.root / "empty", root=workspace.root)
     form.control.run()
-    wait_for(lambda: "no DICOM" in form.control.said or "empty" in form.control.said)
+    wait_until(lambda: "no DICOM" in form.control.said or "empty" in form.control.said)
     form.close()
 
 
@@ -191,11 +194,11 @@ def test_no_job_can_be_run_with_values_that_are_refused(workspace: Workspace) ->
 
 def test_cancel_cancels_the_job(workspace: Workspace, probe_package: object) -> None:
     form = dlp.TaskForm("probe", folder=workspace.root / "dicom_data", root=workspace.root)
-    form.set(seconds=60.0)
+    form.set(seconds=ENDLESS_S)
     form.control.run()
-    wait_for(lambda: form.control.job and form.control.job.job.state == "running", 60)
+    wait_until(lambda: form.control.job and form.control.job.job.state == "running")
     form.control._cancel.click()
-    wait_for(lambda: form.control.said == "cancelled", 60)
+    wait_until(lambda: form.control.said == "cancelled")
     form.close()
 
 
@@ -206,4 +209,4 @@ def test_a_form_that_is_closed_holds_nothing(workspace: Workspace) -> None:
     assert Held.now(workspace.root).comms > before.comms + 30
     form.close()
     form.close()
-    wait_for(lambda: Held.now(workspace.root) == before)
+    wait_until(lambda: Held.now(workspace.root) == before)
