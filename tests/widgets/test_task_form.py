@@ -43,7 +43,7 @@ def test_what_the_task_refuses_is_said_below_its_control_and_nothing_else_is_pas
     assert seen == []
     form.set(sigma_mm=[1.0, 2.0, 3.0])
     assert form.errors() == {}
-    assert seen == [{"sigma_mm": [1.0, 2.0, 3.0], "truncate": 4.0, "mode": "nearest"}]
+    assert seen == [{"sigma_mm": [1.0, 2.0, 3.0], "truncate": 4.0, "mode": "nearest", "cval": 0.0}]
     with pytest.raises(BadParameters, match="no parameter 'sigma'; it has: sigma_mm, truncate, mode"):
         form.set(sigma=1)
 
