@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from dataclasses import dataclass, replace
 from typing import Any
 
@@ -69,3 +70,17 @@ class Volume:
         spacing = " x ".join(f"{mm:.4g}" for mm in self.geometry.spacing_kji_mm)
         unit = f" in {self.unit}" if self.unit else ""
         return f"<Volume {size} (slices x rows x columns), {spacing} mm, {self.voxels.dtype}{unit}>"
+
+
+def refuse_other_than_volumes(given: Mapping[str, object]) -> None:
+    """For doors to which a folder is easily given instead.
+
+    Args:
+        given: Arguments by name; None stands for one that was not given.
+
+    Raises:
+        VolumeError: One is something else than a volume; the message tells how to get one.
+    """
+    for name, one in given.items():
+        if one is not None and not isinstance(one, Volume):
+            raise VolumeError(f"{name} is of type {type(one).__name__}; give a volume, such as dlp.read_series(folder)")

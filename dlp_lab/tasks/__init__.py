@@ -88,11 +88,15 @@ def run(task: str, volume: Volume | Sequence[Volume], **params: Any) -> Volume:
 
     Raises:
         UnknownTask: No such task is installed.
-        BadParameters: A parameter is unknown, of the wrong type or out of its range.
+        BadParameters: A parameter is unknown, of the wrong type or out of its range; or that is no volume.
     """
     asked = task_named(task).from_params(params)
     if isinstance(volume, Volume):
         return asked.run(volume, no_report).volume
+    if not isinstance(volume, Sequence) or not all(isinstance(one, Volume) for one in volume):
+        raise BadParameters(
+            f"task {task} is run here on a volume, such as dlp.read_series(folder); dlp.submit takes a folder"
+        )
     if not isinstance(asked, ChannelTask):
         raise BadParameters(f"task {task} works on one volume; give it alone")
     return asked.run_channels(volume, no_report).volume

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from sys import is_finalizing
 from typing import Any
 
 import ipywidgets
@@ -12,6 +13,8 @@ class ClosingBox(ipywidgets.VBox):  # type: ignore[misc]
 
     def close(self) -> None:
         """Stop what is under way, and take the widget and its parts out of all notebooks. It may be called twice."""
+        if is_finalizing():  # the interpreter ends, and there is nobody who could be told
+            return
         if self.comm is None:  # it is closed, or was refused before it was anything
             return
         self.release()

@@ -20,7 +20,7 @@ from dlp_lab.jobs.handle import JobHandle
 from dlp_lab.notebook_html import facts_html, table_html
 from dlp_lab.store.hdf5 import open_hdf5
 from dlp_lab.tasks import task_named
-from dlp_lab.volume import Volume
+from dlp_lab.volume import Volume, refuse_other_than_volumes
 from dlp_lab.widgets.closing import ClosingBox
 from dlp_lab.widgets.slice_viewer import SliceViewer
 
@@ -57,7 +57,8 @@ class Compare(ClosingBox):
         height_px: Height of the viewer.
 
     Raises:
-        VolumeError: The volumes do not lie on one grid, or the labels are no whole numbers from 0.
+        VolumeError: Something else than volumes is given, they do not lie on one grid, or the labels are no whole
+            numbers from 0.
     """
 
     def __init__(
@@ -71,6 +72,7 @@ class Compare(ClosingBox):
         window: tuple[float, float] | None = None,
         height_px: int = 480,
     ) -> None:
+        refuse_other_than_volumes({"before": before, "after": after, "labels": labels})
         if after is not None and not after.geometry.matches(before.geometry):
             raise VolumeError(
                 "the two volumes lie on different grids, so their voxels cannot be compared one by one; resample one "

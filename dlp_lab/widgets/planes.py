@@ -10,7 +10,7 @@ from numpy.typing import NDArray
 
 from dlp_lab.geometry import Geometry, PlaneView, plane_views
 from dlp_lab.viewing.resampled_plane import ResampledPlane, check_same_frame
-from dlp_lab.volume import Volume
+from dlp_lab.volume import Volume, refuse_other_than_volumes
 
 if TYPE_CHECKING:
     from IPython.display import Image
@@ -57,9 +57,10 @@ def planes_png(
         A PNG file.
 
     Raises:
-        VolumeError: `after` lies in another frame of reference.
+        VolumeError: Something else than a volume is given, or `after` lies in another frame of reference.
         ImportError: matplotlib is absent; it comes with `pip install dlp-lab[notebook]`.
     """
+    refuse_other_than_volumes({"before": before, "after": after})
     try:
         from matplotlib.figure import Figure
     except ImportError:

@@ -16,7 +16,7 @@ import msgspec
 from dlp_lab.errors import DlpError, VolumeError
 from dlp_lab.viewing.resampled_plane import check_same_frame
 from dlp_lab.viewing.shown_values import resampled_info, shown_plane, volume_info
-from dlp_lab.volume import Volume
+from dlp_lab.volume import Volume, refuse_other_than_volumes
 from dlp_lab.widgets.planes import plane_along, planes_png
 
 try:
@@ -48,7 +48,8 @@ class SliceViewer(anywidget.AnyWidget):
             in a notebook that was saved, exported or opened without its kernel.
 
     Raises:
-        VolumeError: The labels do not lie on the grid of the volume, or the two volumes in one frame of reference.
+        VolumeError: Something else than a volume is given; the labels do not lie on the grid of the volume, or the two
+            volumes in one frame of reference.
     """
 
     _esm = (_STATIC / "slice_viewer.js").read_text(encoding="utf-8")
@@ -72,6 +73,7 @@ class SliceViewer(anywidget.AnyWidget):
         still: bool = False,
     ) -> None:
         given = {"before": before, "after": after, "labels": labels}
+        refuse_other_than_volumes(given)
         self._volumes = {role: volume for role, volume in given.items() if volume is not None}
         self._grid = before.geometry
         if labels is not None and not labels.geometry.matches(before.geometry):

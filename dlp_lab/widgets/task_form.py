@@ -13,7 +13,7 @@ import traitlets
 from dlp_lab.errors import BadParameters, DlpError, ErrorDetail
 from dlp_lab.tasks import all_tasks, task_named
 from dlp_lab.tasks.task import Task
-from dlp_lab.volume import Volume
+from dlp_lab.volume import Volume, refuse_other_than_volumes
 from dlp_lab.widgets.closing import ClosingBox
 from dlp_lab.widgets.controls import control_of
 from dlp_lab.widgets.job_control import JobControl, JobTarget
@@ -42,6 +42,7 @@ class TaskForm(ClosingBox):
 
     Raises:
         UnknownTask: There is no task of that name.
+        VolumeError: Something else than a volume is given as one.
     """
 
     params = traitlets.Dict()
@@ -57,6 +58,7 @@ class TaskForm(ClosingBox):
         root: Path | str | None = None,
         live: bool = True,
     ) -> None:
+        refuse_other_than_volumes({"volume": volume})
         self._task = task_named(task) if isinstance(task, str) else task
         self._volume = volume
         self._rows = {one.name: _Row(one) for one in parameters_of(self._task.json_schema())}

@@ -77,7 +77,7 @@ export function addCommands(
       const { task: name, values, read, path: named } = args as RunTaskArgs;
       const path = chosen.path(named);
       const jobPath = chosen.jobPath(path);
-      const task = model.task(name);
+      const task = await model.askTask(name);
       if (task === undefined || jobPath === null) {
         tellError(
           path !== null && task === undefined

@@ -7,6 +7,19 @@ import { Job, TaskInfo } from './generated/types';
 import { changedParams } from './params_schema';
 import { Warnings } from './warnings';
 
+/** What a row is about, for who hears its buttons one by one. */
+function spokenName(
+  job: Job,
+  task: TaskInfo | undefined,
+  trans: TranslationBundle
+): string {
+  return trans.__('%1 of %2', task?.title ?? job.task, folderText(job, trans));
+}
+
+function folderText(job: Job, trans: TranslationBundle): string {
+  return job.input_dir === '.' ? trans.__('the top folder') : job.input_dir;
+}
+
 /** What the buttons of a row do. */
 export interface JobActions {
   cancel: (uid: string) => void;
@@ -34,6 +47,7 @@ export const JobRow = memo(function JobRow(props: JobRowProps): JSX.Element {
   const params =
     changedParams(job.params, task?.params_schema).join(' · ') ||
     trans.__('Default parameters');
+  const name = spokenName(job, task, trans);
   const openMenu = (event: MouseEvent<HTMLElement>) => {
     event.preventDefault();
     const button = event.currentTarget.getBoundingClientRect();
@@ -60,15 +74,13 @@ export const JobRow = memo(function JobRow(props: JobRowProps): JSX.Element {
       </div>
       <div className="dlp-Job-folder" title={job.input_dir}>
         <folderIcon.react tag="span" className="dlp-Job-folderIcon" />
-        <bdi>
-          {job.input_dir === '.' ? trans.__('the top folder') : job.input_dir}
-        </bdi>
+        <bdi>{folderText(job, trans)}</bdi>
       </div>
       <div className="dlp-Job-params" title={params}>
         {params}
       </div>
       {job.state === 'running' && (
-        <Progress job={job} now={now} trans={trans} />
+        <Progress job={job} now={now} name={name} trans={trans} />
       )}
       {job.state === 'failed' && (
         <p className="dlp-Job-failure">{job.message}</p>
@@ -83,11 +95,11 @@ export const JobRow = memo(function JobRow(props: JobRowProps): JSX.Element {
           {job.state === 'queued' ? waiting(job, trans) : elapsed(job, now)}
         </span>
         <span className="dlp-Job-actions">
-          <MainAction job={job} trans={trans} actions={actions} />
+          <MainAction job={job} name={name} trans={trans} actions={actions} />
           <button
             className="dlp-Job-menu"
             aria-haspopup="menu"
-            aria-label={trans.__('More actions')}
+            aria-label={trans.__('More actions: %1', name)}
             title={trans.__('More actions')}
             onClick={openMenu}
           >
@@ -102,12 +114,18 @@ export const JobRow = memo(function JobRow(props: JobRowProps): JSX.Element {
 /** What is wanted most of a job in its state. */
 function MainAction(props: {
   job: Job;
+  name: string;
   trans: TranslationBundle;
   actions: JobActions;
 }): JSX.Element | null {
-  const { job, trans, actions } = props;
+  const { job, name, trans, actions } = props;
   const button = (label: string, act: (uid: string) => void) => (
-    <button className="dlp-Job-action" onClick={() => act(job.uid)}>
+    <button
+      className="dlp-Job-action"
+      // begins with what is seen, for who says it to press the button
+      aria-label={`${label}: ${name}`}
+      onClick={() => act(job.uid)}
+    >
       {label}
     </button>
   );
@@ -137,9 +155,10 @@ function MainAction(props: {
 function Progress(props: {
   job: ToldJob;
   now: number;
+  name: string;
   trans: TranslationBundle;
 }): JSX.Element {
-  const { job, now, trans } = props;
+  const { job, now, name, trans } = props;
   const percent = Math.round(100 * Math.min(1, Math.max(0, job.progress)));
   const left = timeLeft(job, now);
   return (
@@ -147,7 +166,7 @@ function Progress(props: {
       <div
         className="dlp-Job-progress"
         role="progressbar"
-        aria-label={trans.__('Progress')}
+        aria-label={trans.__('Progress: %1', name)}
         aria-valuemin={0}
         aria-valuemax={100}
         aria-valuenow={percent}

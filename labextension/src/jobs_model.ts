@@ -114,6 +114,20 @@ export class JobsModel extends VDomModel {
     return this._tasks.find(task => task.name === name);
   }
 
+  /**
+   * The task of that name as the server knows it now, since models may have been added; as it was known where the server
+   * does not answer, which the submission will tell.
+   */
+  async askTask(name: string | undefined): Promise<TaskInfo | undefined> {
+    try {
+      this._tasks = await this._api.tasks();
+    } catch {
+      return this.task(name);
+    }
+    this.stateChanged.emit();
+    return this.task(name);
+  }
+
   /** The listed job of that uid. */
   job(uid: string | undefined): ToldJob | undefined {
     return this._listing.job(uid);

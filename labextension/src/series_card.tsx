@@ -57,6 +57,7 @@ export function SeriesCard(props: SeriesCardProps): JSX.Element {
           <div className="dlp-Series-actions">
             <button
               className="jp-mod-styled jp-mod-accept"
+              aria-label={trans.__('Show slices: %1', title)}
               onClick={() => show(series)}
             >
               {trans.__('Show slices')}
@@ -64,6 +65,7 @@ export function SeriesCard(props: SeriesCardProps): JSX.Element {
             <button
               className="jp-mod-styled"
               aria-haspopup="menu"
+              aria-label={trans.__('Run a task: %1', title)}
               onClick={choose}
             >
               {trans.__('Run a task…')}

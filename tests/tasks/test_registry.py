@@ -5,14 +5,15 @@ import inspect
 import json
 import logging
 from pathlib import Path
-from typing import ClassVar
+from typing import Any, ClassVar
 
 import msgspec
+import numpy as np
 import pytest
 
 from dlp_lab.cli import _parser
 from dlp_lab.dicom.options import ReadOptions
-from dlp_lab.errors import UnknownTask
+from dlp_lab.errors import BadParameters, UnknownTask
 from dlp_lab.jobs.handle import submit
 from dlp_lab.jobs.task_catalog import task_info, task_infos
 from dlp_lab.tasks import all_tasks, run, task_named
@@ -95,3 +96,10 @@ def test_a_built_in_task_is_found_without_a_look_at_plug_ins(monkeypatch: pytest
 
     monkeypatch.setattr("dlp_lab.tasks.all_tasks", none_may_be_loaded)
     assert task_named("3dblur").name == "3dblur"
+
+
+@pytest.mark.parametrize("given", ["study/series", Path("study/series"), np.zeros((3, 4, 5)), ["a", "b"], None])
+@pytest.mark.parametrize("task", ["3dblur", "segment"])
+def test_that_a_task_is_run_here_on_volumes_is_said_where_something_else_is_given(task: str, given: Any) -> None:
+    with pytest.raises(BadParameters, match=r"on a volume, such as dlp\.read_series\(folder\); dlp\.submit takes"):
+        run(task, given)

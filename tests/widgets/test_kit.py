@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import json
+import subprocess
+import sys
 from pathlib import Path
 from typing import Any
 
@@ -217,3 +219,14 @@ def test_a_task_that_is_not_there_is_refused_before_anything_starts(workspace: W
     with pytest.raises(UnknownTask):
         dlp.explore(workspace.root / "dicom_data", "gausian", root=workspace.root)
     assert Held.now(workspace.root) == before
+
+
+def test_a_program_that_ends_with_widgets_open_says_nothing_of_them(tmp_path: Path) -> None:
+    program = """
+import dlp_lab as dlp
+class Holder: pass
+held = Holder()
+held.by, held.form, held.monitor = held, dlp.TaskForm("3dblur"), dlp.JobMonitor()
+"""
+    ended = subprocess.run([sys.executable, "-c", program], cwd=tmp_path, capture_output=True, check=True)
+    assert ended.stderr == b""

@@ -90,6 +90,15 @@ def moved(frame_of_reference_uid: str | None = "1.2.3") -> Volume:
     return Volume(voxels, Geometry((7, 5, 6), affine, frame_of_reference_uid))
 
 
+def test_that_a_volume_is_wanted_is_said_where_a_folder_is_given() -> None:
+    for given in (["study/series"], [volume(), "study/series"]):
+        for door in (dlp.SliceViewer, dlp.Compare, dlp.show_planes):
+            with pytest.raises(VolumeError, match=r"is of type str; give a volume, such as dlp\.read_series"):
+                door(*given)
+    with pytest.raises(VolumeError, match=r"^volume is of type str"):
+        dlp.TaskForm("3dblur", "study/series")
+
+
 def test_labels_on_another_grid_are_refused() -> None:
     with pytest.raises(VolumeError, match="labels do not lie on the grid"):
         dlp.SliceViewer(volume(), labels=moved())

@@ -15,7 +15,11 @@ import { FakeServer } from './fixtures';
 const settle = () => new Promise(resolve => setTimeout(resolve, 50));
 
 /** Run the reference task on a folder of the file browser, with dlp-lab's root at `rootOffset`. */
-async function runOn(path: string, rootOffset: string | null): Promise<void> {
+async function runOn(
+  path: string,
+  rootOffset: string | null,
+  meanwhile: (server: FakeServer) => void = () => undefined
+): Promise<void> {
   const server = new FakeServer();
   server.rootOffset = rootOffset;
   const model = server.model();
@@ -35,6 +39,7 @@ async function runOn(path: string, rootOffset: string | null): Promise<void> {
     new SeriesChoices(new Api(server.settings), {} as Contents.IManager),
     trans
   );
+  meanwhile(server);
   app.commands
     .execute(CommandIDs.runTask, { task: '3dblur', path })
     .catch(() => undefined); // a dialog that is flushed rejects
@@ -59,6 +64,19 @@ describe('dlp-lab:run-task', () => {
   it('names the folder as the jobs do, relative to dlp-lab’s root', async () => {
     await runOn('data/s1', 'data');
     expect(document.querySelector('.dlp-RunForm-path')?.textContent).toBe('s1');
+  });
+
+  it('offers what the server offers now, such as a model that was added since', async () => {
+    const models = { title: 'Model', type: 'string', enum: ['brain', 'liver'] };
+    await runOn('data/s1', 'data', server => {
+      const [task] = server.tasks;
+      const params_schema = { type: 'object', properties: { model: models } };
+      server.tasks = [{ ...task, params_schema }];
+    });
+    const offered = [...document.querySelectorAll('.dlp-RunForm option')].map(
+      option => option.textContent
+    );
+    expect(offered).toEqual(expect.arrayContaining(['brain', 'liver']));
   });
 
   it('says that a folder is outside the root', async () => {

@@ -84,6 +84,7 @@ const NAMES = ['state', 'about', 'before', 'limit', 'offset', 'result'];
 /** A server that answers from memory, and Jupyter's services around it. */
 export class FakeServer {
   jobs: Job[] = [];
+  tasks: readonly TaskInfo[] = [BLUR];
   rootOffset: string | null = '';
   readonly seen: SeenRequest[] = [];
   /** The query of each of them. */
@@ -175,7 +176,7 @@ export class FakeServer {
   private _found(route: string, query: URLSearchParams): unknown {
     switch (route) {
       case 'tasks':
-        return { tasks: [BLUR] };
+        return { tasks: this.tasks };
       case 'health':
         return { version: '1', root_offset: this.rootOffset, logs_dir: 'logs' };
       case 'jobs':

@@ -60,6 +60,22 @@ describe('JobRow', () => {
     expect(actions.cancel).toHaveBeenCalledWith('a'.repeat(32));
   });
 
+  it('names its job in all that is heard alone, after what is seen', () => {
+    const heard = () =>
+      [...host.querySelectorAll('button, [role=progressbar]')].map(one =>
+        one.getAttribute('aria-label')
+      );
+    show({ state: 'running', started_at: new Date().toISOString() });
+    const name = '3-D Gaussian blur of study/series';
+    expect(heard()).toEqual([
+      `Progress: ${name}`,
+      `Cancel: ${name}`,
+      `More actions: ${name}`
+    ]);
+    show({ state: 'failed', input_dir: '.' });
+    expect(heard()[1]).toBe('Try again: 3-D Gaussian blur of the top folder');
+  });
+
   it('leads from a succeeded job to its result', () => {
     show({ state: 'succeeded', output_dir: 'out/1', progress: 1 });
     expect(host.querySelector('[role=progressbar]')).toBeNull();

@@ -31,6 +31,18 @@ describe('JobsModel', () => {
     expect(model.health?.logs_dir).toBe('logs');
   });
 
+  it('asks for a task anew, and goes on with what it knew where nobody answers', async () => {
+    const [known] = server.tasks;
+    server.tasks = [{ ...known, description: 'changed' }];
+    expect((await model.askTask('3dblur'))?.description).toBe('changed');
+    expect(model.task('3dblur')?.description).toBe('changed');
+    server.isDown = true;
+    expect((await model.askTask('3dblur'))?.description).toBe('changed');
+    server.isDown = false;
+    server.tasks = [];
+    expect(await model.askTask('3dblur')).toBeUndefined();
+  });
+
   it('takes the progress of a known job from the event, without a request', async () => {
     const changed = jest.fn();
     model.stateChanged.connect(changed);
