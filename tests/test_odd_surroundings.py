@@ -19,7 +19,8 @@ from typing import Any
 
 import pytest
 
-from dlp_lab.errors import PathRefused
+from dlp_lab import read_hdf5
+from dlp_lab.errors import Hdf5Error, PathRefused
 from dlp_lab.jobs.executor_settings import ExecutorSettings
 from dlp_lab.jobs.job import JobRequest
 from dlp_lab.jobs.service import JobService
@@ -194,3 +195,17 @@ def test_a_root_that_is_read_only_is_refused_for_jobs_and_can_be_looked_at(root)
     status, out, _ = ended("series", "case", cwd=root, before=without_rights_of_root)
     root.chmod(0o700)
     assert (status, "usable" in out) == (0, True)
+
+
+def test_a_file_that_cannot_be_made_is_called_by_the_name_that_was_asked_for(root):
+    places = root / "made"
+    places.mkdir(0o500)
+    files = ["-h", "made/a.h5", "-j", "made/a.json"]
+    status, _, err = ended("dicom-to-hdf5", "-i", "case", *files, cwd=root, before=without_rights_of_root)
+    assert (status, err) == (1, "dlp-lab: made/a.h5: Permission denied\n")
+
+
+def test_a_folder_is_told_from_a_file_that_is_absent_where_hdf5_is_asked_for(root):
+    for name, why in (("case", "case is no file"), ("absent.h5", "absent.h5 does not exist")):
+        with pytest.raises(Hdf5Error, match=f"^{why}; give an HDF5 file"):
+            read_hdf5(root / name)
