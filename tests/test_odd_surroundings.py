@@ -25,7 +25,8 @@ from dlp_lab.jobs.executor_settings import ExecutorSettings
 from dlp_lab.jobs.job import JobRequest
 from dlp_lab.jobs.service import JobService
 from dlp_lab.store.workspace import Workspace
-from tests.jobs.waiting import wait_until
+from tests.jobs.waiting import wait_for_end
+from tests.patience import PATIENCE_S, wait_until
 from tests.phantom import write_phantom_series
 
 REPOSITORY = Path(__file__).parent.parent
@@ -64,7 +65,7 @@ def started(
 def ended(*arguments: str, cwd: Path, **how: Any) -> tuple[int, str, str]:
     """Exit status, and what was printed."""
     process = started(*arguments, cwd=cwd, **how)
-    out, err = process.communicate(timeout=120)
+    out, err = process.communicate(timeout=PATIENCE_S)
     return process.returncode, out.decode(), err.decode()
 
 
@@ -104,14 +105,14 @@ def served(root: Path, **how: Any) -> Iterator[Callable[..., Any]]:
     def ask(path: str, body: object = None) -> Any:
         data = None if body is None else json.dumps(body).encode()
         request = urllib.request.Request(f"{address}dlp-lab/api/v1/{path}", data, {"Authorization": "token secret"})
-        with urllib.request.urlopen(request, timeout=60) as answer:
+        with urllib.request.urlopen(request, timeout=PATIENCE_S) as answer:
             return json.loads(answer.read())
 
     try:
         yield ask
     finally:
         process.send_signal(signal.SIGTERM)
-        process.communicate(timeout=30)
+        process.communicate(timeout=PATIENCE_S)
 
 
 @pytest.mark.parametrize("closed", [(0,), (1,), (2,), (0, 1, 2)], ids=str)
@@ -172,8 +173,7 @@ def test_jobs_wait_and_say_why_where_the_folder_of_a_server_was_removed_and_go_o
     wait_until(lambda: "the folder that this program was started in is gone" in service.get(uid).message)
     assert service.get(uid).state == "queued"
     monkeypatch.chdir(tmp_path)
-    wait_until(lambda: service.get(uid).ended, 60)
-    assert service.get(uid).state == "succeeded"
+    assert wait_for_end(service, uid).state == "succeeded"
     service.close()
 
 
