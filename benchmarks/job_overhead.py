@@ -20,6 +20,7 @@ from __future__ import annotations
 
 import argparse
 import contextlib
+import math
 import os
 import signal
 import subprocess
@@ -180,7 +181,7 @@ def main() -> int:
             (name, *(percentile(values, p) for p in (0, 50, 99)), percentile(values, 50) / unit)
             for name, values in figures.items()
         ],
-        f"At most {asked.limit_ms:g} ms are asked of the no-op job.",
+        f"At most {asked.limit_ms:g} ms are asked of the no-op job." if math.isfinite(asked.limit_ms) else "",
     ).print().write(results / "job_overhead.json")
     if fate is not None:
         rows = [_row("dlp-lab, over HTTP", percentile(figures["no-op: POST"], 50), unit, unit, fate)]

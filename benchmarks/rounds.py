@@ -13,6 +13,8 @@ import time
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
 
+import numpy as np
+
 from benchmarks.tables import Table
 
 
@@ -56,16 +58,18 @@ def in_turn(
     return times
 
 
-def give_memory_back() -> None:
-    """Leave the system all memory that is nobody's, so that whoever asks for some gets pages that were never touched.
+def leave_free_pages(size: int) -> None:
+    """Make new memory the same for whoever asks next, up to so many bytes.
 
-    The C library keeps what was freed for who asks next, and one finds there what another left. (glibc; of others it is
-    not known.)
+    The C library keeps what was freed for who asks next, and one would find there what another left; so all of it goes
+    back to the system (glibc; of others it is not known). The system has none free as a rule, for files fill its
+    memory, and who comes first would wait until it has found some; so pages are taken, and freed.
     """
     gc.collect()
     trim = getattr(ctypes.CDLL(None), "malloc_trim", None)
     if trim is not None:
         trim(0)
+    np.ones(size, np.uint8)
 
 
 def comparison(title: str, times: Mapping[str, Times], *, reference: str, voxels: int, note: str = "") -> Table:

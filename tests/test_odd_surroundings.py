@@ -32,7 +32,8 @@ from tests.phantom import write_phantom_series
 REPOSITORY = Path(__file__).parent.parent
 PR_CAPBSET_DROP, CAP_DAC_OVERRIDE, CAP_DAC_READ_SEARCH = 24, 1, 2
 NOTHING = {"PYTHONPATH": os.fspath(REPOSITORY)}
-ABSENT = {**NOTHING, "HOME": "/nonexistent/home", "TMPDIR": "/nonexistent/tmp", "PATH": ""}
+# below a path where nobody, root neither, can make a folder
+ABSENT = {**NOTHING, "HOME": "/proc/none/home", "TMPDIR": "/proc/none/tmp", "PATH": ""}
 SURROUNDINGS = {
     "nothing is set": NOTHING,
     "home, temporary files and path are nowhere": ABSENT,

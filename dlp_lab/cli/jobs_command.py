@@ -186,7 +186,7 @@ def _prune(arguments: argparse.Namespace) -> int:
 def _moment(age: str) -> datetime:
     """So long ago."""
     number, unit = age[:-1], age[-1:]
-    if unit not in _UNITS or not number.isdecimal() or len(number) > _LONGEST_AGE:
+    if unit not in _UNITS or not (number.isascii() and number.isdecimal()) or len(number) > _LONGEST_AGE:
         raise MalformedRequest(f"an age is a number and m, h, d or w, such as 30d; got {age[:20]!r}")
     try:
         return datetime.now(UTC) - timedelta(**{_UNITS[unit]: int(number)})

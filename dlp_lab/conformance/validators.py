@@ -6,7 +6,6 @@ compared, and only a kind that the source does not show is a finding.
 
 from __future__ import annotations
 
-import os
 import tempfile
 from collections.abc import Sequence
 from concurrent.futures import ThreadPoolExecutor
@@ -17,6 +16,7 @@ import pydicom
 from dlp_lab.conformance.findings import Finding, LayerReport
 from dlp_lab.conformance.programs import count_kinds, dcentvfy_errors, dciodvfy_errors, new_errors
 from dlp_lab.dicom.header import Header
+from dlp_lab.processors import available_processors
 
 _LISTS = (
     "SourceImageEvidenceSequence",
@@ -46,7 +46,7 @@ def check_segmentation_validators(
         of_label_map: dciodvfy (2026-09) takes no label map for a segmentation, and a reference to a segment of one for
             a mistake; PS3.3 Table 10-3 asks for it.
     """
-    with ThreadPoolExecutor(min(8, os.cpu_count() or 1)) as pool:
+    with ThreadPoolExecutor(min(8, available_processors())) as pool:
         known: set[str] = set().union(*pool.map(dciodvfy_errors, {header.path for header in source}))
     findings = [
         Finding("validators", "dciodvfy", path.name, error)
@@ -77,7 +77,7 @@ def _recognizable(header: Header, copy: Path) -> Path:
 
 def _compare(source: Sequence[Path], derived: Sequence[Path], accepted_elements: Sequence[str]) -> LayerReport:
     # the work is in other processes, so threads suffice
-    with ThreadPoolExecutor(min(8, os.cpu_count() or 1)) as pool:
+    with ThreadPoolExecutor(min(8, available_processors())) as pool:
         before = list(pool.map(dciodvfy_errors, source))
         after = list(pool.map(dciodvfy_errors, derived))
     known: set[str] = set().union(*before)

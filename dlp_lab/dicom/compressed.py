@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import os
 from collections import deque
 from collections.abc import Generator, Sequence
 from concurrent.futures import Future, ThreadPoolExecutor
@@ -17,6 +16,7 @@ from dlp_lab.dicom.codestream import RLE, Codestream, Coding, read_codestream
 from dlp_lab.dicom.encoded_frame import EncodedFrame, read_encoded
 from dlp_lab.dicom.rle import decode_rle
 from dlp_lab.errors import DicomError, Malformed, NoDecoder, Unreadable, UnsupportedPixels
+from dlp_lab.processors import available_processors
 
 _MAX_DECODING_BYTES = 2 * 2**30
 _BYTES_AT_WORK = 10
@@ -84,11 +84,6 @@ def decoding_threads(frames: Sequence[EncodedFrame], threads: int | None = None)
 def frames_ahead(threads: int) -> int:
     """How many frames are decoded, or being so, when the first of them is told."""
     return 2 * threads
-
-
-def available_processors() -> int:
-    """How many processors this process may use."""
-    return len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count() or 1
 
 
 def read_compressed(frame: EncodedFrame, out: NDArray[Any]) -> None:

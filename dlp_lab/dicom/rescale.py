@@ -19,6 +19,8 @@ LEAST_STEPS = 16
 
 _SLICES_OF_A_CALL = 8
 """Calls of numpy that are over too soon keep threads waiting for each other."""
+_ROUNDING_OF_SUMS = 2**-17
+"""Of their value: 64 units in the last place of float32, at least. A kernel as wide as an axis of 60 leaves 30."""
 
 
 @dataclass(frozen=True)
@@ -49,8 +51,13 @@ class Rescale:
         """16-bit integers for real values, rounded half to even; the error is at most half a slope.
 
         Args:
-            values: Such as `choose_rescales` was asked for, so that they fit; of one slice, for they are copied.
+            values: Such as `choose_rescales` was asked for, so that they fit; of one slice, for they are copied. Of
+                others nothing is said, and no warning given: who cannot know beforehand looks at their ranges.
         """
+        with np.errstate(invalid="ignore", over="ignore"):
+            return self._stored(values)
+
+    def _stored(self, values: NDArray[Any]) -> NDArray[Any]:
         dtype = np.dtype(np.int16 if self.signed else np.uint16)
         if self.keeps_integers and values.dtype.kind in "iu":
             stored: NDArray[Any] = values.astype(dtype, copy=False)
@@ -173,6 +180,8 @@ def _shared_rescale(headers: Sequence[Header], slices: Sequence[NDArray[Any]], w
         signed = low < 0
         slope = _at_least(max(-low / 32768, high / 32767) if signed else high / 65535)
         return Rescale(slope, "0", signed, written=True)
+    if _differ_by_rounding(slices, whole):
+        return Rescale("1", _decimal(low), signed=False, written=True)
     slope = _at_least((high - low) / 65000)
     # the intercept sits on a step, so that whole multiples of the slope stay exact
     intercept = _decimal(low if low == high else math.floor(low / float(slope)) * float(slope))
@@ -201,10 +210,20 @@ def _on_steps(rescale: Rescale, slices: Sequence[NDArray[Any]], found: ValueRang
         return True
     slope = abs(rescale.slope)
     # float32 values are off by their own rounding, which can be much for a small slope
-    rounding = 2**-22 * found.greatest_magnitude / slope if slices[0].dtype == np.float32 else 0.0
+    of_values = _ROUNDING_OF_SUMS if _differ_by_rounding(slices, found) else 2**-22
+    rounding = of_values * found.greatest_magnitude / slope if slices[0].dtype == np.float32 else 0.0
     # it must be small beside what the values differ by, too: all of 0 to 0.0009 is near the step 0
     limit = min(1e-3 + rounding, 0.1, max(1e-4 * (found.high - found.low) / slope, rounding))
     return all(_distance_to_steps(rescale, values) <= limit for values in slices)
+
+
+def _differ_by_rounding(slices: Sequence[NDArray[Any]], found: ValueRange) -> bool:
+    """Whether values may be one and the same, computed as sums of float32 in several orders."""
+    return (
+        found.low < found.high
+        and found.high - found.low <= _ROUNDING_OF_SUMS * found.greatest_magnitude
+        and slices[0].dtype == np.float32
+    )
 
 
 def _distance_to_steps(rescale: Rescale, values: NDArray[Any]) -> float:

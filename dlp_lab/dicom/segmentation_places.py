@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from pathlib import Path
 
 import numpy as np
@@ -71,15 +71,15 @@ def matching_slices(
     return found
 
 
-def slice_digits(source: HeaderSource, numbers: Iterable[int]) -> dict[int, Digits]:
-    """Positions of slices of the source, by their numbers, digit for digit as their headers have them."""
+def slice_digits(source: HeaderSource, shown: Mapping[int, int]) -> dict[int, Digits]:
+    """For each plane the position of the slice it shows, told by its number, digit for digit as its header has it."""
     files: dict[Path, Dataset] = {}
-    return {number: _told_digits(source, number, files) for number in numbers}
+    return {plane: _told_digits(source, number, files) for plane, number in shown.items()}
 
 
-def grid_digits(source: HeaderSource, ks: Iterable[int]) -> dict[int, Digits]:
-    """Positions of slices of the source's grid, by their index."""
-    return {k: _grid_digits(source, k) for k in ks}
+def grid_digits(source: HeaderSource, ks: Sequence[int], planes: Iterable[int]) -> dict[int, Digits]:
+    """For each plane the position of its slice of the source's grid; `ks` are the slices' indices."""
+    return {plane: _grid_digits(source, ks[plane]) for plane in planes}
 
 
 def _grid_digits(source: HeaderSource, k: int) -> Digits:

@@ -6,6 +6,7 @@ the same for everyone.
 
 from __future__ import annotations
 
+import math
 from typing import TYPE_CHECKING
 
 import numpy as np
@@ -17,7 +18,9 @@ from dlp_lab import __version__
 from dlp_lab.dicom.derived_header import MANUFACTURER, Derivation, code_item, decimal, derived_uid
 from dlp_lab.dicom.frame_data_set import frame_data_set
 from dlp_lab.dicom.series import HeaderSource
-from dlp_lab.errors import ModelsMissing
+from dlp_lab.dicom.writable import broken_elements_named
+from dlp_lab.errors import Malformed, ModelsMissing
+from dlp_lab.geometry import Geometry
 from dlp_lab.label_map import Algorithm, Code, Label, LabelMap, SegmentationForm
 
 if TYPE_CHECKING:
@@ -42,6 +45,9 @@ _MAY_BE_EMPTY = (
 )
 """Type 2 of patient, study and frame of reference: absent from some files, where they must be present and empty."""
 
+_EARLIER_SIGNS = {"StudyDate": ".", "PatientBirthDate": ".", "StudyTime": ":"}
+"""Between the parts of dates and times before 1993 (PS3.5 6.2)."""
+
 _SEXES = ("M", "F", "O")
 """Defined by PS3.3 C.7.1.1."""
 
@@ -62,7 +68,23 @@ def segmentation_template(
     series_uid: str,
     derivation: Derivation,
 ) -> Dataset:
-    """A segmentation whose one frame lies where the first slice of the source does; the arguments are the writer's."""
+    """A segmentation whose one frame lies where the first slice of the source does; the arguments are the writer's.
+
+    Raises:
+        Malformed: The first slice does not say which study it is of, or says something that cannot be carried over.
+    """
+    with broken_elements_named(source.headers[0]):
+        return _template(source, label_map, algorithm, form, series_uid, derivation)
+
+
+def _template(
+    source: HeaderSource,
+    label_map: LabelMap,
+    algorithm: Algorithm,
+    form: SegmentationForm,
+    series_uid: str,
+    derivation: Derivation,
+) -> Dataset:
     import highdicom
 
     image = _first_image(source, series_uid)
@@ -84,18 +106,21 @@ def segmentation_template(
         content_label="SEGMENTATION",
         content_description=derivation.description[:64],
         series_description=f"{derivation.label}: {derivation.description}"[:64],
+        specific_character_set=None,
         plane_positions=[highdicom.PlanePositionSequence("PATIENT", source.headers[0].position_lps_mm or ())],
         plane_orientation=highdicom.PlaneOrientationSequence("PATIENT", _orientation(source)),
         pixel_measures=_pixel_measures(source),
     )
+    if image.get("SpecificCharacterSet"):
+        # names are carried over as they are encoded; highdicom refuses what files say, such as ISO 2022 IR 13 alone
+        segmentation.SpecificCharacterSet = image.SpecificCharacterSet
     # the one UID that highdicom draws by chance
     organization = derived_uid(series_uid, "dimensions")
     for item in (*segmentation.DimensionOrganizationSequence, *segmentation.DimensionIndexSequence):
         item.DimensionOrganizationUID = organization
     # of source and arguments highdicom takes the source's, and scanners write the gap between slices here
     measures = segmentation.SharedFunctionalGroupsSequence[0].PixelMeasuresSequence[0]
-    tilt = np.radians(source.geometry.tilt_degrees)
-    measures.SpacingBetweenSlices = decimal(source.geometry.spacing_kji_mm[0] * np.cos(tilt))  # along the normal
+    measures.SpacingBetweenSlices = decimal(_along_normal_mm(source.geometry))
     segmentation.ContentCreatorName = None  # Type 2 (PS3.3 Table 10-12): nobody, and present
     return segmentation
 
@@ -118,11 +143,18 @@ def _first_image(source: HeaderSource, series_uid: str) -> Dataset:
     image = source.dataset(0)
     if header.frame is not None:
         image = frame_data_set(image, header)
+    if "StudyInstanceUID" not in image:
+        raise Malformed(f"{header.path.name} has no StudyInstanceUID (0020,000D), which a segmentation needs")
     for keyword in _MAY_BE_EMPTY:
         if keyword not in image:
             setattr(image, keyword, None)
     if image.PatientSex not in _SEXES:
         image.PatientSex = None  # what DICOM does not define, neither highdicom nor a checker takes
+    for keyword, sign in _EARLIER_SIGNS.items():
+        if sign in str(image.get(keyword) or ""):
+            setattr(image, keyword, str(image[keyword].value).replace(sign, ""))
+    if image.get("SliceThickness") in (None, ""):
+        image.SliceThickness = decimal(_along_normal_mm(source.geometry))  # asked of every image, told by few of MR
     # a frame is handed over as an image of one
     image.SOPClassUID = header.sop_class_uid if header.frame is None else CTImageStorage
     image.SOPInstanceUID = header.sop_instance_uid
@@ -130,6 +162,10 @@ def _first_image(source: HeaderSource, series_uid: str) -> Dataset:
         # the references to the images say where it belongs; a frame of reference must be there (PS3.3 C.7.4.1)
         image.FrameOfReferenceUID = derived_uid(series_uid, "frame of reference")
     return image
+
+
+def _along_normal_mm(geometry: Geometry) -> float:
+    return geometry.spacing_kji_mm[0] * math.cos(math.radians(geometry.tilt_degrees))
 
 
 def _orientation(source: HeaderSource) -> tuple[float, ...]:

@@ -39,7 +39,8 @@ def write_measurements(
     if not found:
         return None
     with quiet():
-        source = pydicom.dcmread(segmentation.file, stop_before_pixels=True)
+        # what is said of each frame stays in the file
+        source = pydicom.dcmread(segmentation.file, stop_before_pixels=True, defer_size=2**16)
         series_uid = derived_uid(segmentation.series_instance_uid, "measurements")
         of_series = sr.SourceSeriesForSegmentation(source.ReferencedSeriesSequence[0].SeriesInstanceUID)
         observer = sr.DeviceObserverIdentifyingAttributes(

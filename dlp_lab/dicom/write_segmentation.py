@@ -86,6 +86,7 @@ def write_segmentation(
     Raises:
         ModelsMissing: highdicom is not installed.
         TemplateMismatch: The labels do not lie on the source's grid, in its frame of reference.
+        Malformed: What the source says of patient or study cannot be carried over.
         TooLarge: There are more frames than a file can hold.
     """
     require_highdicom()
@@ -154,15 +155,14 @@ def _frame_groups(
         sources = np.array([header.position_lps_mm for header in source.headers], float)
         if is_in_place:
             slices = matching_slices(positions, sources, normal, in_place=True)
+        is_in_place = slices is not None
         if slices is None:
-            is_in_place = False
             slices = matching_slices(positions, sources, normal, in_place=False)
-    if is_in_place and slices is not None:
-        of_slices = slice_digits(source, [slices[plane][0] for plane in frames.planes])
-        digits = {plane: of_slices[slices[plane][0]] for plane in frames.planes}
+    if source.resampling is not None and not is_in_place:
+        digits = grid_digits(source, ks, frames.planes)
     else:
-        of_grid = grid_digits(source, [ks[plane] for plane in frames.planes])
-        digits = {plane: of_grid[ks[plane]] for plane in frames.planes}
+        shown = {plane: plane if slices is None else slices[plane][0] for plane in frames.planes}
+        digits = slice_digits(source, shown)
     is_identified = len(ds.SegmentSequence) > 1
     return FrameGroups(source.headers, digits, slices, in_place=is_in_place, identified=is_identified)
 

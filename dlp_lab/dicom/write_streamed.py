@@ -180,9 +180,7 @@ class _Watched(Sequence[NDArray[Any]]):
             found, stored, sums = self._looked_at(values)
             self.ranges += found
             self._watcher.see(first, values, found, stored, sums)
-            # what does not fit is told by the ranges; until then it may overflow
-            with np.errstate(invalid="ignore", over="ignore"):
-                yield from stored
+            yield from stored
             del values, stored  # a view would keep its slab in memory while the next one is computed
 
     def _looked_at(self, values: NDArray[Any]) -> tuple[tuple[ValueRange, ...], NDArray[Any], LineSums | None]:

@@ -61,6 +61,7 @@ from dlp_lab.errors.jobs import (
     ServerStopping,
     TaskResultInvalid,
     TimedOut,
+    TooManyFiles,
     WorkerCrashed,
     WorkerLost,
 )
@@ -146,6 +147,7 @@ __all__ = [
     "TemplateMismatch",
     "TimedOut",
     "TooLarge",
+    "TooManyFiles",
     "Truncated",
     "UnknownTask",
     "Unreadable",

@@ -97,6 +97,12 @@ class OutOfMemory(DlpError, MemoryError):
     code = "OUT_OF_MEMORY"
 
 
+class TooManyFiles(DlpError, OSError):
+    """More files are open than the system allows at once."""
+
+    code = "TOO_MANY_FILES"
+
+
 class DiskFull(DlpError, OSError):
     """There is no room for the result, or for the queue."""
 

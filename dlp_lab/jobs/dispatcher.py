@@ -5,6 +5,7 @@ Each process that has a service has a dispatcher; the one that holds the workspa
 
 from __future__ import annotations
 
+import errno
 import logging
 import math
 import sqlite3
@@ -51,6 +52,7 @@ class Dispatcher:
         self._told_trouble = ""
         self._start_after = -math.inf
         self._failed_starts = 0
+        self._why_not_started = ""
         # held while jobs are started: a submission must not exchange the queue for one whose lock is not held
         self._same_queue = threading.RLock()
         self._listeners: list[Listener] = []
@@ -131,10 +133,12 @@ class Dispatcher:
             try:
                 self._executor.start(job)
                 self._at_work.add(job.uid)
-                self._failed_starts = 0
+                self._failed_starts, self._why_not_started = 0, ""
             except Exception as error:  # OSError, as agreed; after any other the job would be left running for ever
                 # no fault of the job: to call it crashed would fail one job after the other, the whole queue
-                _log.warning("job %s could not be started: %s", job.uid, _why(error))
+                if self._why_not_started != _why(error):  # said once, for it is tried again and again
+                    self._why_not_started = _why(error)
+                    _log.warning("no job can be started for now: %s", self._why_not_started)
                 delay = _SECONDS_AFTER_ERROR * 5 ** min(self._failed_starts, 2)
                 self._failed_starts += 1
                 self._start_after = time.monotonic() + delay
@@ -253,4 +257,6 @@ class Dispatcher:
 
 
 def _why(error: Exception) -> str:
+    if isinstance(error, OSError) and error.errno == errno.EMFILE:
+        return "too many open files; raise their limit (ulimit -n) and start again"
     return (error.strerror if isinstance(error, OSError) else None) or type(error).__name__

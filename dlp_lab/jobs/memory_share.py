@@ -23,9 +23,9 @@ def fits(volume_bytes: int) -> bool:
     """Whether volumes of so many bytes may be held in memory.
 
     Raises:
-        BadParameters: The environment sets another share than one from 0 to 1.
+        BadParameters: As `share_of_memory`.
     """
-    return volume_bytes <= _share() * free_memory_bytes()
+    return volume_bytes <= share_of_memory() * free_memory_bytes()
 
 
 def slab_thickness(slice_bytes: int, halo: int) -> int:
@@ -44,11 +44,16 @@ def slab_thickness(slice_bytes: int, halo: int) -> int:
 
 def free_memory_bytes() -> int:
     """How much memory this process may still take, as far as the system tells; Linux."""
-    known = [_available(), _left_to_the_group(), _limit_of_this_process()]
+    known = [_available(), _left_to_the_group(), _left_to_this_process()]
     return min(found for found in known if found is not None)
 
 
-def _share() -> float:
+def share_of_memory() -> float:
+    """The part of the free memory that volumes may take.
+
+    Raises:
+        BadParameters: The environment sets another share than one from 0 to 1.
+    """
     told = os.environ.get(SHARE_VARIABLE, _DEFAULT_SHARE)
     with contextlib.suppress(ValueError):
         if 0 <= float(told) <= 1:
@@ -72,9 +77,15 @@ def _left_to_the_group() -> int | None:
     return max(0, int(most[0]) - int(used[0]) + int(files))
 
 
-def _limit_of_this_process() -> int | None:
-    soft = resource.getrlimit(resource.RLIMIT_DATA)[0]
-    return None if soft == resource.RLIM_INFINITY else soft
+def _left_to_this_process() -> int | None:
+    """What the limits of its data (`ulimit -d`) and its addresses (`ulimit -v`) leave."""
+    used = dict(line.split(":", 1) for line in _lines(Path("/proc/self/status")))
+    left = [
+        max(0, soft - int(used.get(name, "0").split()[0]) * 1024)
+        for limit, name in ((resource.RLIMIT_DATA, "VmData"), (resource.RLIMIT_AS, "VmSize"))
+        if (soft := resource.getrlimit(limit)[0]) != resource.RLIM_INFINITY
+    ]
+    return min(left, default=None)
 
 
 def _lines(file: Path) -> list[str]:

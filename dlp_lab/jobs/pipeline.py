@@ -24,7 +24,7 @@ from dlp_lab.jobs.image_result import ExpectedValues, told_of_computation, told_
 from dlp_lab.jobs.job import Job
 from dlp_lab.jobs.label_output import write_labels
 from dlp_lab.jobs.memory_limit import limited_memory
-from dlp_lab.jobs.memory_share import fits
+from dlp_lab.jobs.memory_share import fits, share_of_memory
 from dlp_lab.jobs.streamed_job import halo_of_streamed_job, run_in_slabs, whole_bytes
 from dlp_lab.large_arrays import arrays_in_files
 from dlp_lab.processors import shared_processors, threads_worth_starting
@@ -61,6 +61,7 @@ def run_job(workspace: Workspace, job: Job, report: Report, threads: int | None 
         MemoryError: Reading takes more memory than the series can need.
     """
     task = task_named(job.task).from_params(job.params)
+    share_of_memory()  # said wrong, it is refused whether or not this job comes to need it
     with limited_memory():
         scan = find_series(workspace.input_folder(job.input_dir), workspace.root, workspace.output_folder)
         series = choose_series(scan, job.read)

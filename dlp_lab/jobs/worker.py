@@ -5,7 +5,6 @@ from __future__ import annotations
 import contextlib
 import contextvars
 import ctypes
-import errno
 import faulthandler
 import gc
 import logging
@@ -27,16 +26,13 @@ from pathlib import Path
 import msgspec
 
 from dlp_lab.errors import (
-    DiskFailed,
     DiskFull,
     DlpError,
     JobCancelled,
-    OutOfMemory,
-    QueueUnusable,
-    Unreadable,
     printable,
 )
 from dlp_lab.jobs.earlier_attempt import wait_for_earlier_attempt
+from dlp_lab.jobs.foreign_errors import ending_of_foreign
 from dlp_lab.jobs.job import Job
 from dlp_lab.jobs.job_processes import descendants, end_all
 from dlp_lab.jobs.process_state import ProcessWatch, adopt_orphans, end_children
@@ -48,7 +44,6 @@ from dlp_lab.store.workspace import Workspace
 
 _SECONDS_TO_TAKE_A_JOB = 5
 _SECONDS_BETWEEN_REPORTS = 0.2
-_MAY_NOT = (errno.EACCES, errno.EPERM, errno.EROFS)
 
 
 class Taken(msgspec.Struct, frozen=True, tag="taken"):
@@ -236,44 +231,7 @@ def _ending(workspace: Workspace, job: Job, report: _Reporter, threads: int) -> 
         return kind(job.uid, job.attempts, error.code, str(error)), True
     except BaseException as error:  # a task may raise anything, SystemExit too
         traceback.print_exc()
-        return _reason(workspace, job, error), False
+        return ending_of_foreign(error, workspace, job), False
     finally:
         if lock is not None:
             os.close(lock)
-
-
-def _reason(workspace: Workspace, job: Job, error: BaseException) -> Failed | Hindered:
-    """Code and sentence for an exception that is not our own."""
-    uid, attempt = job.uid, job.attempts
-    if isinstance(error, MemoryError):
-        return Failed(uid, attempt, OutOfMemory.code, _out_of_memory())
-    if isinstance(error, OSError) and error.errno in (errno.ENOSPC, errno.EDQUOT):
-        message = "there is no room for the result; free space on the disk of the output folder"
-        return Hindered(uid, attempt, DiskFull.code, message)
-    if isinstance(error, OSError) and _is_below(error.filename, workspace.root / job.input_dir):
-        name = printable(os.path.basename(error.filename))
-        message = f"{name} of the input could not be read ({error.strerror}); was it moved meanwhile? Submit again"
-        return Failed(uid, attempt, Unreadable.code, message)
-    if isinstance(error, OSError) and error.errno in _MAY_NOT and _is_below(error.filename, workspace.output_folder):
-        message = f"the output folder cannot be written to ({error.strerror}); give it back to this user and try again"
-        return Failed(uid, attempt, QueueUnusable.code, message)
-    if isinstance(error, OSError) and error.errno == errno.EIO:
-        message = "the disk reported an error while the result was written; look at the system's log"
-        return Hindered(uid, attempt, DiskFailed.code, message)
-    # The text of a foreign exception may hold a patient's data or a path; it stays in the job's log.
-    message = f"an unexpected error ({type(error).__name__}); see {workspace.job_log_name(job.uid)}"
-    return Failed(uid, attempt, "INTERNAL", message)
-
-
-def _out_of_memory() -> str:
-    most = resource.getrlimit(resource.RLIMIT_DATA)[1]
-    if most == resource.RLIM_INFINITY:
-        return "there is not enough memory for this series; run fewer jobs at once"
-    return (
-        f"the job needs more than the {most / 2**30:.3g} GiB of memory that it may have; "
-        "the server's option max_job_memory_gib says how much that is"
-    )
-
-
-def _is_below(file: object, folder: Path) -> bool:
-    return isinstance(file, str) and Path(os.path.abspath(file)).is_relative_to(folder)

@@ -173,10 +173,10 @@ class _CompiledStrip:
         self._within = np.where(of == BEYOND, self._summed.shape[1] - 1, of + reach_i)
         self._line = line
 
-    def window(self) -> Floats:
-        window = _aligned((self._plan.window_slots, self._plan.rows, self._line))
-        window[self._plan.slots :] = self._plan.beyond
-        return window
+    def windows(self, count: int) -> Floats:
+        windows = _aligned((count, self._plan.window_slots, self._plan.rows, self._line))
+        windows[:, self._plan.slots :] = self._plan.beyond
+        return windows
 
     def convolve(
         self, voxels: NDArray[Any], result: NDArray[Any], rows: slice, schedule: Schedule, window: Floats

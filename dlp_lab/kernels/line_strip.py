@@ -54,10 +54,10 @@ class LineStrip:
         self._width = width
         self._within_reach = np.zeros((plan.planes_at_once + 2 * plan.reach_kji[0], plan.rows, width), np.float32)
 
-    def window(self) -> Floats:
-        window = np.zeros((self._plan.window_slots, self._plan.rows, self._width), np.float32)
-        window[self._plan.slots :] = self._plan.beyond
-        return window
+    def windows(self, count: int) -> Floats:
+        windows = np.zeros((count, self._plan.window_slots, self._plan.rows, self._width), np.float32)
+        windows[:, self._plan.slots :] = self._plan.beyond
+        return windows
 
     def convolve(
         self, voxels: NDArray[Any], result: NDArray[Any], rows: slice, schedule: Schedule, window: Floats

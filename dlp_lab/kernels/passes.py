@@ -26,8 +26,8 @@ _LARGEST_PRODUCT = 2**18
 class Strip(Protocol):
     """Makes the sums of strips, one after the other, in memory of its own: one for each thread."""
 
-    def window(self) -> Floats:
-        """Memory for a window, of any content: what is in it when a slab is done is needed for the next one."""
+    def windows(self, count: int) -> Floats:
+        """Memory for windows, one of each element: what is in one when a slab is done is needed for the next slab."""
 
     def convolve(
         self, voxels: NDArray[Any], result: NDArray[Any], rows: slice, schedule: Schedule, window: Floats

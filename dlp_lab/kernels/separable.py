@@ -20,11 +20,12 @@ from dataclasses import dataclass
 from functools import partial
 from typing import Any
 
+import numpy as np
 from numpy.typing import NDArray
 
 from dlp_lab.kernels.blocks import BLOCK, Floats
 from dlp_lab.kernels.edges import EdgeMode
-from dlp_lab.kernels.passes import Passes, Strip
+from dlp_lab.kernels.passes import Passes
 from dlp_lab.kernels.strip_plan import StripPlan, WindowOrder
 
 Report = Callable[[float, str], None]
@@ -90,7 +91,7 @@ class SlabConvolution:
         self._order = WindowOrder(plan)
         self._planes, rows = plan.shape_kji[:2]
         self._strips = [slice(start, min(start + plan.rows, rows)) for start in range(0, rows, plan.rows)]
-        self._windows: dict[int, Floats] = {}
+        self._windows: NDArray[np.float32] | None = None
         self._threads = threads
 
     @property
@@ -114,29 +115,27 @@ class SlabConvolution:
         """
         is_whole = len(voxels) == self._planes
         schedule = self._order.take(len(voxels))
+        if self._windows is None and not is_whole:
+            self._windows = self._make_strip().windows(len(self._strips))
         stop = threading.Event()
         kept = threading.local()
 
-        def work(rows: slice) -> None:
+        def work(number: int) -> None:
             if not hasattr(kept, "strip"):
                 kept.strip = self._make_strip()
                 # where there is one slab no window is needed again, and those of a few threads stay in the cache
-                kept.window = kept.strip.window() if is_whole else None
-            window = kept.window if is_whole else self._window_of(rows, kept.strip)
-            for _ in kept.strip.convolve(voxels, result, rows, schedule, window):
+                kept.window = kept.strip.windows(1)[0] if is_whole else None
+            window = kept.window if self._windows is None else self._windows[number]
+            for _ in kept.strip.convolve(voxels, result, self._strips[number], schedule, window):
                 if stop.is_set():
                     return
 
         with ThreadPoolExecutor(min(self._threads, len(self._strips)), thread_name_prefix="dlp-lab-sums") as pool:
             try:
-                for number, future in enumerate(as_completed([pool.submit(work, rows) for rows in self._strips])):
+                strips = [pool.submit(work, number) for number in range(len(self._strips))]
+                for done, future in enumerate(as_completed(strips), 1):
                     future.result()
-                    report((number + 1) / len(self._strips), "smoothing")
+                    report(done / len(strips), "smoothing")
             finally:
                 stop.set()
                 pool.shutdown(cancel_futures=True)
-
-    def _window_of(self, rows: slice, strip: Strip) -> Floats:
-        if rows.start not in self._windows:
-            self._windows[rows.start] = strip.window()
-        return self._windows[rows.start]

@@ -52,7 +52,7 @@ class DlpHandler(APIHandler):
         if not self.current_user:  # before the body is read
             raise HTTPError(HTTPStatus.FORBIDDEN)
         length = self.request.headers.get("Content-Length", "")
-        self._refuse_beyond_limit(int(length) if length.isdecimal() else 0)
+        self._refuse_beyond_limit(int(length) if length.isascii() and length.isdecimal() else 0)
 
     def data_received(self, chunk: bytes) -> None:
         if len(self._body) <= MAX_BODY_BYTES:
@@ -86,7 +86,11 @@ class DlpHandler(APIHandler):
         """
         text = self.get_query_argument(name, str(default))
         # Python itself refuses to read a number of thousands of digits
-        if not text.isdecimal() or len(text) > _LONGEST_NUMBER + 1 or not least <= int(text) <= greatest:
+        if (
+            not (text.isascii() and text.isdecimal())
+            or len(text) > _LONGEST_NUMBER + 1
+            or not least <= int(text) <= greatest
+        ):
             raise MalformedRequest(
                 f"{name} is a number from {least} to {greatest}; got {text[:20]!r}",
                 ErrorDetail(parameter=name, minimum=least, maximum=greatest),

@@ -9,6 +9,7 @@ import logging
 import os
 import signal
 import sys
+import tempfile
 from typing import Any
 
 from jupyter_core.application import JupyterApp, NoStart, base_aliases, base_flags
@@ -134,6 +135,13 @@ class BackendServer(ServerApp):
     @default("contents_manager_class")
     def _default_contents_manager_class(self) -> type:
         return _NoFiles
+
+    def _runtime_dir_default(self) -> str:
+        try:
+            return super()._runtime_dir_default()
+        except OSError:  # a container's user may have no home
+            self._own_runtime_dir = tempfile.TemporaryDirectory(prefix="dlp-lab-")
+            return self._own_runtime_dir.name
 
     def _config_file_name_default(self) -> str:
         return "jupyter_dlp_lab_config"

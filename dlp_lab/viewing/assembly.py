@@ -14,7 +14,7 @@ import numpy as np
 from numpy.typing import NDArray
 from pydicom.uid import DeflatedExplicitVRLittleEndian, ExplicitVRBigEndian
 
-from dlp_lab.dicom.compressed import available_processors, decoded_here, frames_ahead
+from dlp_lab.dicom.compressed import decoded_here, frames_ahead
 from dlp_lab.dicom.element_values import element_values
 from dlp_lab.dicom.folder import find_series
 from dlp_lab.dicom.header import Header
@@ -25,6 +25,7 @@ from dlp_lab.dicom.quiet import quiet
 from dlp_lab.dicom.read import StoredSlices, read_volume
 from dlp_lab.dicom.series import HeaderSource, Series, assemble, one_series
 from dlp_lab.errors import DlpError, NoDicom
+from dlp_lab.processors import available_processors
 from dlp_lab.store.hdf5 import open_hdf5, read_hdf5_headers
 from dlp_lab.viewing.header_elements import header_elements
 from dlp_lab.viewing.series_messages import Source

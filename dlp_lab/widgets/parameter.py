@@ -61,13 +61,17 @@ def parameters_of(schema: Schema) -> list[Parameter]:
 
 
 def slider_range(parameter: Parameter, default: float) -> SliderRange:
-    """Where the slider of a number begins and ends: ten times as far as its default, and nowhere outside its bounds."""
-    size = abs(default)
+    """Where the slider of a number begins and ends: ten times as far as its default, and nowhere outside its bounds.
+
+    Of a default of 0 there is no multiple; then it ends at 100, or at bounds that are not much farther.
+    """
+    ordinary = _ORDINARY_OVER_DEFAULT * abs(default) or _WITHOUT_BOUNDS
+    wide = _WIDE_OVER_DEFAULT * (abs(default) or _WITHOUT_BOUNDS)
     low, high = parameter.least, parameter.greatest
-    if high is None or (size and high > _WIDE_OVER_DEFAULT * size):
-        high = _ORDINARY_OVER_DEFAULT * size or _WITHOUT_BOUNDS
-    if low is None or (size and low < -_WIDE_OVER_DEFAULT * size):
-        low = -(_ORDINARY_OVER_DEFAULT * size or _WITHOUT_BOUNDS)
+    if high is None or high > wide:
+        high = ordinary
+    if low is None or low < -wide:
+        low = -ordinary
     if high <= low:
         high = low + 1
     step = 10.0 ** math.floor(math.log10((high - low) / _STEPS_OF_A_SLIDER))

@@ -82,6 +82,7 @@ def right(root: Path) -> Path:
         ("binary", {"orientation": "oblique-sagittal"}),
         ("labelmap", {"orientation": "axial-rows-up"}),
         ("binary", {"enhanced": True}),
+        ("binary", {"edit": lambda k, ds: delattr(ds, "SliceThickness")}),
     ],
 )
 def test_the_segmentation_of_a_job_passes_all_layers(root, tmp_path, form, series):

@@ -53,3 +53,30 @@ def test_half_a_step_is_rounded_to_even_stored_values_in_float32_as_in_float64(i
         values = (stored + between + intercept).astype(np.float32)
         expected = np.rint(values.astype(np.float64) - intercept).astype(np.int16)
         np.testing.assert_array_equal(rescale.store(values), expected)
+
+
+@pytest.mark.parametrize("modality", ["CT", "MR", "PT"])
+@pytest.mark.parametrize("value", [100, -1000, 37.3, 1e-3, 3e4])
+def test_one_value_that_was_summed_up_in_several_orders_is_one_value(headers, modality, value):
+    noise = np.linspace(-10, 10, 21).astype(np.float32) * np.spacing(np.float32(abs(value)))
+    values = np.float32(value) + noise
+    constant, noisy = (
+        choose_rescales(headers[modality], [found] * 3)[0] for found in (np.full(3, value, np.float32), values)
+    )
+    assert noisy.slope == pytest.approx(constant.slope, rel=1e-5)
+    real = noisy.store(values) * noisy.slope + noisy.intercept
+    assert np.abs(real - values).max() <= noisy.slope * 0.5 + 1e-6 * abs(value)
+    assert np.ptp(real) <= noisy.slope
+
+
+def test_values_that_differ_by_more_than_rounding_get_a_slope_that_tells_them_apart(headers):
+    values = np.linspace(100.2, 100.21, 1000).astype(np.float32)
+    rescale = choose_rescales(headers["CT"], [values] * 3)[0]
+    assert len(set(rescale.store(values))) == len(set(values))
+
+
+def test_values_that_do_not_fit_are_stored_without_a_warning(recwarn):
+    for values in (np.array([1e9], np.float32), np.array([1e30]), np.array([np.float32(3e38)])):
+        Rescale("0.001", "0", signed=True, written=True).store(values)
+        Rescale("1", "0", signed=True, written=True).store(values)
+    assert not recwarn.list

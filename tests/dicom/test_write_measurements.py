@@ -1,5 +1,7 @@
 from __future__ import annotations
 
+import tracemalloc
+
 import highdicom
 import numpy as np
 import pytest
@@ -8,8 +10,8 @@ from dlp_lab.conformance.programs import dcentvfy_errors, dciodvfy_errors
 from dlp_lab.dicom.derived_header import Derivation
 from dlp_lab.dicom.series import one_series
 from dlp_lab.dicom.write_measurements import write_measurements
-from dlp_lab.label_map import LabelMap
-from tests.dicom.test_write_segmentation import ALGORITHM, LABELS, labels_on, written
+from dlp_lab.label_map import Label, LabelMap
+from tests.dicom.test_write_segmentation import ALGORITHM, ANATOMY, LABELS, labels_on, written
 from tests.enhanced_phantom import write_enhanced_phantom
 from tests.phantom import write_phantom_series
 
@@ -59,3 +61,22 @@ def test_nothing_found_is_no_report(tmp_path):
     segmentation = written(series, label_map, tmp_path / "out")
     assert write_measurements(segmentation, label_map, ALGORITHM, DERIVATION) is None
     assert [path.name for path in (tmp_path / "out").iterdir()] == ["segmentation.dcm"]
+
+
+def test_what_the_segmentation_says_of_its_frames_is_not_read_for_the_report(tmp_path):
+    most, size = {}, {}
+    labels = tuple(Label(number, f"part {number}", ANATOMY, ANATOMY) for number in range(1, 31))
+    for number, count in enumerate((10, 10, 600)):  # the first loads what all need
+        write_phantom_series(tmp_path / f"source{number}", shape=(count, 5, 6))
+        series = one_series(tmp_path / f"source{number}")
+        voxels = np.tile(np.arange(1, 31, dtype=np.uint8).reshape(5, 6), (count, 1, 1))
+        label_map = LabelMap(voxels, series.geometry, labels)
+        segmentation = written(series, label_map, tmp_path / f"out{number}")
+        size[count] = segmentation.file.stat().st_size
+        tracemalloc.start()
+        path = write_measurements(segmentation, label_map, ALGORITHM, DERIVATION)
+        most[count] = tracemalloc.get_traced_memory()[1]
+        tracemalloc.stop()
+        assert path is not None
+        assert highdicom.sr.srread(path).CurrentRequestedProcedureEvidenceSequence
+    assert most[600] - most[10] < 0.3 * (size[600] - size[10])

@@ -14,7 +14,7 @@ from dlp_lab.dicom.derived_header import Derivation
 from dlp_lab.dicom.options import ReadOptions
 from dlp_lab.dicom.series import Series, one_series
 from dlp_lab.dicom.write_segmentation import WrittenSegmentation, write_segmentation
-from dlp_lab.errors import TemplateMismatch
+from dlp_lab.errors import Malformed, TemplateMismatch
 from dlp_lab.geometry import Geometry
 from dlp_lab.label_map import Algorithm, Code, Label, LabelMap
 from tests.enhanced_phantom import write_enhanced_phantom
@@ -178,7 +178,7 @@ def test_fractions_come_back_in_255_steps(tmp_path):
 ABSENT = (
     *("PatientName", "PatientID", "PatientBirthDate", "PatientSex", "StudyDate", "StudyTime", "StudyID"),
     *("AccessionNumber", "ReferringPhysicianName", "PositionReferenceIndicator", "SeriesNumber", "Manufacturer"),
-    *("SpecificCharacterSet", "FrameOfReferenceUID"),
+    *("SpecificCharacterSet", "FrameOfReferenceUID", "SliceThickness"),
 )
 
 
@@ -196,6 +196,50 @@ def test_what_the_source_does_not_say_does_not_keep_a_segmentation_from_being_wr
     made = written(series, label_map, tmp_path / "out")
     np.testing.assert_array_equal(segments_on_grid(made.file, series.geometry), segment_numbers(label_map))
     assert dciodvfy_errors(made.file) == set()
+
+
+@pytest.mark.parametrize(
+    ("keyword", "value", "written_value"),
+    [
+        ("SpecificCharacterSet", "", None),
+        ("SpecificCharacterSet", "ISO 2022 IR 13", "ISO 2022 IR 13"),
+        ("StudyTime", "11:42:21", "114221"),
+        ("StudyDate", "1991.03.04", "19910304"),
+        ("PatientBirthDate", "1951.03.04", "19510304"),
+    ],
+)
+def test_what_files_say_in_odd_ways_does_not_keep_a_segmentation_from_being_written(
+    tmp_path, keyword, value, written_value
+):
+    def edit(k: int, ds: pydicom.Dataset) -> None:
+        ds.PatientName = "Phantom^Anne"
+        ds[keyword] = pydicom.DataElement(keyword, ds[keyword].VR, value, validation_mode=pydicom.config.IGNORE)
+
+    write_phantom_series(tmp_path / "source", edit=edit)
+    series = one_series(tmp_path / "source")
+    made = written(series, labels_on(series.geometry), tmp_path / "out")
+    assert pydicom.dcmread(made.file).get(keyword) == written_value
+
+
+def test_a_series_of_no_study_is_refused(tmp_path):
+    def edit(k: int, ds: pydicom.Dataset) -> None:
+        del ds.StudyInstanceUID
+
+    write_phantom_series(tmp_path / "source", edit=edit)
+    series = one_series(tmp_path / "source")
+    with pytest.raises(Malformed, match="has no StudyInstanceUID"):
+        written(series, labels_on(series.geometry), tmp_path / "out")
+
+
+def test_what_cannot_be_carried_over_is_refused_with_the_name_of_the_file_and_not_its_value(tmp_path):
+    def edit(k: int, ds: pydicom.Dataset) -> None:
+        ds["StudyTime"] = pydicom.DataElement("StudyTime", "TM", "half past 9", validation_mode=pydicom.config.IGNORE)
+
+    write_phantom_series(tmp_path / "source", edit=edit)
+    series = one_series(tmp_path / "source")
+    with pytest.raises(Malformed, match=series.headers[0].path.name) as refused:
+        written(series, labels_on(series.geometry), tmp_path / "out")
+    assert "half past" not in str(refused.value)
 
 
 @pytest.mark.parametrize("sex", ["male", "X", "f"])

@@ -3,12 +3,17 @@
 from __future__ import annotations
 
 import resource
+from pathlib import Path
 
 import pytest
 
 from dlp_lab.errors import BadParameters
 from dlp_lab.jobs import memory_share
+from dlp_lab.jobs.job import Job
 from dlp_lab.jobs.memory_share import fits, free_memory_bytes
+from dlp_lab.jobs.pipeline import run_job
+from dlp_lab.store.workspace import Workspace
+from tests.phantom import write_phantom_series
 
 GIB = 2**30
 
@@ -58,13 +63,28 @@ def test_files_that_a_group_holds_in_memory_make_room(group):
     assert free_memory_bytes() == 3 * GIB
 
 
-def test_the_limit_of_the_process_counts(group):
-    before = resource.getrlimit(resource.RLIMIT_DATA)
-    resource.setrlimit(resource.RLIMIT_DATA, (2 * GIB, before[1]))
+@pytest.mark.parametrize(("limit", "used"), [(resource.RLIMIT_DATA, "VmData"), (resource.RLIMIT_AS, "VmSize")])
+def test_what_the_limits_of_the_process_leave_is_free(group, limit, used):
+    status = dict(line.split(":", 1) for line in Path("/proc/self/status").read_text().splitlines())
+    taken = int(status[used].split()[0]) * 1024
+    before = resource.getrlimit(limit)
+    resource.setrlimit(limit, (taken + 2 * GIB, before[1]))
     try:
-        assert free_memory_bytes() == 2 * GIB
+        assert 1.9 * GIB < free_memory_bytes() < 2.1 * GIB
     finally:
-        resource.setrlimit(resource.RLIMIT_DATA, before)
+        resource.setrlimit(limit, before)
+
+
+def test_a_share_that_is_none_is_refused_by_jobs_that_would_not_ask_for_it(tmp_path, monkeypatch):
+    write_phantom_series(tmp_path / "case")
+    monkeypatch.setenv(memory_share.SHARE_VARIABLE, "nan")
+    workspace = Workspace(tmp_path)
+    workspace.create()
+    job = Job(
+        uid="1" * 32, task="3dblur", input_dir="case", params={}, keep_hdf5=False, state="running", submitted_at=""
+    )
+    with pytest.raises(BadParameters, match="DLP_LAB_MEMORY_SHARE is 'nan'"):
+        run_job(workspace, job, lambda fraction, message: None)
 
 
 def test_the_system_tells_how_much_is_free():

@@ -44,7 +44,7 @@ def convolved(passes, voxels, taps_kji, mode="mirror", result=None, rows=None):
     weights, rows = tuple(some_weights(taps) for taps in taps_kji), rows or whole_blocks(voxels.shape[1])
     plan = StripPlan(weights, mode, voxels.shape, rows, passes.planes_at_once(taps_kji[0] // 2))
     strip, schedule = passes.strip(plan), WindowOrder(plan).take(len(voxels))
-    window = strip.window()
+    window = strip.windows(1)[0]
     for start in range(0, voxels.shape[1], rows):
         part = slice(start, min(start + rows, voxels.shape[1]))
         for _ in strip.convolve(voxels, result, part, schedule, window):
@@ -86,7 +86,7 @@ def test_a_strip_is_written_into_its_rows_and_nowhere_else(passes):
     strip, schedule = passes.strip(plan), WindowOrder(plan).take(len(voxels))
     for dtype in (np.float32, np.int16):
         result = np.full(voxels.shape, -7777, dtype)
-        for _ in strip.convolve(voxels, result, slice(16, 37), schedule, strip.window()):
+        for _ in strip.convolve(voxels, result, slice(16, 37), schedule, strip.windows(1)[0]):
             pass
         np.testing.assert_array_equal(
             result[:, 16:37], np.rint(whole[:, 16:37]) if dtype == np.int16 else whole[:, 16:37]

@@ -99,7 +99,8 @@ async def test_an_answer_that_may_wait_comes_when_the_job_has_ended_or_the_time_
         assert msgspec.json.decode((await waiting).body, type=Job).state == "cancelled"
 
     assert (await fetch(f"api/v1/jobs/{running.uid}?wait_seconds=20")).code == 200  # at once, for it has ended
-    assert (await fetch(f"api/v1/jobs/{running.uid}?wait_seconds=21")).code == 400
+    for number in ("21", "-1", "%D9%A3", "1.0"):  # the third is a digit, and none of ASCII
+        assert (await fetch(f"api/v1/jobs/{running.uid}?wait_seconds={number}")).code == 400
     assert (await fetch(f"api/v1/jobs/{'0' * 32}?wait_seconds=20")).code == 404
 
 

@@ -62,6 +62,8 @@ def test_one_number_or_three_has_its_unit_and_the_bounds_of_each() -> None:
         (0, 1000, 1.0, (0, 10, 0.1)),  # ten times as far as the default, not a thousand
         (0, 8, 1.0, (0, 8, 0.1)),
         (None, None, 0.0, (-100, 100, 1)),
+        (-1e30, 1e30, 0.0, (-100, 100, 1)),
+        (0, 1000, 0.0, (0, 1000, 10)),
         (None, None, -40.0, (-400, 400, 10)),
         (5, 5, 5.0, (5, 6, 0.01)),
     ],
