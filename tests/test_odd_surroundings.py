@@ -19,12 +19,14 @@ from typing import Any
 
 import pytest
 
-from dlp_lab.errors import PathRefused
+from dlp_lab import read_hdf5
+from dlp_lab.errors import Hdf5Error, PathRefused
 from dlp_lab.jobs.executor_settings import ExecutorSettings
 from dlp_lab.jobs.job import JobRequest
 from dlp_lab.jobs.service import JobService
 from dlp_lab.store.workspace import Workspace
-from tests.jobs.waiting import wait_until
+from tests.jobs.waiting import wait_for_end
+from tests.patience import PATIENCE_S, wait_until
 from tests.phantom import write_phantom_series
 
 REPOSITORY = Path(__file__).parent.parent
@@ -64,7 +66,7 @@ def started(
 def ended(*arguments: str, cwd: Path, **how: Any) -> tuple[int, str, str]:
     """Exit status, and what was printed."""
     process = started(*arguments, cwd=cwd, **how)
-    out, err = process.communicate(timeout=120)
+    out, err = process.communicate(timeout=PATIENCE_S)
     return process.returncode, out.decode(), err.decode()
 
 
@@ -104,14 +106,14 @@ def served(root: Path, **how: Any) -> Iterator[Callable[..., Any]]:
     def ask(path: str, body: object = None) -> Any:
         data = None if body is None else json.dumps(body).encode()
         request = urllib.request.Request(f"{address}dlp-lab/api/v1/{path}", data, {"Authorization": "token secret"})
-        with urllib.request.urlopen(request, timeout=60) as answer:
+        with urllib.request.urlopen(request, timeout=PATIENCE_S) as answer:
             return json.loads(answer.read())
 
     try:
         yield ask
     finally:
         process.send_signal(signal.SIGTERM)
-        process.communicate(timeout=30)
+        process.communicate(timeout=PATIENCE_S)
 
 
 @pytest.mark.parametrize("closed", [(0,), (1,), (2,), (0, 1, 2)], ids=str)
@@ -172,8 +174,7 @@ def test_jobs_wait_and_say_why_where_the_folder_of_a_server_was_removed_and_go_o
     wait_until(lambda: "the folder that this program was started in is gone" in service.get(uid).message)
     assert service.get(uid).state == "queued"
     monkeypatch.chdir(tmp_path)
-    wait_until(lambda: service.get(uid).ended, 60)
-    assert service.get(uid).state == "succeeded"
+    assert wait_for_end(service, uid).state == "succeeded"
     service.close()
 
 
@@ -195,3 +196,17 @@ def test_a_root_that_is_read_only_is_refused_for_jobs_and_can_be_looked_at(root)
     status, out, _ = ended("series", "case", cwd=root, before=without_rights_of_root)
     root.chmod(0o700)
     assert (status, "usable" in out) == (0, True)
+
+
+def test_a_file_that_cannot_be_made_is_called_by_the_name_that_was_asked_for(root):
+    places = root / "made"
+    places.mkdir(0o500)
+    files = ["-h", "made/a.h5", "-j", "made/a.json"]
+    status, _, err = ended("dicom-to-hdf5", "-i", "case", *files, cwd=root, before=without_rights_of_root)
+    assert (status, err) == (1, "dlp-lab: made/a.h5: Permission denied\n")
+
+
+def test_a_folder_is_told_from_a_file_that_is_absent_where_hdf5_is_asked_for(root):
+    for name, why in (("case", "case is no file"), ("absent.h5", "absent.h5 does not exist")):
+        with pytest.raises(Hdf5Error, match=f"^{why}; give an HDF5 file"):
+            read_hdf5(root / name)

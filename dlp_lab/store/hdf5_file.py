@@ -34,7 +34,12 @@ def published_hdf5(path: Path) -> Iterator[h5py.File]:
     partial.unlink(missing_ok=True)
     try:
         # the umask is not asked who may read it, and a link of that name is not followed
-        with _ForgivingFile(os.open(partial, os.O_CREAT | os.O_RDWR | os.O_EXCL, 0o600), "r+") as target:
+        opened = os.open(partial, os.O_CREAT | os.O_RDWR | os.O_EXCL, 0o600)
+    except OSError as error:
+        # by the name that was asked for: nobody knows the other
+        raise OSError(error.errno, error.strerror, os.fspath(path)) from None
+    try:
+        with _ForgivingFile(opened, "r+") as target:
             try:
                 with h5py.File(target, "w", **_FILE_OPTIONS) as file:
                     yield file

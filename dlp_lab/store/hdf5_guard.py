@@ -52,7 +52,7 @@ def opened_guarded(path: Path) -> Iterator[GuardedFile]:
         Hdf5Error: The file does not exist, is no HDF5 file, is damaged, or holds what is refused.
     """
     if not path.is_file():
-        raise Hdf5Error(f"{path.name} does not exist; give an HDF5 file")
+        raise Hdf5Error(f"{path.name} {'is no file' if path.exists() else 'does not exist'}; give an HDF5 file")
     with ExitStack() as opened:
         try:
             content = opened.enter_context(io.FileIO(path))

@@ -352,7 +352,7 @@ class TestLocalExecutor(ExecutorContract):
         self, workspace: Workspace, probe_package: Path, journal: Path
     ) -> None:
         executor = ExecutorSettings(job_niceness=7).new_executor(workspace, 1, None)
-        executor.start(self.job(journal, act="child", seconds=60))
+        executor.start(self.job(journal, act="child", seconds=ENDLESS_S))
         wait_until(lambda: journal.exists() and "child " in journal.read_text())
         (child,) = (int(line.split()[1]) for line in journal.read_text().splitlines() if line.startswith("child"))
         own = os.getpriority(os.PRIO_PROCESS, 0)
