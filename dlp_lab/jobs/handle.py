@@ -13,7 +13,7 @@ from typing import TYPE_CHECKING, Any, NoReturn
 import msgspec
 
 from dlp_lab.dicom.options import checked_form, read_options
-from dlp_lab.errors import BadParameters, JobFailed
+from dlp_lab.errors import BadParameters, JobFailed, NoSuchJob
 from dlp_lab.jobs.job import Job, JobRequest, OutputForm
 from dlp_lab.jobs.service import JobService
 from dlp_lab.store.workspace import Workspace
@@ -88,12 +88,13 @@ class JobHandle:
 
         Raises:
             JobFailed: It failed or was cancelled; the message says why.
+            NoSuchJob: It was removed meanwhile, or its queue with the output folder.
             TimeoutError: It has not ended in time.
         """
         deadline = None if timeout is None else time.monotonic() + timeout
-        with _progress_bar(self.job.task) if progress else contextlib.nullcontext() as bar:
+        with _progress_bar(self._awaited().task) if progress else contextlib.nullcontext() as bar:
             changes = self._service.changes
-            while not (job := self.job).ended:
+            while not (job := self._awaited()).ended:
                 _show(bar, job, job.message)
                 if deadline is not None and time.monotonic() > deadline:
                     raise TimeoutError(f"the job is still {job.state} after {timeout:g} s; it runs on")
@@ -102,6 +103,15 @@ class JobHandle:
         if job.state != "succeeded":
             raise JobFailed(f"{job.error_code}: {job.message}" if job.error_code else job.message)
         return self
+
+    def _awaited(self) -> Job:
+        try:
+            return self.job
+        except NoSuchJob:
+            raise NoSuchJob(
+                "the job is no longer in the queue: it was removed, or the output folder was moved or removed "
+                "meanwhile; submit it again"
+            ) from None
 
     def cancel(self) -> Job:
         """Cancel the job.

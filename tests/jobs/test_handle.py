@@ -2,11 +2,12 @@ from __future__ import annotations
 
 import subprocess
 import sys
+import time
 from pathlib import Path
 
 import pytest
 
-from dlp_lab.errors import BadParameters, JobFailed, PathRefused, UnknownTask, UnsupportedPixels
+from dlp_lab.errors import BadParameters, JobFailed, NoSuchJob, PathRefused, UnknownTask, UnsupportedPixels
 from dlp_lab.jobs.handle import job_service, submit
 from dlp_lab.store.workspace import Workspace
 from tests.jobs.waiting import wait_for_end
@@ -54,6 +55,17 @@ def test_a_form_that_the_source_cannot_have_is_refused_at_submission(workspace: 
     with pytest.raises(UnsupportedPixels, match="MONOCHROME1"):
         submit("probe", "inverted", output_form="multiframe")
     assert job_service(workspace).newest().jobs == []
+
+
+def test_waiting_for_a_job_whose_output_folder_is_taken_away_raises_what_became_of_it(workspace: Workspace) -> None:
+    handle = submit("probe", "dicom_data", seconds=60)
+    until = time.monotonic() + 30
+    while handle.job.state != "running":
+        assert time.monotonic() < until
+        time.sleep(0.05)
+    workspace.output_folder.rename(workspace.root / "elsewhere")
+    with pytest.raises(NoSuchJob, match="the output folder was moved or removed meanwhile; submit it again"):
+        handle.wait(timeout=30, progress=False)
 
 
 def test_waiting_for_a_job_that_fails_raises_its_sentence() -> None:
