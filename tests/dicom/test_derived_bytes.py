@@ -39,7 +39,7 @@ RESCALES = (
     Rescale("0.0625", "-1000", signed=False, written=True),
     Rescale("1", "0", signed=True, written=False),
 )
-REAL = Path(os.environ.get("DLP_LAB_TEST_DATA", "/nonexistent"))
+REAL = Path(os.environ.get("DLP_LAB_TEST_DATA", "/dev/null/none"))
 
 
 def every_other(**attributes: object) -> Edit:

@@ -29,7 +29,7 @@ from tests.dicom.quirks.frames import FRAMES, in_frames, undefined_lengths
 from tests.dicom.quirks.verdict import Accepted, resaved
 from tests.enhanced_phantom import write_enhanced_phantom
 
-DATA = Path(os.environ.get("DLP_LAB_TEST_DATA", "/nonexistent"))
+DATA = Path(os.environ.get("DLP_LAB_TEST_DATA", "/dev/null/none"))
 KEYWORDS = (
     *("ImagePositionPatient", "ImageOrientationPatient", "PixelSpacing", "SliceThickness"),
     *("RescaleSlope", "RescaleIntercept", "RescaleType", "Units", *FRAME_DISCRIMINATING, *DISCRIMINATING),

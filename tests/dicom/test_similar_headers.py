@@ -33,7 +33,7 @@ from tests.fuzz_targets import check_header
 from tests.phantom import write_phantom_series
 
 FOREIGN = sorted({Path(name) for name in get_testdata_files() if Path(name).is_file()}, key=lambda path: path.name)
-REAL = Path(os.environ.get("DLP_LAB_TEST_DATA", "/nonexistent"))
+REAL = Path(os.environ.get("DLP_LAB_TEST_DATA", "/dev/null/none"))
 
 
 def check(paths: Sequence[Path]) -> None:

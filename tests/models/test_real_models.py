@@ -24,7 +24,7 @@ from dlp_lab.store.hdf5 import open_hdf5
 from dlp_lab.store.workspace import Workspace
 from tests.models.real_packages import write_tissue
 
-DATA = Path(os.environ.get("DLP_LAB_TEST_DATA", "/nonexistent"))
+DATA = Path(os.environ.get("DLP_LAB_TEST_DATA", "/dev/null/none"))
 pytestmark = pytest.mark.skipif(not DATA.is_dir(), reason="DLP_LAB_TEST_DATA is not set")
 
 

@@ -17,7 +17,7 @@ from dlp_lab.volume import Volume
 from tests.phantom import ORIENTATIONS
 
 LPS_TO_RAS = np.diag([-1.0, -1.0, 1.0, 1.0])
-DATA = Path(os.environ.get("DLP_LAB_TEST_DATA", "/nonexistent"))
+DATA = Path(os.environ.get("DLP_LAB_TEST_DATA", "/dev/null/none"))
 
 
 def blobs(
