@@ -48,7 +48,7 @@ lint: $(VENV)/.test
 	$(BIN)/lint-imports
 
 # Each worker takes tests that follow each other, so what a module or the session sets up is made once in most of them.
-# Jobs have the lowest priority; beside tests that have more, those of one worker would starve while another computes.
+# Jobs have a low priority; beside tests that have more, those of one worker would starve while another computes.
 PYTEST_AT_ONCE := nice -n 19 $(BIN)/python -m pytest --dist worksteal
 
 test-python: $(VENV)/.test $(DEMO_SLICES)
