@@ -12,6 +12,7 @@ import threading
 import time
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
+from functools import cache
 from pathlib import Path
 
 from dlp_lab.errors import DiskFull, QueueUnusable
@@ -190,8 +191,27 @@ def _bring_up_to_date(connection: sqlite3.Connection) -> None:
         )
     if version < SCHEMA_VERSION:
         _take_steps(connection, version)
+    if not _plan_of_new_queue() <= _plan(connection):
+        raise sqlite3.DatabaseError("its tables are not those of a queue")
     if connection.execute(MISCOUNTED).fetchone() is not None:
         raise sqlite3.DatabaseError("there are not as many jobs in it as it says")
+
+
+@cache
+def _plan_of_new_queue() -> frozenset[tuple[str, ...]]:
+    with contextlib.closing(sqlite3.connect(":memory:", isolation_level=None)) as connection:
+        _take_steps(connection, 0)
+        return _plan(connection)
+
+
+def _plan(connection: sqlite3.Connection) -> frozenset[tuple[str, ...]]:
+    """Columns, indexes and triggers: SQLite takes a damaged name, or rule, for another one."""
+    rows = connection.execute(
+        "SELECT type, name, ifnull(sql, '') FROM sqlite_schema WHERE type <> 'table' UNION ALL"
+        " SELECT tables.name, columns.name, columns.type"
+        " FROM sqlite_schema AS tables, pragma_table_info(tables.name) AS columns WHERE tables.type = 'table'"
+    )
+    return frozenset(tuple(row) for row in rows)
 
 
 def _take_steps(connection: sqlite3.Connection, version: int) -> None:

@@ -62,6 +62,23 @@ def test_a_queue_with_any_byte_changed_is_whole_or_refused(whole: bytes, tmp_pat
     assert None in found
 
 
+@pytest.mark.parametrize(
+    ("name", "other"),
+    [
+        (b"keep_hdf5", b"kefp_hdf5"),  # a column
+        (b"jobs_by_group", b"jobs_by_grovp"),
+        (b"SET jobs = jobs - 1", b"SET jobs = jobs - 2"),
+    ],
+)
+def test_a_queue_in_which_a_name_or_rule_is_damaged_is_refused(
+    whole: bytes, tmp_path: Path, name: bytes, other: bytes
+) -> None:
+    path = tmp_path / "jobs.sqlite"
+    path.write_bytes(whole.replace(name, other, 1))
+    with pytest.raises(QueueUnusable):
+        JobStore(path)
+
+
 def test_a_queue_that_was_cut_off_anywhere_is_refused(whole: bytes, tmp_path: Path) -> None:
     chance = random.Random(1)
     lengths = {0, 1, 100, 4096, len(whole) - 1, *(chance.randrange(len(whole)) for _ in range(DAMAGES - 5))}
