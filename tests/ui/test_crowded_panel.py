@@ -24,9 +24,8 @@ def crowded(tmp_path: Path) -> Iterator[Lab]:
     root, home = tmp_path / "root", tmp_path / "home"
     root.mkdir()
     home.mkdir()
-    fill_queue(Workspace(root), 2000, ("succeeded", "failed", "cancelled"))
+    fill_queue(Workspace(root), 2000, ("succeeded", "failed", "cancelled"), GROUP, range(491, 1991))
     with closing(sqlite3.connect(Workspace(root).queue_database)) as database, database:
-        database.execute('UPDATE jobs SET "group" = ? WHERE seq BETWEEN 491 AND 1990', (GROUP,))
         database.execute(
             "UPDATE jobs SET state = 'failed', input_dir = ?, message = ? WHERE seq = 2000",
             ("صور/" + "x" * 250, "word " * 2000),
@@ -80,5 +79,5 @@ def test_what_is_refused_is_told_where_it_is_seen(page: Page, crowded: Lab) -> N
         "**/v1/jobs/*/retry*",
         lambda route: route.fulfill(status=429, json={"code": "QUEUE_FULL", "message": "as many wait as may"}),
     )
-    panel.locator(".dlp-Job[data-state=failed]").first.get_by_role("button", name="Try again").click()
+    panel.locator(".dlp-Job[data-state=failed]").first.get_by_role("button", name="Try again:").click()
     expect(page.locator(".jp-toast-message").filter(has_text="as many wait as may")).to_be_visible()

@@ -103,7 +103,7 @@ def test_the_status_bar_counts_what_runs_and_waits_and_leads_to_the_panel(page: 
     expect(page.locator("#dlp-lab-panel")).to_be_visible()
     expect(job_rows(page, "counted").first).to_contain_text("next to start")
     for job in job_rows(page, "counted").all():
-        job.get_by_role("button", name="Cancel").click()
+        job.get_by_role("button", name="Cancel:").click()
     expect(status).to_be_hidden()
 
 
@@ -115,7 +115,7 @@ def test_two_tabs_show_the_same_jobs(page: Page, lab: Lab) -> None:
         open_panel(tab)
     run_job(page, "two-tabs", **{"Sigma (mm)": "30"})
     expect(job_rows(other, "two-tabs")).to_have_attribute("data-state", "running")
-    job_rows(other, "two-tabs").get_by_role("button", name="Cancel").click()
+    job_rows(other, "two-tabs").get_by_role("button", name="Cancel:").click()
     expect(job_rows(page, "two-tabs")).to_have_attribute("data-state", "cancelled")
 
 

@@ -97,12 +97,12 @@ def test_running_and_waiting_jobs_can_be_cancelled_and_tried_again(page: Page, l
     waiting, running = job_rows(page, "cancelled").nth(0), job_rows(page, "cancelled").nth(1)
     expect(running).to_have_attribute("data-state", "running")
     for job in (waiting, running):
-        job.get_by_role("button", name="Cancel").click()
+        job.get_by_role("button", name="Cancel:").click()
         expect(job).to_have_attribute("data-state", "cancelled")
         expect(job.locator("button.dlp-Job-action")).to_have_text(["Try again"])
-    running.get_by_role("button", name="Try again").click()
+    running.get_by_role("button", name="Try again:").click()
     expect(running).to_have_attribute("data-state", "running")
-    running.get_by_role("button", name="Cancel").click()
+    running.get_by_role("button", name="Cancel:").click()
     expect(running).to_have_attribute("data-state", "cancelled")
 
 
