@@ -339,7 +339,8 @@ def test_a_slow_folder_does_not_hold_up_the_stop(start: Start) -> None:
     time.sleep(0.5)
     assert backend.stop() == 0
     asking.join()
-    assert answers == []  # the stop did not wait for one
+    # the stop did not wait for the folder: there is no answer, or one that says that the server stops
+    assert [status for status, _ in answers if status != 503] == []
 
 
 def test_a_port_that_is_taken_is_an_error_and_not_another_port(start: Start, tmp_path: Path) -> None:
