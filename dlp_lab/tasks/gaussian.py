@@ -61,7 +61,7 @@ class Gaussian3D(Task, frozen=True):
         Meta(
             ge=-1e30,
             le=1e30,
-            title="Value beyond the edge",
+            title="Edge value",
             description="In the unit of the voxels; only where the edge is constant.",
         ),
     ] = 0.0
