@@ -57,7 +57,7 @@ def gaussian_filter(
     if result is None:
         result = np.empty(voxels.shape, np.float32)
     _check_result(result, voxels)
-    if result.dtype == np.int16 and plain_mode(mode) == "constant" and not -(2**15) <= cval < 2**15:
+    if result.dtype == np.int16 and not edge_fits_int16(mode, cval):
         raise ValueError(f"sums of {cval:g}, which lies beyond the edge, may be too large for int16")
     if not voxels.size:
         return result
@@ -83,6 +83,11 @@ def gaussian_filter(
             round_into(rounded, plane)
     report(1.0, "smoothed")
     return result
+
+
+def edge_fits_int16(mode: EdgeMode, cval: float) -> bool:
+    """Whether no sum leaves the range of int16 for what lies beyond the edge, where the voxels themselves do not."""
+    return plain_mode(mode) != "constant" or -(2**15) <= cval < 2**15
 
 
 def gaussian_in_slabs(

@@ -13,7 +13,7 @@ from numpy.typing import NDArray
 from dlp_lab.errors import Sheared
 from dlp_lab.geometry import TILT_TOLERANCE_DEGREES, Geometry
 from dlp_lab.kernels.edges import EdgeMode, plain_mode
-from dlp_lab.kernels.gaussian import gaussian_filter, gaussian_in_slabs, halo_slices
+from dlp_lab.kernels.gaussian import edge_fits_int16, gaussian_filter, gaussian_in_slabs, halo_slices
 from dlp_lab.kernels.gaussian_weights import radius_voxels
 from dlp_lab.kernels.separable import SlabConvolution
 from dlp_lab.processors import threads_to_use
@@ -83,8 +83,7 @@ class Gaussian3D(Task, frozen=True):
 
     def array_for_result(self, shape: Sequence[int], dtype: np.dtype[Any]) -> NDArray[Any]:
         """Where the values of a volume of some kind of voxels go: weights have the sum 1, so they stay in its range."""
-        is_beyond = plain_mode(self.mode) == "constant"
-        may_be_rounded = np.can_cast(dtype, np.int16) and (not is_beyond or -(2**15) <= self.cval < 2**15)
+        may_be_rounded = np.can_cast(dtype, np.int16) and edge_fits_int16(self.mode, self.cval)
         return result_array(shape, may_be_rounded=may_be_rounded, threads=threads_to_use())
 
     def _sigma_mm(self) -> list[float]:
